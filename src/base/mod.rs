@@ -1,0 +1,7 @@
+//! What everything stands on: names and ids, secrets, the clock, chance, and the one way to spawn.
+
+pub mod chance;
+pub mod clock;
+pub mod id;
+pub mod name;
+pub mod secret;

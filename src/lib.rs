@@ -1,0 +1,4 @@
+//! weir, an inference gateway and router. ARCHITECTURE.md is the map.
+
+pub mod base;
+pub mod spec;

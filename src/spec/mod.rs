@@ -1,0 +1,22 @@
+//! Declared shapes: what people write, stored and shown under the names of the design. The
+//! compiled shapes that the request path reads live in `snapshot`; these are free of its concerns.
+//!
+//!     text ──parse──▶ Node tree with places ──read──▶ Declarations | every mistake at once
+
+mod deployment;
+mod key;
+
+pub use deployment::{
+    Access, BackendSpec, BackendUrl, BackendUrlError, ChallengerSpec, DeploymentSpec, PoolSpec,
+    Protocol, Tails, TimeoutsSpec, VersionSpec,
+};
+pub use key::{KeySpec, Scope};
+
+/// Everything one file declares.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Declarations {
+    /// Deployments, each with the version that is to be live.
+    pub deployments: Vec<DeploymentSpec>,
+    /// API keys.
+    pub keys: Vec<KeySpec>,
+}
