@@ -1,4 +1,8 @@
 //! weir, an inference gateway and router. ARCHITECTURE.md is the map.
 
 pub mod base;
+pub mod fault;
+pub mod net;
 pub mod spec;
+pub mod telemetry;
+pub mod wire;
