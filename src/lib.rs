@@ -5,4 +5,5 @@ pub mod fault;
 pub mod net;
 pub mod spec;
 pub mod telemetry;
+pub mod upstream;
 pub mod wire;

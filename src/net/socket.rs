@@ -39,11 +39,14 @@ pub struct ClientLimits {
 #[derive(Debug)]
 pub struct ClientSocket {
     stream: RefCell<TcpStream>,
-    watch: Watch,
+    watch: Rc<Watch>,
     limits: ClientLimits,
     /// Exchanges under way: at most one with HTTP/1.
     serving: Cell<u32>,
     write_blocked: Cell<bool>,
+    /// Whether hyper waits for more bytes, and so hears of the connection's end.
+    listening: Cell<bool>,
+    hung_up: Cell<bool>,
     /// Bytes that were read to find out the protocol, not yet handed to hyper.
     ahead: RefCell<Vec<u8>>,
 }
@@ -60,7 +63,7 @@ thread_local! {
 
 impl ClientSocket {
     /// Takes an accepted connection; the time for its first head starts now.
-    pub fn new(stream: TcpStream, watch: Watch, limits: ClientLimits) -> Self {
+    pub fn new(stream: TcpStream, watch: Rc<Watch>, limits: ClientLimits) -> Self {
         watch.enter(Phase::Head, limits.head_ms);
         Self {
             stream: RefCell::new(stream),
@@ -68,12 +71,14 @@ impl ClientSocket {
             limits,
             serving: Cell::new(0),
             write_blocked: Cell::new(false),
+            listening: Cell::new(false),
+            hung_up: Cell::new(false),
             ahead: RefCell::default(),
         }
     }
 
     /// The connection's deadline; with HTTP/1 an exchange uses it while it lasts.
-    pub fn watch(&self) -> &Watch {
+    pub fn watch(&self) -> &Rc<Watch> {
         &self.watch
     }
 
@@ -115,14 +120,27 @@ impl ClientSocket {
         }
     }
 
-    /// Whether the client hung up, asked at the cost of one or two system calls. hyper notices
-    /// by itself unless it holds unread bytes of this client (a pipelined request, an upload that
-    /// nobody takes); the end of the stream hides behind them, but not from `poll`.
-    pub fn has_hung_up(&self) -> bool {
+    /// Looks whether the client hung up, where hyper would not notice: it does not read while it
+    /// holds unread bytes of this client (a pipelined request, an upload that nobody takes), and
+    /// the end of the stream hides behind them, but not from `poll`. The worker asks every tick,
+    /// so that the upstream exchange is closed in time (promise 6); for nearly every connection
+    /// that costs two loads, and for those few one system call.
+    pub fn look_for_hang_up(&self) {
+        if !self.is_serving() || self.listening.get() || self.hung_up.get() {
+            return;
+        }
         let stream = self.stream.borrow();
         let closed = rustix::event::PollFd::new(&*stream, rustix::event::PollFlags::RDHUP);
         let at_once = rustix::event::Timespec::default();
-        rustix::event::poll(&mut [closed], Some(&at_once)).is_ok_and(|ready| ready > 0)
+        if rustix::event::poll(&mut [closed], Some(&at_once)).is_ok_and(|ready| ready > 0) {
+            self.hung_up.set(true);
+            self.watch.wake();
+        }
+    }
+
+    /// Whether the client was found to have hung up.
+    pub fn has_hung_up(&self) -> bool {
+        self.hung_up.get()
     }
 
     /// Makes closing this connection abort it visibly.
@@ -194,6 +212,7 @@ impl AsyncRead for ClientIo {
         drop(ahead);
         let before = buf.filled().len();
         let polled = socket.poll_read_raw(cx, buf);
+        socket.listening.set(polled.is_pending());
         if buf.filled().len() > before && socket.watch.phase() == Phase::Idle {
             socket.watch.enter(Phase::Head, socket.limits.head_ms);
         }

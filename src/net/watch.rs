@@ -80,7 +80,7 @@ const NEVER: u64 = u64::MAX;
 
 impl Watchdog {
     /// A new watch without a deadline.
-    pub fn watch(self: &Rc<Self>) -> Watch {
+    pub fn watch(self: &Rc<Self>) -> Rc<Watch> {
         let state = Rc::new(State {
             phase: Cell::new(Phase::Unlimited),
             phase_ends: Cell::new(NEVER),
@@ -88,11 +88,11 @@ impl Watchdog {
             waker: RefCell::default(),
         });
         let place = self.watched.borrow_mut().insert(Rc::clone(&state));
-        Watch {
+        Rc::new(Watch {
             dog: Rc::clone(self),
             place,
             state,
-        }
+        })
     }
 
     /// Wakes the tasks whose deadline is past.
@@ -162,6 +162,11 @@ impl Watch {
     /// The current phase.
     pub fn phase(&self) -> Phase {
         self.state.phase.get()
+    }
+
+    /// Wakes the task that waits.
+    pub fn wake(&self) {
+        self.state.wake();
     }
 
     /// The limit that was passed, if one was; otherwise the task of `cx` is woken when one is.
