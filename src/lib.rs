@@ -1,6 +1,8 @@
 //! weir, an inference gateway and router. ARCHITECTURE.md is the map.
 
 pub mod base;
+pub mod cli;
+pub mod config;
 pub mod fault;
 pub mod net;
 pub mod spec;

@@ -1,0 +1,5 @@
+//! The commands of the binary, one file each.
+
+mod check;
+
+pub use check::check;
