@@ -1,0 +1,3 @@
+//! What stands behind each command of the binary.
+
+pub mod sample_model;
