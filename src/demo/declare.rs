@@ -88,19 +88,19 @@ pub fn curl_lines(data_url: &str, admin_url: &str, key: &str) -> String {
     let text = r#"'{"prompt": "The river", "max_tokens": 40}'"#;
     format!(
         r#"# Predict: two flowers; the answer is main's, the challenger gets a copy.
-curl -s {data_url}/predict/demo/iris -H 'Authorization: Bearer {key}' -d {iris}
+curl -s {data_url}/predict/demo/iris -H "Authorization: Bearer {key}" -d {iris}
 
 # Stream: one event per token, 50 a second.
-curl -sN {data_url}/stream/demo/text -H 'Authorization: Bearer {key}' -d {text}
+curl -sN {data_url}/stream/demo/text -H "Authorization: Bearer {key}" -d {text}
 
 # A wrong key: 401, the same words for every wrong key.
-curl -si {data_url}/predict/demo/iris -H 'Authorization: Bearer wk_wrong_{zeros}' -d {iris}
+curl -si {data_url}/predict/demo/iris -H "Authorization: Bearer wk_wrong_{zeros}" -d {iris}
 
 # Metrics: requests by deployment, version, role and code.
-curl -s {admin_url}/metrics | grep '^weir_requests'
+curl -s {admin_url}/metrics | grep '^weir_requests_total'
 
-# The challenger's part of them: its copies beside main's requests.
-curl -s {admin_url}/metrics | grep 'role="challenger"'
+# The challenger: copies sent to it, copies dropped, and its answers.
+curl -s {admin_url}/metrics | grep -E '^weir_(mirror_|requests_total.*role="challenger")'
 "#
     )
 }
@@ -166,5 +166,11 @@ mod tests {
         assert!(curls[3..].iter().all(|l| l.contains("http://a/metrics")));
         let commented = lines.split("\n\n").all(|part| part.starts_with("# "));
         assert!(commented, "{lines}");
+    }
+
+    #[test]
+    fn the_readme_shows_the_lines_as_they_are_printed() {
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(&curl_lines("$DATA", "$ADMIN", "$KEY")));
     }
 }
