@@ -21,7 +21,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::text::Continuation;
 
-/// The time between two tokens: 50 a second, as a mid-sized language model on one accelerator.
+/// The time between two tokens: quick, and yet slow enough to watch them come one by one.
 pub(super) const PACE: Duration = Duration::from_millis(20);
 
 /// The body of a stream's answer.
