@@ -28,6 +28,13 @@ pub(crate) struct Window {
     pub(crate) length_ns: u64,
 }
 
+/// When requests leave: `burst` of them together, `per_second` on the whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) per_second: u32,
+    pub(crate) burst: u32,
+}
+
 /// What was seen within the window.
 #[derive(Debug)]
 pub(crate) struct Measured {
@@ -139,23 +146,24 @@ impl Load {
     pub(crate) fn open_loop(
         &mut self,
         window: Window,
-        per_second: u32,
+        pace: Pace,
         meter: &Meter,
     ) -> Checked<Measured> {
-        let every = 1_000_000_000 / u64::from(per_second);
+        let burst = u64::from(pace.burst);
+        let every = 1_000_000_000 * burst / u64::from(pace.per_second);
         let timer = ticker::new()?;
         self.epoll
             .add(timer.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, TICK))?;
         ticker::start(&timer, every)?;
         let mut free: VecDeque<usize> = (0..self.clients.len()).collect();
-        let expected = (window.length_ns / every) as usize + 1;
+        let expected = ((window.length_ns / every + 1) * burst) as usize;
         let mut latencies = Vec::with_capacity(expected);
         let mut lateness = Vec::with_capacity(expected);
         let mut events = [EpollEvent::empty(); 256];
         let started = now_ns();
         let (open_at, close_at) = window.from(started);
         let (mut opened, mut closed, mut units) = (None, None, 0);
-        let (mut due, mut heard_at) = (started, started);
+        let (mut due, mut left, mut heard_at) = (started, burst, started);
         loop {
             let mut now = now_ns();
             while due <= now && due < close_at {
@@ -164,7 +172,10 @@ impl Load {
                     lateness.push((now - due).cast_signed());
                 }
                 self.clients[id].send(&mut self.shared, due)?;
-                due += every;
+                left -= 1;
+                if left == 0 {
+                    (due, left) = (due + every, burst);
+                }
                 now = now_ns();
             }
             let ready = self.epoll.wait(&mut events, 100u8)?;

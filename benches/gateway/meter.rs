@@ -7,13 +7,17 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::Checked;
+use crate::{Checked, child::Cores};
+
+/// The unit of /proc/stat: USER_HZ is 100 on every Linux that Rust runs on.
+const TICK_NS: u64 = 10_000_000;
 
 /// Whose CPU time is read: each of the three is one process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Meter {
     proxy: Option<ClockId>,
     model: ClockId,
+    cores: Cores,
 }
 
 /// CPU time used so far, in nanoseconds.
@@ -22,6 +26,8 @@ pub(crate) struct Reading {
     at: u64,
     proxy: u64,
     load: u64,
+    /// Both cores, whoever used them.
+    anybody: u64,
 }
 
 /// CPU time used between two readings.
@@ -35,6 +41,9 @@ pub(crate) struct Used {
     pub(crate) proxy_busy: f64,
     /// The share of its core that the load and the model used.
     pub(crate) load_busy: f64,
+    /// The share of both cores that went to others. With more than a few percent the caches and the
+    /// latencies are theirs, and the run says little.
+    pub(crate) others_busy: f64,
 }
 
 // === impl Meter ===
@@ -44,10 +53,11 @@ impl Meter {
     ///
     /// A process's CPU clock is the sum that `/proc/PID/stat` shows as user and system time, in
     /// nanoseconds instead of ticks of 10 ms, and it includes threads that have ended.
-    pub(crate) fn new(proxy: Option<Pid>, model: Pid) -> Checked<Self> {
+    pub(crate) fn new(proxy: Option<Pid>, model: Pid, cores: Cores) -> Checked<Self> {
         Ok(Self {
             proxy: proxy.map(clock_getcpuclockid).transpose()?,
             model: clock_getcpuclockid(model)?,
+            cores,
         })
     }
 
@@ -57,6 +67,7 @@ impl Meter {
             at: now_ns(),
             proxy: self.proxy.map_or(Ok(0), clock_ns)?,
             load: clock_ns(self.model)? + clock_ns(ClockId::CLOCK_PROCESS_CPUTIME_ID)?,
+            anybody: cores_ns(self.cores)?,
         })
     }
 }
@@ -66,11 +77,13 @@ impl Reading {
     pub(crate) fn until(&self, later: &Self) -> Used {
         let wall = (later.at - self.at) as f64;
         let (proxy, load) = (later.proxy - self.proxy, later.load - self.load);
+        let others = (later.anybody - self.anybody).saturating_sub(proxy + load);
         Used {
             seconds: wall / 1e9,
             proxy_us: proxy as f64 / 1e3,
             proxy_busy: proxy as f64 / wall,
             load_busy: load as f64 / wall,
+            others_busy: others as f64 / (2.0 * wall),
         }
     }
 }
@@ -83,6 +96,28 @@ pub(crate) fn now_ns() -> u64 {
 fn clock_ns(clock: ClockId) -> Checked<u64> {
     let time = clock_gettime(clock)?;
     Ok(time.tv_sec().cast_unsigned() * 1_000_000_000 + time.tv_nsec().cast_unsigned())
+}
+
+/// Time in which the two cores were not idle. Sampled in ticks, so it is
+/// rough over less than a second.
+fn cores_ns(cores: Cores) -> Checked<u64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let mut sum = 0;
+    for core in [cores.proxy, cores.load] {
+        let name = format!("cpu{core} ");
+        let line = stat.lines().find_map(|line| line.strip_prefix(&name));
+        let ticks: Vec<u64> = line
+            .ok_or("a core that /proc/stat does not know")?
+            .split_whitespace()
+            .map_while(|field| field.parse().ok())
+            .collect();
+        // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+        let [user, nice, system, _, _, irq, softirq, steal, ..] = ticks[..] else {
+            return Err("a line of /proc/stat that is too short".into());
+        };
+        sum += user + nice + system + irq + softirq + steal;
+    }
+    Ok(sum * TICK_NS)
 }
 
 /// A process's proportional memory in KiB; its resident memory where the kernel lacks the former.

@@ -10,7 +10,7 @@ use crate::{
     proxy::Program,
     rounds::{
         ADDED_P50_US, ADDED_P99_US, CPU_US, Figure, IDLE_MB, LATE_P99_US, LOAD_BUSY, MIRRORED,
-        P50_US, P99_US, P999_US, PER_SECOND, PROXY_BUSY, STREAM_KIB, Samples, Target,
+        OTHERS_BUSY, P50_US, P99_US, P999_US, PER_SECOND, PROXY_BUSY, STREAM_KIB, Samples, Target,
     },
 };
 
@@ -24,6 +24,7 @@ const REQUESTS: &[Column] = &[
     ("x nginx", PER_SECOND, true, 2),
     ("proxy core %", PROXY_BUSY, false, 0),
     ("load core %", LOAD_BUSY, false, 0),
+    ("others %", OTHERS_BUSY, false, 0),
     ("idle MB", IDLE_MB, false, 1),
     ("mirrored %", MIRRORED, false, 1),
 ];
@@ -40,6 +41,7 @@ const RATE: &[Column] = &[
     ("sent late p99", LATE_P99_US, false, 0),
     ("proxy core %", PROXY_BUSY, false, 0),
     ("load core %", LOAD_BUSY, false, 0),
+    ("others %", OTHERS_BUSY, false, 0),
     ("mirrored %", MIRRORED, false, 1),
 ];
 const STREAMS: &[Column] = &[
@@ -55,6 +57,7 @@ const STREAMS: &[Column] = &[
     ("KiB/stream", STREAM_KIB, false, 1),
     ("proxy core %", PROXY_BUSY, false, 0),
     ("load core %", LOAD_BUSY, false, 0),
+    ("others %", OTHERS_BUSY, false, 0),
 ];
 
 /// What weir is to reach: its words, the part, the figure, whether it is the ratio to nginx that
@@ -113,8 +116,8 @@ pub(crate) fn print(options: &Options, programs: &[Program], samples: &Samples) 
             ),
             Part::Rate => (
                 format!(
-                    "{} requests/s, {} connections",
-                    options.rate, options.connections
+                    "{} requests/s, {} at a time, {} connections",
+                    options.rate, options.burst, options.connections
                 ),
                 RATE,
             ),
@@ -238,6 +241,7 @@ pub(crate) fn write_json(
         "warmup": options.warmup,
         "connections": options.connections,
         "rate": options.rate,
+        "burst": options.burst,
         "streams": options.streams,
         "challenger": options.challenger,
         "versions": versions,

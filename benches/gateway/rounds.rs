@@ -4,7 +4,7 @@
 use crate::{
     Checked,
     child::Cores,
-    load::{Load, Measured, Window},
+    load::{Load, Measured, Pace, Window},
     meter::{Meter, median, memory_kib, quantile},
     options::{Kind, Options, Part},
     proxy::{Model, Program, Proxy},
@@ -22,6 +22,7 @@ pub(crate) const CPU_US: Figure = "cpu_us";
 pub(crate) const PER_SECOND: Figure = "per_second";
 pub(crate) const PROXY_BUSY: Figure = "proxy_busy_percent";
 pub(crate) const LOAD_BUSY: Figure = "load_busy_percent";
+pub(crate) const OTHERS_BUSY: Figure = "others_busy_percent";
 pub(crate) const P50_US: Figure = "p50_us";
 pub(crate) const P99_US: Figure = "p99_us";
 pub(crate) const P999_US: Figure = "p999_us";
@@ -97,6 +98,7 @@ fn measure(
         .transpose()?;
     let taken = take(
         options,
+        cores,
         &model,
         proxy.as_ref().map(|(proxy, _)| proxy),
         part,
@@ -120,13 +122,14 @@ fn measure(
 
 fn take(
     options: &Options,
+    cores: Cores,
     model: &Model,
     proxy: Option<&Proxy>,
     part: Part,
     round: u32,
 ) -> Checked<Vec<(Figure, f64)>> {
     let address = proxy.map_or(model.address, |proxy| proxy.address);
-    let meter = Meter::new(proxy.map(Proxy::pid), model.pid())?;
+    let meter = Meter::new(proxy.map(Proxy::pid), model.pid(), cores)?;
     let window = Window {
         warmup_ns: (options.warmup * 1e9) as u64,
         length_ns: (options.seconds * 1e9) as u64,
@@ -141,7 +144,11 @@ fn take(
             Ok(figures)
         }
         Part::Rate => {
-            let measured = connect()?.open_loop(window, options.rate, &meter)?;
+            let pace = Pace {
+                per_second: options.rate,
+                burst: options.burst,
+            };
+            let measured = connect()?.open_loop(window, pace, &meter)?;
             let mut figures = common(&measured);
             figures.extend(latencies(&measured));
             figures.push((LATE_P99_US, quantile(&measured.lateness, 0.99) / 1e3));
@@ -173,6 +180,7 @@ fn common(measured: &Measured) -> Vec<(Figure, f64)> {
         (PER_SECOND, units / used.seconds),
         (PROXY_BUSY, used.proxy_busy * 100.0),
         (LOAD_BUSY, used.load_busy * 100.0),
+        (OTHERS_BUSY, used.others_busy * 100.0),
     ]
 }
 
