@@ -13,6 +13,11 @@
 //! Rounds interleave the proxies, ratios are taken within a round, tables show medians over rounds.
 //! Every answer and every event is checked byte by byte: one that is wrong ends the run with exit
 //! code 1. Figures of two machines, or of two runs, are not comparable; their ratios nearly are.
+//!
+//! Linux only. How to read a table: `others %` is what other programs took of the two cores, and
+//! with more than a few percent a run says little about latencies; a `load core %` near 100 means
+//! that the load and not the proxy set the pace of a closed loop. A proxy that is left out is named
+//! with the line that installs it. `WEIR_BIN` measures another binary than the one just built.
 
 mod child;
 mod config;

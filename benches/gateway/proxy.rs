@@ -86,7 +86,7 @@ impl Program {
 
 /// Where a system's daemons are, although not on every user's path.
 fn on_path(name: &str) -> PathBuf {
-    let places = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"];
+    let places = ["/usr/sbin", "/usr/local/sbin"];
     let found = places.iter().map(|place| Path::new(place).join(name));
     found
         .into_iter()

@@ -67,19 +67,15 @@ pub(crate) fn run(options: &Options, programs: &[Program], cores: Cores) -> Chec
                 Part::Rate | Part::Streams => Some(measure(options, cores, None, part, round)?),
             };
             for program in programs {
-                let mut sample = measure(options, cores, Some(program), part, round)
-                    .map_err(|e| format!("{}, {}: {e}", program.kind.name(), part.name()))?;
-                if let Some(direct) = &direct {
-                    for (added, of) in [(ADDED_P50_US, P50_US), (ADDED_P99_US, P99_US)] {
-                        let figure = sample.get(of) - direct.get(of);
-                        sample.figures.push((added, figure));
-                    }
-                }
-                samples.0.push(sample);
+                let sample = measure(options, cores, Some(program), part, round);
+                samples.0.push(
+                    sample.map_err(|e| format!("{}, {}: {e}", program.kind.name(), part.name()))?,
+                );
             }
             samples.0.extend(direct);
         }
     }
+    samples.add_added();
     Ok(samples)
 }
 
@@ -175,13 +171,17 @@ fn take(
 
 fn common(measured: &Measured) -> Vec<(Figure, f64)> {
     let (used, units) = (measured.used, measured.units as f64);
-    vec![
-        (CPU_US, used.proxy_us / units),
+    let mut figures = vec![
         (PER_SECOND, units / used.seconds),
-        (PROXY_BUSY, used.proxy_busy * 100.0),
         (LOAD_BUSY, used.load_busy * 100.0),
         (OTHERS_BUSY, used.others_busy * 100.0),
-    ]
+    ];
+    // Nothing is in between when the model is called directly.
+    if used.proxy_us > 0.0 {
+        figures.push((CPU_US, used.proxy_us / units));
+        figures.push((PROXY_BUSY, used.proxy_busy * 100.0));
+    }
+    figures
 }
 
 fn latencies(measured: &Measured) -> [(Figure, f64); 3] {
@@ -225,15 +225,40 @@ impl Samples {
         median(self.of(part, target).map(|sample| sample.get(figure)))
     }
 
-    /// The median over the rounds of a figure's ratio to nginx in the same round. NaN without nginx,
-    /// and where nginx's own figure is not above zero, as an added latency may turn out.
+    /// The median over the rounds of a figure's ratio to nginx in the same round. Of added latencies
+    /// it is the ratio of the medians: they are small differences, and in a round whose own is near
+    /// zero their ratio can be anything. NaN without nginx, or where its figure is not above zero.
     pub(crate) fn ratio(&self, part: Part, target: Target, figure: Figure) -> f64 {
         let nginx = Target::Through(Kind::Nginx);
-        median(self.of(part, target).flat_map(|sample| {
+        let over = |value: f64, base: f64| if base > 0.0 { value / base } else { f64::NAN };
+        if matches!(figure, ADDED_P50_US | ADDED_P99_US) {
+            let medians = [target, nginx].map(|target| self.median(part, target, figure));
+            return over(medians[0], medians[1]);
+        }
+        median(self.of(part, target).map(|sample| {
             let base = self.of(part, nginx).find(|base| base.round == sample.round);
-            let base = base.map(|base| base.get(figure)).filter(|&base| base > 0.0);
-            base.map(|base| sample.get(figure) / base)
+            over(
+                sample.get(figure),
+                base.map_or(f64::NAN, |base| base.get(figure)),
+            )
         }))
+    }
+
+    /// Gives each proxy's sample what it adds to the direct latencies: to their medians over all
+    /// rounds, since a disturbed direct round would make every proxy of its round look fast.
+    fn add_added(&mut self) {
+        for part in Part::ALL {
+            for (added, of) in [(ADDED_P50_US, P50_US), (ADDED_P99_US, P99_US)] {
+                let direct = self.median(part, Target::Direct, of);
+                let through = self
+                    .0
+                    .iter_mut()
+                    .filter(|s| s.part == part && s.target != Target::Direct);
+                if direct.is_finite() {
+                    through.for_each(|s| s.figures.push((added, s.get(of) - direct)));
+                }
+            }
+        }
     }
 
     fn of(&self, part: Part, target: Target) -> impl Iterator<Item = &Sample> {
