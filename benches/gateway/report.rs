@@ -60,6 +60,9 @@ const STREAMS: &[Column] = &[
     ("others %", OTHERS_BUSY, false, 0),
 ];
 
+/// With more than this share taken by others, in percent, a run says so. Idle machines showed 0 to 4.
+const OTHERS_MAX: f64 = 5.0;
+
 /// What weir is to reach: its words, the part, the figure, whether it is the ratio to nginx that
 /// counts, and the most that it may be.
 const GOALS: &[(&str, Part, Figure, bool, f64)] = &[
@@ -134,6 +137,11 @@ pub(crate) fn print(options: &Options, programs: &[Program], samples: &Samples) 
             (name.clone(), columns.iter().map(cell).collect())
         });
         table(columns, &rows.collect::<Vec<_>>());
+    }
+    let others = samples.0.iter().map(|sample| sample.get(OTHERS_BUSY));
+    let others = others.fold(0.0, f64::max);
+    if others > OTHERS_MAX {
+        println!("\ndisturbed: other programs took up to {others:.0} % of the two cores");
     }
     if programs.iter().any(|program| program.kind == Kind::Weir) {
         goals(options, samples);
