@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod fault;
 pub mod net;
+pub mod shadow;
 pub mod snapshot;
 pub mod spec;
 pub mod telemetry;

@@ -55,10 +55,10 @@ pub struct Outcome {
     pub request_id: Box<str>,
     /// Whose answer this was.
     pub role: Role,
-    /// What was called.
-    pub deployment: DeploymentName,
+    /// What was called; none when the request did not get that far.
+    pub deployment: Option<DeploymentName>,
     /// Which version answered.
-    pub version: VersionNumber,
+    pub version: Option<VersionNumber>,
     /// Whose key, if any.
     pub key: Option<KeyId>,
     /// The method.

@@ -21,6 +21,9 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Holds the connection until its end.
     pub body: AnswerBody,
+    /// From the request written until the head of the answer read: time that was the backend's,
+    /// or the client's who was still sending.
+    pub waited_ns: u64,
 }
 
 /// The body of an answer.

@@ -27,7 +27,7 @@ use super::{
     upload::Upload,
 };
 use crate::{
-    base::task,
+    base::{clock::Tick, task},
     net::watch::{Expired, Phase, Watch},
     wire::headers::{self, Named},
 };
@@ -185,6 +185,7 @@ pub async fn exchange(
             });
         }
     };
+    let began = Tick::now();
     let framing = upload.framing();
     let upload = Rc::new(RefCell::new(upload));
     let failed = Rc::new(RefCell::new(None));
@@ -223,6 +224,7 @@ pub async fn exchange(
                 status: parts.status,
                 headers: parts.headers,
                 body: AnswerBody::H2(body),
+                waited_ns: Tick::now().ns_since(began),
             })
         }
         Err(error) => {

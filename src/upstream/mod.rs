@@ -8,6 +8,7 @@ pub mod backend;
 pub mod breaker;
 pub mod budget;
 pub mod connections;
+pub mod deliver;
 pub mod error;
 pub mod ewma;
 pub mod h1;

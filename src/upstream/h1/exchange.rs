@@ -22,6 +22,7 @@ use super::{
     head::{self, Head, Parsed},
 };
 use crate::{
+    base::clock::Tick,
     net::watch::{Expired, Phase, Watch},
     upstream::{
         answer::{Answer, AnswerBody},
@@ -99,6 +100,7 @@ pub async fn exchange(
         Poll::Ready(Ok(()))
     })
     .await;
+    let written = Tick::now();
     let result = match result {
         Ok(()) => {
             poll_fn(|cx| match lease.stream() {
@@ -131,6 +133,7 @@ pub async fn exchange(
                 status: head.status,
                 headers: head.headers,
                 body: AnswerBody::H1(body),
+                waited_ns: Tick::now().ns_since(written),
             })
         }
     }
