@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod fault;
+pub mod gateway;
 pub mod net;
 pub mod shadow;
 pub mod snapshot;

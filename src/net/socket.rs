@@ -47,6 +47,7 @@ pub struct ClientSocket {
     /// Whether hyper waits for more bytes, and so hears of the connection's end.
     listening: Cell<bool>,
     hung_up: Cell<bool>,
+    to_abort: Cell<bool>,
     /// Bytes that were read to find out the protocol, not yet handed to hyper.
     ahead: RefCell<Vec<u8>>,
 }
@@ -73,6 +74,7 @@ impl ClientSocket {
             write_blocked: Cell::new(false),
             listening: Cell::new(false),
             hung_up: Cell::new(false),
+            to_abort: Cell::new(false),
             ahead: RefCell::default(),
         }
     }
@@ -145,7 +147,13 @@ impl ClientSocket {
 
     /// Makes closing this connection abort it visibly.
     pub fn abort_on_close(&self) {
+        self.to_abort.set(true);
         super::listen::abort_on_close(&*self.stream.borrow());
+    }
+
+    /// Whether closing it is to abort it.
+    pub fn is_to_abort(&self) -> bool {
+        self.to_abort.get()
     }
 
     /// Puts bytes that were read to find out the protocol in front of what hyper reads.
@@ -167,25 +175,32 @@ impl ClientSocket {
         Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 
+    /// Whether the client has an answer to read that it does not take.
+    pub fn is_write_blocked(&self) -> bool {
+        self.write_blocked.get()
+    }
+
     fn note_write<T>(&self, written: &Poll<io::Result<T>>) {
         let blocked = written.is_pending();
-        if blocked == self.write_blocked.get() && !blocked {
-            return;
-        }
         let was_blocked = self.write_blocked.replace(blocked);
-        match (was_blocked, blocked) {
-            // While an exchange runs, its body says when the client is being waited for.
-            (false, true) if !self.is_serving() || self.watch.phase() == Phase::Unlimited => {
+        let phase = self.watch.phase();
+        if blocked {
+            // While an exchange waits for something else, that is what is limited.
+            let nothing_else = !self.is_serving() || phase == Phase::Unlimited;
+            if nothing_else && phase != Phase::ClientRead {
                 self.watch
                     .enter(Phase::ClientRead, self.limits.write_stall_ms);
             }
-            (true, false) if self.is_serving() => {
-                if self.watch.phase() == Phase::ClientRead {
+        } else if was_blocked {
+            if self.is_serving() {
+                if phase == Phase::ClientRead {
                     self.watch.renew(self.limits.write_stall_ms);
                 }
+            } else {
+                self.watch.enter(Phase::Idle, self.limits.idle_ms);
             }
-            (true, false) => self.watch.enter(Phase::Idle, self.limits.idle_ms),
-            _ => {}
+        } else if phase == Phase::ClientRead {
+            self.watch.renew(self.limits.write_stall_ms);
         }
     }
 }

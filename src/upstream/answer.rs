@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{error::BodyError, h1::body::H1Body, h2::H2Body};
+use super::{error::BodyError, h1::body::H1Body, h2::H2Body, upload::Upload};
 
 /// Status, headers that travel, and a body that is still on its way.
 #[derive(Debug)]
@@ -44,11 +44,11 @@ impl AnswerBody {
         }
     }
 
-    /// Bytes of the request's body taken so far.
-    pub fn received(&self) -> u64 {
+    /// Looks at the request's body, as far as it went.
+    pub fn with_upload<T>(&self, look: impl FnOnce(&Upload) -> T) -> T {
         match self {
-            Self::H1(body) => body.upload().received(),
-            Self::H2(body) => body.received(),
+            Self::H1(body) => look(body.upload()),
+            Self::H2(body) => body.with_upload(look),
         }
     }
 }

@@ -331,9 +331,9 @@ impl Body for SharedUpload {
 // === impl H2Body ===
 
 impl H2Body {
-    /// Bytes of the request's body taken so far.
-    pub fn received(&self) -> u64 {
-        self.upload.borrow().received()
+    /// Looks at the request's body, as far as it went.
+    pub fn with_upload<T>(&self, look: impl FnOnce(&Upload) -> T) -> T {
+        look(&self.upload.borrow())
     }
 
     /// The client's unread body; none while hyper still sends it.
