@@ -1,8 +1,11 @@
 //! weir, an inference gateway and router. ARCHITECTURE.md is the map.
 
+pub mod admin;
+pub mod app;
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod fault;
 pub mod gateway;
