@@ -11,6 +11,7 @@ mod call;
 mod connection;
 mod dispatch;
 mod exchange;
+mod health;
 mod levelling;
 mod local;
 mod respond;

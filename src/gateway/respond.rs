@@ -7,13 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{
-    dispatch::{Dispatched, Refused, mirror, whole},
+    dispatch::{self, Dispatched, Refused, mirror},
     exchange::Exchange,
+    health::Own,
 };
 use crate::{
     base::task,
@@ -85,6 +86,26 @@ pub(super) fn refuse(mut exchange: Exchange, refused: Refused) -> Response<Reply
     {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    whole(exchange, status, headers, bytes)
+}
+
+/// What the gateway says of itself.
+pub(super) fn answer_own(exchange: Exchange, own: Own) -> Response<ReplyBody> {
+    let Own {
+        status,
+        mut headers,
+        body,
+    } = own;
+    put_own(&mut headers, &exchange);
+    whole(exchange, status, headers, body)
+}
+
+fn whole(
+    exchange: Exchange,
+    status: StatusCode,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody {
         kind: Kind::Whole(bytes),
         exchange,
@@ -159,7 +180,7 @@ impl ReplyBody {
             let received = body.with_upload(|upload| upload.received());
             self.exchange.count_request_bytes(received);
             if let Some(late) = self.late.take() {
-                let whole = body.with_upload(whole);
+                let whole = body.with_upload(dispatch::whole);
                 drop(mirror(&self.exchange, *late, whole));
             }
             if let Some(unread) = body.into_unread() {

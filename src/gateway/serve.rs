@@ -12,8 +12,9 @@ use super::{
     call::read_call,
     dispatch::{Dispatched, Refused, dispatch, take_body},
     exchange::{Caller, Exchange},
+    health::health,
     local::Local,
-    respond::{ReplyBody, refuse, respond},
+    respond::{ReplyBody, answer_own, refuse, respond},
     route::{Routed, route},
 };
 use crate::{
@@ -34,6 +35,9 @@ pub(super) async fn serve(
 ) -> Response<ReplyBody> {
     let (parts, body) = request.into_parts();
     let mut exchange = Exchange::begin(&local, caller, &parts);
+    if let Some(own) = health(&parts, &local) {
+        return answer_own(exchange, own);
+    }
     match try_serve(&local, &mut exchange, parts, body).await {
         Ok(dispatched) => respond(exchange, dispatched),
         Err(refused) => refuse(exchange, refused),
