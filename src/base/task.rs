@@ -3,12 +3,13 @@
 
 use std::{
     any::Any,
-    future::{Future, poll_fn},
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    task::Poll,
+    pin::Pin,
+    task::{Context, Poll},
 };
 
+use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 
 /// Spawns on the runtime of this thread; what runs need not be `Send`. Dropping the handle leaves
@@ -33,16 +34,32 @@ pub fn spawn(
     tokio::spawn(guarded(name, task))
 }
 
-async fn guarded(name: &'static str, task: impl Future<Output = ()>) {
-    let mut task = pin!(task);
-    poll_fn(|cx| {
+pin_project! {
+    /// A task that ends itself alone when it panics. Written out, because an `async fn` would hold
+    /// the task twice: once as its argument, once where it is polled.
+    struct Guarded<F> {
+        name: &'static str,
+        #[pin]
+        task: F,
+    }
+}
+
+fn guarded<F: Future<Output = ()>>(name: &'static str, task: F) -> Guarded<F> {
+    Guarded { name, task }
+}
+
+impl<F: Future<Output = ()>> Future for Guarded<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let (name, task) = (*this.name, this.task);
         // What the task holds is dropped with it and never looked at again.
-        catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))).unwrap_or_else(|panic| {
+        catch_unwind(AssertUnwindSafe(|| task.poll(cx))).unwrap_or_else(|panic| {
             tracing::error!(task = name, panic = words(&*panic), "task panicked");
             Poll::Ready(())
         })
-    })
-    .await;
+    }
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {

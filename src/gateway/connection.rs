@@ -10,7 +10,7 @@
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, ready},
 };
@@ -22,6 +22,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use tokio::{io::ReadBuf, net::TcpStream};
 
 use super::{
@@ -55,7 +56,8 @@ pub(super) async fn drive(local: Rc<Local>, stream: TcpStream) {
     let place = local.clients.borrow_mut().insert(Rc::clone(&socket));
     match sniff(&socket).await {
         Spoken::Http1 => drive_http1(&local, &socket).await,
-        Spoken::Http2 => drive_http2(&local, &socket).await,
+        // Boxed, so that the many connections of HTTP/1 do not carry its size.
+        Spoken::Http2 => Box::pin(drive_http2(&local, &socket)).await,
         Spoken::Nothing => {}
     }
     local.clients.borrow_mut().try_remove(place);
@@ -69,8 +71,7 @@ async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
             is_http_10: request.version() < Version::HTTP_11,
             is_stream: false,
         };
-        let served = serve(Rc::clone(local), caller, request);
-        async move { Ok::<_, std::convert::Infallible>(served.await) }
+        serve(local, caller, request)
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -110,8 +111,7 @@ async fn drive_http2(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
             is_http_10: false,
             is_stream: true,
         };
-        let served = serve(Rc::clone(local), caller, request);
-        async move { Ok::<_, std::convert::Infallible>(served.await) }
+        serve(local, caller, request)
     });
     let options = &local.options;
     let head_bytes_max = u32::try_from(options.head_bytes_max).unwrap_or(u32::MAX);
@@ -196,22 +196,32 @@ struct StreamSpawner {
 
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamSpawner {
     fn execute(&self, stream: F) {
-        let Some(watch) = self.newest.take() else {
-            task::spawn_local("h2 client", stream);
-            return;
-        };
-        task::spawn_local("h2 stream", async move {
-            let mut stream = pin!(stream);
-            poll_fn(|cx| {
-                // A client that does not take its answer: hyper waits for room and asks the body
-                // nothing, so the body can't end this. Dropping the task resets the stream.
-                if watch.check(cx) == Some(Expired::Phase(Phase::ClientRead)) {
-                    series::count(&table::CONNECTIONS_REFUSED, &["stream_stall"], 1);
-                    return Poll::Ready(());
-                }
-                stream.as_mut().poll(cx)
-            })
-            .await;
-        });
+        match self.newest.take() {
+            Some(watch) => drop(task::spawn_local("h2 stream", Stallable { watch, stream })),
+            None => drop(task::spawn_local("h2 client", stream)),
+        }
+    }
+}
+
+pin_project! {
+    /// An HTTP/2 stream that ends when its client does not take its answer: hyper waits for room
+    /// and asks the body nothing then, so the body can't end it. Dropping it resets the stream.
+    struct Stallable<F> {
+        watch: Rc<Watch>,
+        #[pin]
+        stream: F,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Stallable<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.watch.check(cx) == Some(Expired::Phase(Phase::ClientRead)) {
+            series::count(&table::CONNECTIONS_REFUSED, &["stream_stall"], 1);
+            return Poll::Ready(());
+        }
+        this.stream.poll(cx)
     }
 }

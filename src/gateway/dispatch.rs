@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 
-use http::request::Parts;
 use hyper::body::Incoming;
 
 use super::{exchange::Exchange, respond::Late, route::Routed};
@@ -38,7 +37,7 @@ pub(super) fn take_body(
     exchange: &Exchange,
     routed: &Routed,
     ticket: Option<&Ticket>,
-) -> Result<Upload, Refused> {
+) -> Result<Box<Upload>, Refused> {
     use http_body::Body;
     let options = &exchange.local().options;
     let limits = UploadLimits {
@@ -54,25 +53,21 @@ pub(super) fn take_body(
     }
     let keep = ticket.map_or(0, Ticket::body_bytes_max);
     let keep = keep.max(options.retry_body_bytes_max);
-    Ok(Upload::new(
-        body,
-        limits,
-        keep,
-        exchange.caller().watch.clone(),
-    ))
+    let watch = exchange.caller().watch.clone();
+    Ok(Box::new(Upload::new(body, limits, keep, watch)))
 }
 
 /// Sends the request to main, retries where that is safe, and sends the copy off.
 pub(super) async fn dispatch(
     exchange: &mut Exchange,
     routed: &Routed,
-    parts: Parts,
     target: Target<'_>,
-    upload: Upload,
+    upload: Box<Upload>,
     ticket: Option<Ticket>,
 ) -> Result<Dispatched, Refused> {
     let plan = &routed.plan;
-    let local = exchange.local().clone();
+    let local = exchange.local();
+    let parts = exchange.parts();
     let named = Named::read(&parts.headers);
     let waited_ns = Cell::new(0);
     let delivery = Delivery {
@@ -97,7 +92,7 @@ pub(super) async fn dispatch(
     };
     let delivered = delivery.deliver(&request, upload).await;
     let copy = ticket.map(|ticket| {
-        let original = original(exchange, routed, parts, named, target);
+        let original = original(exchange, routed, named, target);
         Box::new(Late { ticket, original })
     });
     match delivered {
@@ -159,19 +154,18 @@ pub(super) fn mirror(exchange: &Exchange, copy: Late, whole: Whole) -> Option<Bo
 }
 
 fn original(
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     routed: &Routed,
-    parts: Parts,
     named: Named,
     target: Target<'_>,
 ) -> Original {
     Original {
-        method: parts.method,
-        headers: parts.headers,
+        headers: exchange.take_headers(),
+        method: exchange.parts().method.clone(),
         named,
         operation: target.operation,
         tail: target.tail.into(),
-        query: parts.uri.query().map(Into::into),
+        query: exchange.parts().uri.query().map(Into::into),
         request_id: exchange.request_id().clone(),
         key: routed
             .principal

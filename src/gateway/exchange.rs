@@ -3,7 +3,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{HeaderValue, Method, request::Parts};
+use http::{HeaderMap, HeaderValue, request::Parts};
 
 use super::local::Local;
 use crate::{
@@ -47,6 +47,8 @@ pub(super) struct Exchange {
     first_byte_ns: Option<u64>,
     request_bytes: u64,
     response_bytes: u64,
+    /// The request's head, for as long as it is needed.
+    parts: Parts,
     /// What only an outcome tells; kept when somebody listens.
     told: Option<Box<Told>>,
     /// The client waits for `100 Continue` before it sends its body.
@@ -61,18 +63,17 @@ struct Routed {
 }
 
 struct Told {
-    method: Method,
     path: Box<str>,
     started_at_ms: u64,
     error: Option<Box<str>>,
 }
 
 impl Exchange {
-    pub(super) fn begin(local: &Rc<Local>, caller: Caller, parts: &Parts) -> Self {
+    /// Boxed: it goes through many hands, and the one allocation holds all that a request needs.
+    pub(super) fn begin(local: &Rc<Local>, caller: Caller, parts: Parts) -> Box<Self> {
         caller.socket.begin_exchange();
         let told = local.teller.is_wanted().then(|| {
             Box::new(Told {
-                method: parts.method.clone(),
                 path: parts.uri.path().into(),
                 started_at_ms: unix_ms(),
                 error: None,
@@ -80,7 +81,7 @@ impl Exchange {
         });
         let id = ExchangeId::draw(&local.chance);
         let request_id = headers::request_id(&parts.headers).cloned();
-        Self {
+        Box::new(Self {
             id,
             request_id: request_id.unwrap_or_else(|| new_request_id(local)),
             started: Tick::now(),
@@ -94,10 +95,21 @@ impl Exchange {
             response_bytes: 0,
             told,
             expects_continue: parts.headers.contains_key(http::header::EXPECT),
+            parts,
             settled: false,
             local: Rc::clone(local),
             caller,
-        }
+        })
+    }
+
+    /// The request's head.
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Gives the request's headers away, or lets go of them: a stream may last for hours.
+    pub(super) fn take_headers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.parts.headers)
     }
 
     pub(super) fn expects_continue(&self) -> bool {
@@ -220,7 +232,7 @@ impl Exchange {
             deployment: routed.map(|routed| routed.plan.name.clone()),
             version: routed.map(|routed| routed.plan.version),
             key: principal.map(|principal| principal.id().clone()),
-            method: told.method,
+            method: self.parts.method.clone(),
             path: told.path,
             status: self.status,
             fault: fault.map(|fault| fault.entry().code),

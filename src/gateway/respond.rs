@@ -18,10 +18,10 @@ use super::{
 };
 use crate::{
     base::task,
-    net::watch::Phase,
+    net::watch::{Phase, within},
     shadow::mirror::{Original, Ticket},
     telemetry::outcome::Ended,
-    upstream::{answer::AnswerBody, connections::within, error::BodyError},
+    upstream::{answer::AnswerBody, error::BodyError},
     wire::{
         headers::{X_CONFIG_EPOCH, X_DEPLOYMENT_VERSION, X_REQUEST_ID},
         native,
@@ -35,7 +35,7 @@ const DRAIN_BYTES_MAX: u64 = 64 * 1024;
 /// The body of a reply. Dropped before its end, it says that the client is gone.
 pub(super) struct ReplyBody {
     kind: Kind,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     late: Option<Box<Late>>,
     /// Frames were handed over that the connection may not have written yet.
     unflushed: bool,
@@ -55,7 +55,8 @@ pub(super) struct Late {
 }
 
 /// A backend's answer as the client gets it.
-pub(super) fn respond(exchange: Exchange, dispatched: Dispatched) -> Response<ReplyBody> {
+pub(super) fn respond(mut exchange: Box<Exchange>, dispatched: Dispatched) -> Response<ReplyBody> {
+    drop(exchange.take_headers());
     let Dispatched { answer, late } = dispatched;
     let mut headers = answer.headers;
     put_own(&mut headers, &exchange);
@@ -74,7 +75,7 @@ pub(super) fn respond(exchange: Exchange, dispatched: Dispatched) -> Response<Re
 }
 
 /// A fault as the client gets it.
-pub(super) fn refuse(mut exchange: Exchange, refused: Refused) -> Response<ReplyBody> {
+pub(super) fn refuse(mut exchange: Box<Exchange>, refused: Refused) -> Response<ReplyBody> {
     let Refused { fault, unread } = refused;
     let request_id = exchange.request_id().to_str().unwrap_or_default();
     let (status, mut headers, bytes) = native::render(&fault, request_id);
@@ -90,7 +91,7 @@ pub(super) fn refuse(mut exchange: Exchange, refused: Refused) -> Response<Reply
 }
 
 /// What the gateway says of itself.
-pub(super) fn answer_own(exchange: Exchange, own: Own) -> Response<ReplyBody> {
+pub(super) fn answer_own(exchange: Box<Exchange>, own: Own) -> Response<ReplyBody> {
     let Own {
         status,
         mut headers,
@@ -101,7 +102,7 @@ pub(super) fn answer_own(exchange: Exchange, own: Own) -> Response<ReplyBody> {
 }
 
 fn whole(
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     status: StatusCode,
     headers: HeaderMap,
     bytes: Bytes,

@@ -2,9 +2,9 @@
 //! what it knows goes into the next phase's type: an `Admitted` is proof of admission, a `Routed`
 //! of routing.
 
-use std::rc::Rc;
+use std::{convert::Infallible, future::Future, rc::Rc};
 
-use http::{Request, Response, request::Parts};
+use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::{
@@ -28,29 +28,27 @@ use crate::{
 /// # Cancellation
 /// Dropping it, or the body that it returns, says that the client is gone: the upstream exchange is
 /// closed with it.
-pub(super) async fn serve(
-    local: Rc<Local>,
+pub(super) fn serve(
+    local: &Rc<Local>,
     caller: Caller,
     request: Request<Incoming>,
-) -> Response<ReplyBody> {
+) -> impl Future<Output = Result<Response<ReplyBody>, Infallible>> + use<> {
     let (parts, body) = request.into_parts();
-    let mut exchange = Exchange::begin(&local, caller, &parts);
-    if let Some(own) = health(&parts, &local) {
-        return answer_own(exchange, own);
-    }
-    match try_serve(&local, &mut exchange, parts, body).await {
-        Ok(dispatched) => respond(exchange, dispatched),
-        Err(refused) => refuse(exchange, refused),
+    let mut exchange = Exchange::begin(local, caller, parts);
+    // Not an `async fn`: its argument would have a place in the future beside the parts made of it.
+    async move {
+        if let Some(own) = health(exchange.parts(), exchange.local()) {
+            return Ok(answer_own(exchange, own));
+        }
+        Ok(match try_serve(&mut exchange, body).await {
+            Ok(dispatched) => respond(exchange, dispatched),
+            Err(refused) => refuse(exchange, refused),
+        })
     }
 }
 
-async fn try_serve(
-    local: &Local,
-    exchange: &mut Exchange,
-    parts: Parts,
-    body: Incoming,
-) -> Result<Dispatched, Refused> {
-    let uri = parts.uri.clone();
+async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Dispatched, Refused> {
+    let uri = exchange.parts().uri.clone();
     let unread = |fault: Fault, body| Refused {
         fault,
         unread: Some(body),
@@ -59,26 +57,22 @@ async fn try_serve(
         Ok(path) => path,
         Err(_) => return Err(unread(Code::PathMalformed.into(), body)),
     };
-    let (target, routed) = match decide(local, exchange, &parts, &path) {
+    let (target, routed) = match decide(exchange, &path) {
         Ok(decided) => decided,
         Err(fault) => return Err(unread(fault, body)),
     };
     exchange.enter(&routed.plan, routed.principal.clone());
     let ticket = Ticket::draw(&routed.plan, exchange.id()); // perhaps a copy
     let upload = take_body(body, exchange, &routed, ticket.as_ref())?; // bounded
-    dispatch(exchange, &routed, parts, target, upload, ticket).await // pick, send, the next-best
+    dispatch(exchange, &routed, target, upload, ticket).await // pick, send, the next-best
 }
 
 /// Everything that is decided from the head and one snapshot, before anything is waited for.
-fn decide<'p>(
-    local: &Local,
-    exchange: &mut Exchange,
-    parts: &Parts,
-    path: &'p str,
-) -> Result<(Target<'p>, Routed), Fault> {
+fn decide<'p>(exchange: &mut Exchange, path: &'p str) -> Result<(Target<'p>, Routed), Fault> {
+    let local = Rc::clone(exchange.local());
     let view = local.current.load(); // one snapshot, to the last byte
     exchange.note_epoch(view.epoch_header());
-    let call = read_call(parts, path)?; // what is asked
+    let call = read_call(exchange.parts(), path)?; // what is asked
     let admitted = admit(&call, &view, local.current.keys())?; // who asks, and may they
     let routed = route(admitted, &call)?; // which version answers
     Ok((call.target, routed))

@@ -7,11 +7,14 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::Future,
+    pin::Pin,
     rc::Rc,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use pin_project_lite::pin_project;
 use slab::Slab;
 
 use crate::base::clock::Tick;
@@ -127,7 +130,7 @@ impl Watchdog {
 impl Watch {
     /// Enters a phase that may last `limit_ms` from now on; its predecessor's deadline is gone.
     pub fn enter(&self, phase: Phase, limit_ms: u64) {
-        self.enter_at(phase, limit_ms, Tick::now());
+        self.enter_at(phase, limit_ms, Tick::coarse());
     }
 
     /// The same for a caller who knows the time.
@@ -138,9 +141,8 @@ impl Watch {
 
     /// Gives the phase its time anew: something moved.
     pub fn renew(&self, limit_ms: u64) {
-        self.state
-            .phase_ends
-            .set(Tick::now().plus_ms(limit_ms).as_ns());
+        let ends = Tick::coarse().plus_ms(limit_ms);
+        self.state.phase_ends.set(ends.as_ns());
     }
 
     /// Ends the phase; nothing takes its place.
@@ -180,7 +182,7 @@ impl Watch {
         if self.state.next_end() == NEVER {
             return None;
         }
-        self.expired(Tick::now())
+        self.expired(Tick::coarse())
     }
 
     fn expired(&self, now: Tick) -> Option<Expired> {
@@ -197,6 +199,32 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.dog.watched.borrow_mut().try_remove(self.place);
+    }
+}
+
+pin_project! {
+    /// A future that ends with the limit that passes first, if one does.
+    pub struct Within<'a, F> {
+        watch: &'a Watch,
+        #[pin]
+        future: F,
+    }
+}
+
+/// Runs a future until a limit of `watch` passes.
+pub fn within<F: Future>(watch: &Watch, future: F) -> Within<'_, F> {
+    Within { watch, future }
+}
+
+impl<F: Future> Future for Within<'_, F> {
+    type Output = Result<F::Output, Expired>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.watch.check(cx) {
+            Some(expired) => Poll::Ready(Err(expired)),
+            None => this.future.poll(cx).map(Ok),
+        }
     }
 }
 

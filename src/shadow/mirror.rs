@@ -22,7 +22,7 @@ use crate::{
         id::{ExchangeId, KeyId},
         task,
     },
-    net::watch::{Watch, Watchdog},
+    net::watch::{Watch, Watchdog, within},
     snapshot::{Challenger, NoRoom, Plan},
     telemetry::{
         meters::Reason,
@@ -30,7 +30,7 @@ use crate::{
     },
     upstream::{
         answer::Answer,
-        connections::{Connections, within},
+        connections::Connections,
         deliver::Delivery,
         error::{BodyError, ExchangeError},
         request::Outgoing,
@@ -234,6 +234,7 @@ impl Mirror {
             idle_ms: timeouts.idle_ms,
         };
         let upload = Upload::copy_of(copy.frames.clone(), limits, Rc::clone(watch));
+        let upload = Box::new(upload);
         let traceparent = headers::child_traceparent(&original.headers, self.chance.next_u64());
         let request = Outgoing {
             method: &original.method,

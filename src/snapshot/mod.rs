@@ -37,8 +37,11 @@ pub struct Snapshot {
     epoch_header: HeaderValue,
     /// By `{project}/{deployment}`. Only declared names are in it, so that what clients invent
     /// can neither fill it nor choose its collisions.
-    routes: HashMap<DeploymentName, Arc<Route>>,
+    routes: Routes,
 }
+
+/// Routes by name. The hash is a fast one, seeded for each process.
+type Routes = HashMap<DeploymentName, Arc<Route>, foldhash::fast::RandomState>;
 
 /// A deployment: who may call it, and what answers.
 pub struct Route {
@@ -99,10 +102,10 @@ pub struct Challenger {
 impl Snapshot {
     /// A snapshot of nothing, in force until the first is built.
     pub fn empty() -> Self {
-        Self::new(Epoch(0), HashMap::new())
+        Self::new(Epoch(0), Routes::default())
     }
 
-    fn new(epoch: Epoch, routes: HashMap<DeploymentName, Arc<Route>>) -> Self {
+    fn new(epoch: Epoch, routes: Routes) -> Self {
         Self {
             epoch,
             epoch_header: HeaderValue::from(epoch.0),

@@ -7,13 +7,11 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    future::{Future, poll_fn},
     io,
     net::SocketAddr,
-    pin::pin,
     rc::Rc,
     sync::{Arc, Weak},
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
 };
 
 use tokio::net::TcpStream;
@@ -21,7 +19,7 @@ use tokio::net::TcpStream;
 use super::{backend::Backend, error::ExchangeError, h2::Link};
 use crate::{
     base::{clock::Tick, id::BackendId, task},
-    net::watch::{Expired, Phase, Watch},
+    net::watch::{Expired, Phase, Watch, within},
     telemetry::{series, table},
 };
 
@@ -43,7 +41,7 @@ pub struct ConnectionOptions {
 /// One worker's connections.
 #[derive(Debug)]
 pub struct Connections {
-    by_backend: RefCell<HashMap<BackendId, Kept>>,
+    by_backend: RefCell<HashMap<BackendId, Kept, foldhash::fast::FixedState>>,
     options: ConnectionOptions,
     /// Connections lent out; idle ones are counted when asked.
     active: Cell<usize>,
@@ -249,19 +247,6 @@ async fn open(backend: &Backend) -> io::Result<TcpStream> {
     };
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-/// Runs a future until a limit of `watch` passes.
-///
-/// # Errors
-/// The limit that passed.
-pub async fn within<T>(watch: &Watch, future: impl Future<Output = T>) -> Result<T, Expired> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match watch.check(cx) {
-        Some(expired) => Poll::Ready(Err(expired)),
-        None => future.as_mut().poll(cx).map(Ok),
-    })
-    .await
 }
 
 // === impl Lease ===

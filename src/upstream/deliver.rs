@@ -61,7 +61,7 @@ pub struct Undelivered {
     /// Why the last attempt failed.
     pub error: ExchangeError,
     /// The request's body, as far as it was read.
-    pub upload: Upload,
+    pub upload: Box<Upload>,
 }
 
 impl Delivery<'_> {
@@ -75,7 +75,7 @@ impl Delivery<'_> {
     pub async fn deliver(
         &self,
         request: &Outgoing<'_>,
-        mut upload: Upload,
+        mut upload: Box<Upload>,
     ) -> Result<Delivered, Undelivered> {
         self.pool.budget().deposit();
         let mut tried = Tried::new();
@@ -138,7 +138,7 @@ impl Delivery<'_> {
         &self,
         backend: &Arc<Backend>,
         request: &Outgoing<'_>,
-        upload: Upload,
+        upload: Box<Upload>,
         reuse: bool,
     ) -> Result<Delivered, Failed> {
         let load = backend.load();
@@ -152,7 +152,8 @@ impl Delivery<'_> {
         let (connections, watch) = (self.connections, self.watch);
         let mut connecting = 0;
         let result = if backend.protocol() == Protocol::H2c {
-            h2::exchange(
+            // Boxed, because it is larger than all the rest of the way together.
+            let exchange = h2::exchange(
                 connections,
                 backend,
                 connect_ms,
@@ -160,8 +161,8 @@ impl Delivery<'_> {
                 upload,
                 watch,
                 limits,
-            )
-            .await
+            );
+            Box::pin(exchange).await
         } else {
             // Behind a stale connection there may be more of them: the second try is on a new one.
             let idle = if reuse {
@@ -172,7 +173,9 @@ impl Delivery<'_> {
             let lease = match idle {
                 Some(lease) => Ok(lease),
                 None => {
-                    let lease = connections.connect(backend, connect_ms, watch).await;
+                    // Boxed, because it is rare and large.
+                    let connect = connections.connect(backend, connect_ms, watch);
+                    let lease = Box::pin(connect).await;
                     connecting = Tick::now().ns_since(began);
                     lease
                 }

@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use super::{
     answer::{Answer, AnswerBody},
     backend::Backend,
-    connections::{Connections, Lease, within},
+    connections::{Connections, Lease},
     error::{BodyError, ExchangeError, Malformed, UploadError},
     h1::exchange::{ExchangeLimits, Failed},
     request::{Framing, Outgoing},
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     base::{clock::Tick, task},
-    net::watch::{Expired, Phase, Watch},
+    net::watch::{Expired, Phase, Watch, within},
     wire::headers::{self, Named},
 };
 
@@ -171,7 +171,7 @@ pub async fn exchange(
     backend: &Arc<Backend>,
     connect_ms: u64,
     request: &Outgoing<'_>,
-    upload: Upload,
+    upload: Box<Upload>,
     watch: &Rc<Watch>,
     limits: ExchangeLimits,
 ) -> Result<Answer, Failed> {
@@ -187,7 +187,7 @@ pub async fn exchange(
     };
     let began = Tick::now();
     let framing = upload.framing();
-    let upload = Rc::new(RefCell::new(upload));
+    let upload = Rc::new(RefCell::new(*upload));
     let failed = Rc::new(RefCell::new(None));
     let body = SharedUpload {
         upload: Rc::clone(&upload),
@@ -237,7 +237,7 @@ pub async fn exchange(
                 .map_or_else(|shared| shared.replace(ended()), RefCell::into_inner);
             Err(Failed {
                 error,
-                upload,
+                upload: Box::new(upload),
                 reused,
             })
         }

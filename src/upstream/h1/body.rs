@@ -37,13 +37,13 @@ pub struct H1Body {
     decoder: Decoder,
     /// Bytes that were read with the head, or beyond what was last passed on.
     ahead: Bytes,
-    upload: Upload,
+    upload: Box<Upload>,
     /// The request's body can't be sent any further: the backend closed that direction. Its
     /// answer may still come.
     upload_stopped: bool,
     keep_alive: bool,
     length: Option<u64>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     watch: Rc<Watch>,
     idle_ms: u64,
 }
@@ -58,7 +58,7 @@ pub struct Opened {
     /// What was read behind the head.
     pub ahead: Bytes,
     /// The request's body.
-    pub upload: Upload,
+    pub upload: Box<Upload>,
     /// Whether sending it failed.
     pub upload_stopped: bool,
     /// Whether the backend keeps the connection open.
@@ -248,7 +248,7 @@ impl Body for H1Body {
                 if this.lease.is_some() {
                     this.finish();
                 }
-                return Poll::Ready(this.trailers.take().map(|t| Ok(Frame::trailers(t))));
+                return Poll::Ready(this.trailers.take().map(|t| Ok(Frame::trailers(*t))));
             }
             let piece = match this.next_ahead() {
                 Ok(None) if !this.decoder.is_done() => match this.poll_read(cx) {

@@ -98,8 +98,8 @@ impl Decoder {
     }
 
     /// The trailers, once.
-    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
-        self.trailers.take().map(|trailers| *trailers)
+    pub fn take_trailers(&mut self) -> Option<Box<HeaderMap>> {
+        self.trailers.take()
     }
 
     /// Skips framing at the beginning of `input` and returns how much that was. What follows is

@@ -58,7 +58,7 @@ pub struct Failed {
     /// Why.
     pub error: ExchangeError,
     /// The request's body, for another attempt.
-    pub upload: Upload,
+    pub upload: Box<Upload>,
     /// Whether the connection had served before, so that it may only have gone stale.
     pub reused: bool,
 }
@@ -75,7 +75,7 @@ pub async fn exchange(
     mut lease: Lease,
     backend: &Backend,
     request: &Outgoing<'_>,
-    mut upload: Upload,
+    mut upload: Box<Upload>,
     watch: &Rc<Watch>,
     limits: ExchangeLimits,
 ) -> Result<Answer, Failed> {
