@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
 
         watch.rest();
-        watch.start_total(0, Tick::now());
+        watch.start_total(0, Tick::from_ns(1));
         assert_eq!(watch.check(&cx), Some(Expired::Total));
         watch.end_total();
         assert_eq!(watch.check(&cx), None);
