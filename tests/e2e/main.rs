@@ -1,0 +1,11 @@
+//! The data plane from outside: the built binary, real sockets, backends that stall, tear, lie and
+//! flood. Modules are named for what users are promised.
+//!
+//! `WEIR_BIN` names another binary to test; `WEIR_FULL=1` runs the long forms.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed test is what unwrap and panic are for, in helpers too"
+)]
+
+mod support;
