@@ -9,3 +9,12 @@
 )]
 
 mod support;
+
+mod broken;
+mod bytes;
+mod framing;
+mod hangup;
+mod headers;
+mod keys;
+mod pipelining;
+mod routing;

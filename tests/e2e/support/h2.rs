@@ -136,7 +136,7 @@ impl H2Client {
     ) -> H2Answer {
         let request = self.request(method, path, headers, whole(body));
         self.runtime
-            .block_on(timeout(PATIENCE, async { read(request.await?).await }))
+            .block_on(async { timeout(PATIENCE, async { read(request.await?).await }).await })
             .expect("an answer in time")
             .expect("an answer")
     }

@@ -69,6 +69,9 @@ impl Head {
         let mut lines = split_crlf(text);
         let start = String::from_utf8(lines.next().unwrap_or_default().to_vec())
             .map_err(|_| "start line is not UTF-8".to_owned())?;
+        if start.bytes().any(|b| b.is_ascii_control()) {
+            return Err(format!("start line {start:?}"));
+        }
         let headers = lines.map(parse_header).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             start,

@@ -34,6 +34,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// run the rest of this suite.
 pub(crate) const HANGUP_BOUND: Duration = Duration::from_millis(50 + 250);
 
+/// A key of the project `demo`.
+pub(crate) const KEY: &str = "wk_demo_0123456789abcdefghijklmnopqrstuv";
+
+/// The header that presents it.
+pub(crate) const AUTH: (&str, &str) = ("x-api-key", KEY);
+
+/// The deployment most tests call.
+pub(crate) const PREDICT: &str = "/predict/demo/iris";
+
+/// `demo/iris` on one backend, and [`KEY`].
+pub(crate) fn iris(backend: &Backend) -> Declarations {
+    Declarations::new()
+        .with(deployment("demo/iris").backend(backend))
+        .with(key(KEY, "demo"))
+}
+
 /// Polls `cond` until it holds.
 ///
 /// # Panics
