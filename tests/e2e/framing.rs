@@ -304,8 +304,7 @@ fn an_early_refusal_is_heard_while_uploading() {
         });
         let gateway = Gateway::start(iris(&backend));
         let mut client = gateway.connect();
-        // Twice what the sockets between us and the backend could swallow, so that the upload is
-        // still under way.
+        // The last chunk never comes: the upload is under way for as long as the test lasts.
         client.send(head("transfer-encoding: chunked\r\n"));
         client.send(chunk(vec![b'x'; 100_000]));
         let answer = client.response("POST");

@@ -10,11 +10,14 @@
 
 mod support;
 
+mod balance;
 mod broken;
 mod bytes;
 mod framing;
 mod hangup;
 mod headers;
 mod keys;
+mod limits;
 mod pipelining;
 mod routing;
+mod timeouts;
