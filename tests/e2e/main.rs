@@ -18,6 +18,8 @@ mod hangup;
 mod headers;
 mod keys;
 mod limits;
+mod mirror;
 mod pipelining;
 mod routing;
+mod swap;
 mod timeouts;

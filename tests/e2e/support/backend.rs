@@ -176,7 +176,8 @@ impl Backend {
         self.shared.healthy.store(healthy, Ordering::SeqCst);
     }
 
-    /// How and when connection `conn` was seen to end, once it has.
+    /// How and when connection `conn` was seen to end, once it has; `Clean` when the script closed
+    /// it.
     pub(crate) fn end_of(&self, conn: usize) -> Option<(Instant, Ended)> {
         let ends = self.shared.ends.lock().unwrap();
         let (_, at, ended) = ends.iter().find(|(id, ..)| *id == conn)?;
@@ -221,10 +222,10 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, script: &Arc<Script>) {
         let script = Arc::clone(script);
         thread::spawn(move || {
             let end = serve(&mut conn, script.as_ref());
-            if let Some(ended) = end {
-                conn.note_end(ended);
-            }
-            conn.shared.open.fetch_sub(1, Ordering::SeqCst);
+            let (id, shared) = (conn.id, Arc::clone(&conn.shared));
+            drop(conn);
+            shared.note_end(id, end.unwrap_or(Ended::Clean));
+            shared.open.fetch_sub(1, Ordering::SeqCst);
         });
     }
 }
@@ -260,6 +261,18 @@ fn serve(conn: &mut Conn, script: &Script) -> Option<Ended> {
     }
 }
 
+// === impl Shared ===
+
+impl Shared {
+    /// The first word on how a connection ended is the one that counts.
+    fn note_end(&self, conn: usize, ended: Ended) {
+        let mut ends = self.ends.lock().unwrap();
+        if !ends.iter().any(|(id, ..)| *id == conn) {
+            ends.push((conn, Instant::now(), ended));
+        }
+    }
+}
+
 // === impl Conn ===
 
 impl Conn {
@@ -270,13 +283,6 @@ impl Conn {
             head: head.clone(),
             body: None,
         });
-    }
-
-    fn note_end(&self, ended: Ended) {
-        let mut ends = self.shared.ends.lock().unwrap();
-        if !ends.iter().any(|(id, ..)| *id == self.id) {
-            ends.push((self.id, Instant::now(), ended));
-        }
     }
 
     /// Reads the request's body to its end and remembers it.
@@ -325,7 +331,7 @@ impl Conn {
         if ended == Ended::Timeout {
             return None;
         }
-        self.note_end(ended.clone());
+        self.shared.note_end(self.id, ended.clone());
         Some((at, ended))
     }
 }
