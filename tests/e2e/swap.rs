@@ -327,7 +327,7 @@ fn check_says_every_mistake_at_once() {
     let bad = dir.path().join("bad.toml");
     std::fs::write(&bad, BAD).unwrap();
     let refused = command().arg("check").arg(&bad).output().unwrap();
-    assert_eq!(refused.status.success(), false);
+    assert!(!refused.status.success());
     let said = [refused.stdout, refused.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     for word in MISTAKES {

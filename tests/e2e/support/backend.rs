@@ -48,7 +48,6 @@ pub(crate) struct Conn {
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) conn: usize,
-    pub(crate) at: Instant,
     pub(crate) head: Head,
     /// Once the script has read it.
     pub(crate) body: Option<Body>,
@@ -279,7 +278,6 @@ impl Conn {
     fn note(&self, head: &Head) {
         self.shared.received.lock().unwrap().push(Received {
             conn: self.id,
-            at: Instant::now(),
             head: head.clone(),
             body: None,
         });

@@ -49,7 +49,7 @@ impl Declarations {
 
     /// Appends any part: a deployment, a key, raw TOML.
     pub(crate) fn with(mut self, part: impl fmt::Display) -> Self {
-        write!(self.text, "{part}\n").unwrap();
+        writeln!(self.text, "{part}").unwrap();
         self
     }
 }

@@ -165,10 +165,13 @@ pub(crate) async fn read(response: Response<Incoming>) -> hyper::Result<H2Answer
     Ok(answer)
 }
 
+/// One request, and its body.
+type Received = (request::Parts, Vec<u8>);
+
 /// A backend that speaks HTTP/2 without TLS.
 pub(crate) struct H2Backend {
     addr: SocketAddr,
-    received: Arc<Mutex<Vec<(request::Parts, Vec<u8>)>>>,
+    received: Arc<Mutex<Vec<Received>>>,
     connections: Arc<AtomicUsize>,
     runtime: Option<Runtime>,
 }
@@ -228,7 +231,7 @@ impl H2Backend {
         self.addr
     }
 
-    pub(crate) fn received(&self) -> Vec<(request::Parts, Vec<u8>)> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 

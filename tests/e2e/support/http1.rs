@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{Shutdown, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -218,10 +218,6 @@ impl Wire {
         SockRef::from(&self.socket)
             .set_linger(Some(Duration::ZERO))
             .unwrap();
-    }
-
-    pub(crate) fn peer(&self) -> SocketAddr {
-        self.socket.peer_addr().unwrap()
     }
 
     /// Reads once; 0 is the end.

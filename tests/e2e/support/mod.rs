@@ -25,7 +25,7 @@ pub(crate) use backend::{Backend, Conn, Next};
 pub(crate) use client::{RawClient, Response};
 pub(crate) use declare::{Declarations, Deployment, deployment, key};
 pub(crate) use gateway::Gateway;
-pub(crate) use http1::{Ended, Framing, Head};
+pub(crate) use http1::{Ended, Head};
 
 /// The longest any step of a test may take before it counts as hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
