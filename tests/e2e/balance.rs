@@ -12,8 +12,8 @@ use std::{
 };
 
 use crate::support::{
-    AUTH, Backend, Declarations, Gateway, KEY, Next, PATIENCE, PREDICT, RawClient, deployment,
-    eventually, iris, key, pattern,
+    AUTH, Backend, Declarations, Gateway, KEY, Next, Nowhere, PATIENCE, PREDICT, RawClient,
+    deployment, eventually, iris, key, pattern,
 };
 
 fn post() -> String {
@@ -322,12 +322,13 @@ fn a_declared_health_path_is_asked_and_must_say_2xx() {
 
 #[test]
 fn one_dead_of_two_backends_costs_no_request() {
+    let nobody = Nowhere::new();
     let good = Backend::says("ok");
     let gateway = Gateway::start(
         Declarations::new()
             .with(
                 deployment("demo/iris")
-                    .backend_at(&format!("http://{}", Backend::nowhere()), "")
+                    .backend_at(&nobody.url(), "")
                     .backend(&good),
             )
             .with(key(KEY, "demo")),

@@ -2,8 +2,8 @@
 //! bytes.
 
 use crate::support::{
-    AUTH, Backend, Declarations, Ended, Gateway, KEY, Next, PREDICT, client::chunk, deployment,
-    h2::H2Client, iris, key,
+    AUTH, Backend, Declarations, Ended, Gateway, KEY, Next, Nowhere, PREDICT, client::chunk,
+    deployment, h2::H2Client, iris, key,
 };
 
 fn one_worker(backend: &Backend) -> Gateway {
@@ -364,9 +364,10 @@ fn connection_close_is_heeded() {
 
 #[test]
 fn no_backend_to_reach_is_a_503_that_says_when_to_come_again() {
+    let nobody = Nowhere::new();
     let gateway = Gateway::start(
         Declarations::new()
-            .with(deployment("demo/iris").backend_at(&format!("http://{}", Backend::nowhere()), ""))
+            .with(deployment("demo/iris").backend_at(&nobody.url(), ""))
             .with(key(KEY, "demo")),
     );
     let mut client = gateway.connect();
@@ -381,8 +382,11 @@ fn no_backend_to_reach_is_a_503_that_says_when_to_come_again() {
 
 #[test]
 fn a_backend_that_comes_back_answers_again() {
-    let backend = Backend::says("first life");
-    let addr = backend.addr();
+    let place = Nowhere::new();
+    let backend = Backend::listen(place.addr(), |conn, head| {
+        conn.body(head);
+        conn.answer(200, &[], b"first life")
+    });
     let gateway = Gateway::with(iris(&backend))
         .env("WEIR_HEALTH_INTERVAL_MS", 100)
         .start();
@@ -399,7 +403,7 @@ fn a_backend_that_comes_back_answers_again() {
             .status
             >= 502
     });
-    let _again = Backend::listen(addr, |conn, head| {
+    let _again = Backend::listen(place.addr(), |conn, head| {
         conn.body(head);
         conn.answer(200, &[], b"second life")
     });

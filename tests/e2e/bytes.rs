@@ -3,6 +3,7 @@
 use std::{
     sync::{Mutex, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use crate::support::{
@@ -357,4 +358,55 @@ fn many_streams_at_once_keep_their_bytes_apart() {
             });
         }
     });
+}
+
+#[test]
+fn nothing_waits_for_an_acknowledgement() {
+    // Without TCP_NODELAY on one of the legs, a small piece behind another waits some 40 ms for a
+    // delayed acknowledgement. The median, so that a busy machine does not decide.
+    let gate = Gate::new();
+    let door = gate.clone();
+    let backend = Backend::start(move |conn, head| {
+        conn.body(head);
+        conn.start_chunked();
+        for _ in 0..15 {
+            door.wait();
+            let _ = conn.write(chunk("one"));
+            let _ = conn.write(chunk("two"));
+        }
+        let _ = conn.write("0\r\n\r\n");
+        Next::Keep
+    });
+    let gateway = Gateway::start(iris(&backend));
+    let mut took = Vec::new();
+    let mut client = gateway.connect();
+    client.request("POST /stream/demo/iris", &[AUTH], &pattern(9_000));
+    client.head();
+    for _ in 0..15 {
+        let since = Instant::now();
+        gate.step();
+        let mut got = Vec::new();
+        while got.len() < 6 {
+            got.extend(client.read_chunk().expect("a piece"));
+        }
+        assert_eq!(got, b"onetwo");
+        took.push(since.elapsed());
+    }
+    took.sort();
+    println!("two pieces of a stream: median {:?}", took[7]);
+    assert!(took[7] < Duration::from_millis(25), "{took:?}");
+
+    let echo = Backend::echo();
+    gateway.redeclare(iris(&echo));
+    let mut took: Vec<_> = (0..15)
+        .map(|_| {
+            let since = Instant::now();
+            let answer = gateway.call(&format!("POST {PREDICT}"), &[AUTH], &pattern(9_000));
+            assert_eq!(answer.body.len(), 9_000);
+            since.elapsed()
+        })
+        .collect();
+    took.sort();
+    println!("head and body apart: median {:?}", took[7]);
+    assert!(took[7] < Duration::from_millis(25), "{took:?}");
 }

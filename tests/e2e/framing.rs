@@ -225,7 +225,6 @@ fn broken_chunks_are_the_clients_400_and_no_backends_failure() {
         "5\r\nhelloXX0\r\n\r\n",
         "3\r\nhello\r\n0\r\n\r\n",
         "ffffffffffffffffff\r\nhello\r\n0\r\n\r\n",
-        "5\nhello\n0\n\n",
         "5\r\nhello\r\n0\r\nbad trailer\r\n\r\n",
     ] {
         let mut client = gateway.connect();
@@ -252,6 +251,33 @@ fn broken_chunks_are_the_clients_400_and_no_backends_failure() {
             .call(&format!("POST {PREDICT}"), &[AUTH], b"{}")
             .status,
         200
+    );
+}
+
+#[test]
+fn lines_of_a_chunked_body_end_with_both_bytes() {
+    let backend = Backend::echo();
+    let gateway = Gateway::start(iris(&backend));
+    for body in [
+        "5\nhello\n0\n\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "5\rXhello\r\n0\r\n\r\n",
+    ] {
+        let mut client = gateway.connect();
+        client
+            .send(head("transfer-encoding: chunked\r\n"))
+            .send(body);
+        // A strict reader may still be waiting for the other byte; the end ends that.
+        client.shutdown_write();
+        let (statuses, _) = answers(&mut client);
+        assert!(statuses.iter().all(|s| *s == 400), "{body:?}: {statuses:?}");
+    }
+    let whole = |b: &crate::support::http1::Body| b.ended == Ended::Clean;
+    assert!(
+        !backend
+            .received()
+            .iter()
+            .any(|r| r.body.as_ref().is_some_and(whole))
     );
 }
 

@@ -12,7 +12,8 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::support::{
-    AUTH, Backend, Declarations, Ended, Gate, Gateway, HANGUP_BOUND, KEY, Next, PATIENCE, PREDICT,
+    AUTH, Backend, Declarations, Ended, Gate, Gateway, HANGUP_BOUND, KEY, Next, Nowhere, PATIENCE,
+    PREDICT,
     client::chunk,
     deployment, eventually,
     h2::{Feeder, H2Backend, H2Client, fed, read, whole},
@@ -295,12 +296,10 @@ fn an_h2c_exchange_ends_with_its_client() {
 
 #[test]
 fn a_dead_h2c_backend_is_a_503_and_one_that_speaks_http1_a_502() {
+    let nobody = Nowhere::new();
     let gateway = Gateway::start(
         Declarations::new()
-            .with(deployment("demo/dead").backend_at(
-                &format!("http://{}", Backend::nowhere()),
-                ", protocol = \"h2c\"",
-            ))
+            .with(deployment("demo/dead").backend_at(&nobody.url(), ", protocol = \"h2c\""))
             .with(key(KEY, "demo")),
     );
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Which headers travel, which stop here, and which the gateway answers for.
 
 use crate::support::{
-    AUTH, Backend, Declarations, Gateway, KEY, Next, PREDICT, deployment, iris, key,
+    AUTH, Backend, Declarations, Gateway, KEY, Next, Nowhere, PREDICT, deployment, iris, key,
 };
 
 #[test]
@@ -83,9 +83,10 @@ fn the_gateways_headers_replace_the_backends() {
 
 #[test]
 fn every_answer_carries_an_id_and_an_epoch() {
+    let nobody = Nowhere::new();
     let gateway = Gateway::start(
         Declarations::new()
-            .with(deployment("demo/iris").backend_at(&format!("http://{}", Backend::nowhere()), ""))
+            .with(deployment("demo/iris").backend_at(&nobody.url(), ""))
             .with(key(KEY, "demo")),
     );
     for (path, headers, want) in [

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::support::{
-    AUTH, Backend, Ended, Gate, Gateway, Next, PATIENCE, PREDICT, RawClient, client::chunk,
-    eventually, gateway::command, h2::H2Client, iris,
+    AUTH, Backend, Ended, Gate, Gateway, Next, Nowhere, PATIENCE, PREDICT, RawClient,
+    client::chunk, eventually, gateway::command, h2::H2Client, iris,
 };
 
 fn post() -> String {
@@ -58,6 +58,35 @@ fn the_ready_file_tells_where_everything_is() {
         gateway.call(&post(), &[("x-api-key", token)], b"").status,
         401
     );
+}
+
+#[test]
+fn the_access_log_is_off_unless_asked_for() {
+    let backend = Backend::echo();
+    for access in [false, true] {
+        let gateway = Gateway::with(iris(&backend))
+            .env("WEIR_LOG_ACCESS", access)
+            .env("WEIR_LOG_FORMAT", "json")
+            .start();
+        let headers = [AUTH, ("x-request-id", "find-me")];
+        for _ in 0..3 {
+            assert_eq!(gateway.call(&post(), &headers, b"").status, 200);
+        }
+        gateway.wait_metric("weir_requests_total", &[("code", "200")], |n| n > 2.5);
+        let lines = || gateway.log().matches("find-me").count();
+        if access {
+            eventually(PATIENCE, "a line for each", || lines() == 3);
+        } else {
+            assert!(!crate::support::holds_within(
+                Duration::from_millis(500),
+                || lines() > 0
+            ));
+        }
+        for line in gateway.log().lines() {
+            let read: Result<serde_json::Value, _> = serde_json::from_str(line);
+            assert!(read.is_ok_and(|v| v.is_object()), "not JSON: {line}");
+        }
+    }
 }
 
 #[test]
@@ -361,7 +390,8 @@ fn sample_models_run_alone() {
             "data:",
         ),
     ] {
-        let addr = Backend::nowhere();
+        let place = Nowhere::new();
+        let addr = place.addr();
         let _model = Process(
             command()
                 .args(["sample-model", model, "--listen", &addr.to_string()])

@@ -338,3 +338,38 @@ fn an_endless_answer_head_is_cut_off() {
         502 | 504
     ));
 }
+
+#[test]
+fn kept_connections_are_few_warm_and_not_for_ever() {
+    let backend = Backend::echo();
+    let gateway = Gateway::with(iris(&backend))
+        .env("WEIR_WORKERS", 1)
+        .env("WEIR_UPSTREAM_WARM_MIN", 0)
+        .env("WEIR_UPSTREAM_IDLE_TIMEOUT_MS", 500)
+        .start();
+    assert_eq!(
+        gateway
+            .call(&format!("POST {PREDICT}"), &[AUTH], b"{}")
+            .status,
+        200
+    );
+    let conn = backend.last().conn;
+    eventually(PATIENCE, "an idle connection is closed", || {
+        backend.end_of(conn).is_some()
+    });
+    assert_eq!(
+        gateway
+            .call(&format!("POST {PREDICT}"), &[AUTH], b"{}")
+            .status,
+        200
+    );
+    let warm = Backend::echo();
+    let _gateway = Gateway::with(iris(&warm))
+        .env("WEIR_WORKERS", 1)
+        .env("WEIR_UPSTREAM_WARM_MIN", 3)
+        .start();
+    eventually(PATIENCE, "three wait before anybody asks", || {
+        warm.open_connections() >= 3
+    });
+    assert_eq!(warm.count(), 0);
+}

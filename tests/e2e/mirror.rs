@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::support::{
-    AUTH, Backend, Declarations, Ended, Gate, Gateway, KEY, Next, PATIENCE, PREDICT, client::chunk,
-    deployment, eventually, gateway::Builder, holds_within, key, pattern,
+    AUTH, Backend, Declarations, Ended, Gate, Gateway, KEY, Next, Nowhere, PATIENCE, PREDICT,
+    client::chunk, deployment, eventually, gateway::Builder, holds_within, key, pattern,
 };
 
 fn post() -> String {
@@ -34,6 +34,7 @@ fn gateway(main: &Backend, challenger: &Backend, lines: &str) -> Builder {
 
 #[test]
 fn main_is_the_same_whatever_the_challenger_does() {
+    let nobody = Nowhere::new();
     let challengers: Vec<(&str, Backend)> = vec![
         ("healthy", Backend::echo()),
         (
@@ -92,11 +93,7 @@ fn main_is_the_same_whatever_the_challenger_does() {
         }
         since.elapsed()
     };
-    let nowhere = Gateway::start(declared(
-        &main,
-        &format!("http://{}", Backend::nowhere()),
-        "",
-    ));
+    let nowhere = Gateway::start(declared(&main, &nobody.url(), ""));
     println!("nowhere: {:?}", measure(&nowhere));
     drop(nowhere);
     for (name, challenger) in &challengers {

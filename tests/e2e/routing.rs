@@ -241,3 +241,18 @@ fn pools_have_paths_prefixes_and_tails_of_their_own() {
         || backend.probes() > 0,
     );
 }
+
+#[test]
+fn an_answer_later_is_not_promised_without_a_queue() {
+    let backend = Backend::echo();
+    let gateway = Gateway::start(
+        iris(&backend).with(deployment("demo/open").access("public").backend(&backend)),
+    );
+    let later = ("X-Async-Request", "true");
+    let answer = gateway.call(&format!("POST {PREDICT}"), &[AUTH, later], b"{}");
+    assert_eq!(answer.status, 503);
+    assert!(answer.head.has("retry-after"));
+    let keyless = gateway.call("POST /predict/demo/open", &[later], b"{}");
+    assert_eq!(keyless.status, 401, "async needs a key everywhere");
+    assert_eq!(backend.count(), 0);
+}

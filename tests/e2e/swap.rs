@@ -234,6 +234,41 @@ fn the_same_file_again_is_no_new_version() {
 }
 
 #[test]
+fn a_changed_file_is_noticed_without_a_signal() {
+    let backends = [Backend::says("odd"), Backend::says("even")];
+    let gateway = Gateway::start(version(1, &backends));
+    gateway.write(version(2, &backends));
+    eventually(PATIENCE, "the second version", || {
+        gateway.call(&post(), &[AUTH], b"").version() == "iris_v2"
+    });
+}
+
+#[test]
+fn a_stream_outlives_its_key_but_no_request_starts_with_it() {
+    let gate = Gate::new();
+    let door = gate.clone();
+    let backend = Backend::start(move |conn, head| {
+        conn.body(head);
+        conn.start_chunked();
+        let _ = conn.write(chunk("first"));
+        door.wait();
+        let _ = conn.write([chunk("last"), b"0\r\n\r\n".to_vec()].concat());
+        Next::Keep
+    });
+    let gone = "wk_gone_0123456789abcdefghijklmnopqrs";
+    let gateway = Gateway::start(iris(&backend).with(key(gone, "demo")));
+    let mut stream = gateway.connect();
+    stream.request("POST /stream/demo/iris", &[("key", gone)], b"{}");
+    stream.head();
+    assert_eq!(stream.read_chunk().unwrap(), b"first");
+    gateway.redeclare(iris(&backend));
+    assert_eq!(gateway.call(&post(), &[("key", gone)], b"").status, 401);
+    gate.open();
+    assert_eq!(stream.read_chunk().unwrap(), b"last");
+    assert_eq!(stream.read_chunk().unwrap(), b"");
+}
+
+#[test]
 fn deployments_come_and_go() {
     let backend = Backend::echo();
     let gateway = Gateway::start(iris(&backend));
@@ -279,7 +314,14 @@ scope = "a/b/c/d"
 "#;
 
 /// Words that a report of all of [`BAD`]'s mistakes can't do without.
-const MISTAKES: [&str; 6] = ["UPPER", "everybody", "ftp://", "empty", "16", "a/b/c/d"];
+const MISTAKES: [&str; 6] = [
+    "UPPER",
+    "everybody",
+    "ftp://",
+    "backends",
+    "secret",
+    "scope",
+];
 
 #[test]
 fn a_bad_file_changes_nothing_and_says_every_mistake() {

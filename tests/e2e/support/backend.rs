@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Socket, Type};
+
 use super::{
     PATIENCE, eventually,
     http1::{Body, Ended, Head, Wire},
@@ -21,6 +23,13 @@ use super::{
 pub(crate) struct Backend {
     addr: SocketAddr,
     shared: Arc<Shared>,
+}
+
+/// An address that belongs to this test and where nothing listens until the test does. It is bound
+/// all the while, so that no other test is given it.
+pub(crate) struct Nowhere {
+    _bound: Socket,
+    addr: SocketAddr,
 }
 
 /// What a script does with its connection after an answer.
@@ -65,6 +74,30 @@ struct Shared {
 }
 
 type Script = dyn Fn(&mut Conn, &Head) -> Next + Send + Sync;
+
+// === impl Nowhere ===
+
+impl Nowhere {
+    pub(crate) fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // Lets a listener of ours bind beside it later.
+        socket.set_reuse_address(true).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        socket.bind(&any.into()).unwrap();
+        Self {
+            addr: socket.local_addr().unwrap().as_socket().unwrap(),
+            _bound: socket,
+        }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+}
 
 // === impl Backend ===
 
@@ -121,12 +154,6 @@ impl Backend {
             let _ = conn.write(&bytes);
             next
         })
-    }
-
-    /// An address where nothing listens.
-    pub(crate) fn nowhere() -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {

@@ -199,12 +199,17 @@ impl Gateway {
         self.metric("weir_config_epoch", &[])
     }
 
-    /// Puts new declarations in place in one rename and tells the gateway.
-    pub(crate) fn declare(&self, declarations: impl Display) {
+    /// Puts new declarations in place in one rename.
+    pub(crate) fn write(&self, declarations: impl Display) {
         let file = self.dir.path().join("declared.toml");
         let draft = self.dir.path().join("declared.toml.draft");
         fs::write(&draft, declarations.to_string()).unwrap();
         fs::rename(&draft, &file).unwrap();
+    }
+
+    /// The same, and tells the gateway.
+    pub(crate) fn declare(&self, declarations: impl Display) {
+        self.write(declarations);
         self.signal("HUP");
     }
 

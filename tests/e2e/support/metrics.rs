@@ -42,7 +42,9 @@ impl Metrics {
 
     /// Their sum; 0 when there is none.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.select(name, labels).map(|s| s.value).sum()
+        self.select(name, labels)
+            .map(|s| s.value)
+            .fold(0.0, |sum, value| sum + value)
     }
 }
 

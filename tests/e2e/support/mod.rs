@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use backend::{Backend, Conn, Next};
+pub(crate) use backend::{Backend, Conn, Next, Nowhere};
 pub(crate) use client::{RawClient, Response};
 pub(crate) use declare::{Declarations, Deployment, deployment, key};
 pub(crate) use gateway::Gateway;
