@@ -66,20 +66,22 @@ fn odd_chunk_sizes_reassemble_and_trailers_follow() {
     let body = pattern(50_000);
     let mut client = gateway.connect();
     for _ in 0..2 {
-        client.send(head_with("transfer-encoding: chunked\r\n"));
+        client.send(head_with("te: trailers\r\ntransfer-encoding: chunked\r\n"));
         for piece in body.chunks(1_031) {
             // Upper case, leading zeros, an extension: all the same size.
             client.send(format!("00{:X};ext=\"v\"\r\n", piece.len()));
             client.send(piece).send("\r\n");
         }
-        client.send("0\r\nX-Up: 7\r\n\r\n");
+        client.send("0\r\nx-up: 7\r\n\r\n");
         let answer = client.response("POST");
         assert_eq!((answer.status, &answer.ended), (200, &Ended::Clean));
         assert!(answer.body == body);
         assert_eq!(answer.trailer("x-sum").as_deref(), Some("42"));
         let up = backend.last();
-        assert!(up.body.unwrap().bytes == body);
         assert!(!up.head.has("content-length"));
+        let got = up.body.unwrap();
+        assert!(got.bytes == body);
+        assert_eq!(got.trailers, [("x-up".to_owned(), b"7".to_vec())]);
     }
 }
 
@@ -409,4 +411,101 @@ fn nothing_waits_for_an_acknowledgement() {
     took.sort();
     println!("head and body apart: median {:?}", took[7]);
     assert!(took[7] < Duration::from_millis(25), "{took:?}");
+}
+
+#[test]
+fn trailers_carry_nothing_that_headers_may_not() {
+    let backend = Backend::start(|conn, head| {
+        conn.body(head);
+        conn.start_chunked();
+        let _ = conn.write(chunk("ok"));
+        let _ = conn.write(
+            "0\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\nX-Config-Epoch: 9\r\nConnection: x\r\n\r\n",
+        );
+        Next::Keep
+    });
+    let gateway = Gateway::start(iris(&backend));
+    let mut client = gateway.connect();
+    client.send(head_with("te: trailers\r\ntransfer-encoding: chunked\r\n"));
+    client.send(chunk("hi"));
+    client.send(format!(
+        "0\r\nX-API-Key: {KEY}\r\nAuthorization: Bearer {KEY}\r\nContent-Length: 9\r\nHost: evil\r\n\r\n"
+    ));
+    let answer = client.response("POST");
+    if answer.status == 200 {
+        assert_eq!(answer.text(), "ok");
+        for name in [
+            "content-length",
+            "transfer-encoding",
+            "x-config-epoch",
+            "connection",
+        ] {
+            assert_eq!(answer.trailer(name), None, "{name} came back as a trailer");
+        }
+        let up = backend.last().body.unwrap();
+        assert!(up.trailers.is_empty(), "{:?} went upstream", up.trailers);
+    } else {
+        assert!(matches!(answer.status, 400 | 502), "{}", answer.status);
+    }
+}
+
+#[test]
+fn a_request_without_a_body_has_none_upstream() {
+    let backend = Backend::echo();
+    let gateway = Gateway::start(iris(&backend));
+    for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
+        gateway.call(&format!("{method} {PREDICT}"), &[AUTH], b"");
+        let head = backend.last().head;
+        assert!(!head.has("transfer-encoding"), "{method}");
+        assert!(
+            head.get("content-length").is_none_or(|n| n == "0"),
+            "{method}"
+        );
+    }
+    let answer = gateway.call(&format!("GET {PREDICT}"), &[AUTH], b"a GET with a body");
+    assert_eq!(answer.text(), "a GET with a body");
+    let empty = gateway.call(
+        &format!("POST {PREDICT}"),
+        &[AUTH, ("content-length", "0")],
+        b"",
+    );
+    assert_eq!(empty.status, 200);
+    assert_eq!(backend.last().head.all("content-length"), ["0"]);
+}
+
+#[test]
+fn an_answer_in_crumbs_is_the_same_answer() {
+    let wire = [
+        &b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 202 Yes\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n"[..],
+        b"5;x=y\r\nhello\r\n",
+        b"6\r\n world\r\n0\r\n\r\n",
+    ]
+    .concat();
+    let backend = Backend::start(move |conn, head| {
+        conn.body(head);
+        for byte in &wire {
+            let _ = conn.write([*byte]);
+        }
+        Next::Keep
+    });
+    let gateway = Gateway::with(iris(&backend)).env("WEIR_WORKERS", 1).start();
+    let mut client = gateway.connect();
+    for _ in 0..5 {
+        let answer = client.call(&format!("POST {PREDICT}"), &[AUTH], b"{}");
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (202, "hello world")
+        );
+        assert_eq!(
+            (answer.ended.clone(), answer.get("x-a").as_deref()),
+            (Ended::Clean, Some("b"))
+        );
+    }
+    assert!(
+        backend
+            .received()
+            .iter()
+            .all(|r| r.conn == backend.last().conn),
+        "reused"
+    );
 }

@@ -56,6 +56,7 @@ fn the_gateways_headers_replace_the_backends() {
                 ("X-Config-Epoch", "999999"),
                 ("X-Own", "kept"),
                 ("Server", "model/1"),
+                ("Date", "Sun, 06 Nov 1994 08:49:37 GMT"),
                 ("Set-Cookie", "a=1"),
                 ("Set-Cookie", "b=2"),
             ],
@@ -78,6 +79,7 @@ fn the_gateways_headers_replace_the_backends() {
     );
     assert_eq!(answer.get("x-own").as_deref(), Some("kept"));
     assert_eq!(answer.get("server").as_deref(), Some("model/1"));
+    assert_eq!(answer.head.all("date"), ["Sun, 06 Nov 1994 08:49:37 GMT"]);
     assert_eq!(answer.head.all("set-cookie"), ["a=1", "b=2"]);
 }
 
@@ -344,6 +346,16 @@ fn pinning_a_version() {
             b"",
         );
         assert_eq!(answer.status, want, "{version} with {key}");
+    }
+    let second = iris(&backend)
+        .with(key(pin, "demo").trim_end())
+        .with("may_pin = true\n");
+    let second = second.to_string().replace("model:1", "model:2");
+    gateway.redeclare(second);
+    for (version, want) in [("1", 404), ("iris_v1", 404), ("2", 200), ("iris_v2", 200)] {
+        let headers = [("x-api-key", pin), ("X-Deployment-Version", version)];
+        let answer = gateway.call(&format!("POST {PREDICT}"), &headers, b"");
+        assert_eq!(answer.status, want, "{version} once 2 is live");
     }
     for odd in ["", "v1", "-1", "99999999999999999999", "iris_v"] {
         let answer = gateway.call(

@@ -234,6 +234,65 @@ fn the_same_file_again_is_no_new_version() {
 }
 
 #[test]
+fn a_burst_of_reloads_ends_at_the_last() {
+    let backends = [Backend::says("odd"), Backend::says("even")];
+    let gateway = Gateway::start(version(1, &backends));
+    for n in 2..=40 {
+        gateway.declare(version(n, &backends));
+    }
+    // Not every state in between need have been seen, but the last one must win.
+    gateway.declare(version(
+        41,
+        &[Backend::says("unused"), Backend::says("unused")],
+    ));
+    let last = Backend::says("last");
+    gateway.declare(iris(&last));
+    eventually(PATIENCE, "the last declaration answers", || {
+        gateway.call(&post(), &[AUTH], b"").text() == "last"
+    });
+    assert!(!holds_within(Duration::from_millis(300), || {
+        gateway.call(&post(), &[AUTH], b"").text() != "last"
+    }));
+}
+
+#[test]
+fn going_back_is_a_new_version_too() {
+    let backends = [Backend::says("odd"), Backend::says("even")];
+    let gateway = Gateway::start(version(1, &backends));
+    gateway.redeclare(version(2, &backends));
+    gateway.redeclare(version(1, &backends));
+    let answer = gateway.call(&post(), &[AUTH], b"");
+    assert_eq!(
+        (answer.text().as_str(), answer.version().as_str()),
+        ("odd", "iris_v3")
+    );
+}
+
+#[test]
+fn a_stream_outlives_its_deployment() {
+    let gate = Gate::new();
+    let door = gate.clone();
+    let backend = Backend::start(move |conn, head| {
+        conn.body(head);
+        conn.start_chunked();
+        let _ = conn.write(chunk("first"));
+        door.wait();
+        let _ = conn.write([chunk("last"), b"0\r\n\r\n".to_vec()].concat());
+        Next::Keep
+    });
+    let gateway = Gateway::start(iris(&backend));
+    let mut stream = gateway.connect();
+    stream.request("POST /stream/demo/iris", &[AUTH], b"{}");
+    stream.head();
+    assert_eq!(stream.read_chunk().unwrap(), b"first");
+    gateway.redeclare(key(KEY, "demo"));
+    assert_eq!(gateway.call(&post(), &[AUTH], b"").status, 404);
+    gate.open();
+    assert_eq!(stream.read_chunk().unwrap(), b"last");
+    assert_eq!(stream.read_chunk().unwrap(), b"");
+}
+
+#[test]
 fn a_changed_file_is_noticed_without_a_signal() {
     let backends = [Backend::says("odd"), Backend::says("even")];
     let gateway = Gateway::start(version(1, &backends));
@@ -347,6 +406,10 @@ fn a_bad_file_changes_nothing_and_says_every_mistake() {
     for word in MISTAKES {
         assert!(gateway.log().contains(word), "{word} is not in the log");
     }
+    let before = gateway.log().len();
+    gateway.remove_declarations();
+    eventually(PATIENCE, "the complaint", || gateway.log().len() > before);
+    assert_eq!(gateway.call(&post(), &[AUTH], b"").version(), "iris_v1");
     assert!(
         (gateway.epoch() - epoch).abs() < 0.5,
         "a bad file moved the epoch"

@@ -213,7 +213,13 @@ impl Gateway {
         self.signal("HUP");
     }
 
-    /// The same, and waits until they are in force.
+    /// Takes the file away and tells the gateway.
+    pub(crate) fn remove_declarations(&self) {
+        fs::remove_file(self.dir.path().join("declared.toml")).unwrap();
+        self.signal("HUP");
+    }
+
+    /// Declares, and waits until it is in force.
     #[track_caller]
     pub(crate) fn redeclare(&self, declarations: impl Display) {
         let before = self.epoch();
