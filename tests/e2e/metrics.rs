@@ -8,12 +8,8 @@ use std::{
 
 use crate::support::{
     AUTH, Backend, Gateway, Next, PATIENCE, PREDICT, RawClient, client::chunk, eventually, iris,
-    metrics::Metrics,
+    metrics::Metrics, post,
 };
-
-fn post() -> String {
-    format!("POST {PREDICT}")
-}
 
 /// Every series as text, without its value.
 fn series(metrics: &Metrics) -> BTreeSet<String> {

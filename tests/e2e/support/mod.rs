@@ -43,6 +43,11 @@ pub(crate) const AUTH: (&str, &str) = ("x-api-key", KEY);
 /// The deployment most tests call.
 pub(crate) const PREDICT: &str = "/predict/demo/iris";
 
+/// The request line most tests send.
+pub(crate) fn post() -> String {
+    format!("POST {PREDICT}")
+}
+
 /// `demo/iris` on one backend, and [`KEY`].
 pub(crate) fn iris(backend: &Backend) -> Declarations {
     Declarations::new()
