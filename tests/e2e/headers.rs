@@ -154,6 +154,7 @@ fn hop_by_hop_headers_stop_here() {
             ("Proxy-Authorization", "Basic YTpi"),
             ("TE", "gzip, trailers"),
             ("Upgrade", "websocket"),
+            ("HTTP2-Settings", "AAMAAABkAAQAAP__"),
             ("X-End", "kept"),
         ],
         b"body",
@@ -168,6 +169,7 @@ fn hop_by_hop_headers_stop_here() {
         "keep-alive",
         "proxy-connection",
         "proxy-authorization",
+        "http2-settings",
         "upgrade",
     ] {
         assert!(!up.head.has(gone), "{gone} went upstream");

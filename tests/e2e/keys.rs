@@ -281,3 +281,43 @@ fn a_key_declared_by_its_digest_opens_too_and_an_expired_one_does_not() {
         assert_eq!(answer.status, want, "{presented}");
     }
 }
+
+#[test]
+fn ten_thousand_keys_each_open_their_own() {
+    let backend = Backend::echo();
+    let secret = |n: usize| format!("wk_n{n}_0123456789abcdefghijklmnopqrstuv");
+    let declared = |skip: usize| {
+        let mut all = iris(&backend)
+            .with(deployment("other/shut").backend(&backend))
+            .to_string();
+        for n in (0..10_000).filter(|n| *n != skip) {
+            all += &key(&secret(n), if n % 2 == 0 { "demo" } else { "other/shut" });
+        }
+        all
+    };
+    let gateway = Gateway::start(declared(usize::MAX));
+    let mut client = gateway.connect();
+    let mut status = |n: usize, name: &str| {
+        client
+            .call(
+                &format!("POST /predict/{name}"),
+                &[("x-api-key", &secret(n))],
+                b"",
+            )
+            .status
+    };
+    for n in [0, 1, 2, 3, 777, 778, 4_999, 5_000, 9_998, 9_999] {
+        let (own, foreign) = if n % 2 == 0 {
+            ("demo/iris", "other/shut")
+        } else {
+            ("other/shut", "demo/iris")
+        };
+        assert_eq!((status(n, own), status(n, foreign)), (200, 403), "key {n}");
+    }
+    assert_eq!(status(10_000, "demo/iris"), 401);
+    gateway.redeclare(declared(778));
+    assert_eq!(
+        (status(778, "demo/iris"), status(780, "demo/iris")),
+        (401, 200)
+    );
+}

@@ -373,3 +373,17 @@ fn kept_connections_are_few_warm_and_not_for_ever() {
     });
     assert_eq!(warm.count(), 0);
 }
+
+#[test]
+fn a_large_answer_head_within_the_limit_passes() {
+    let long = "a".repeat(50_000);
+    let value = long.clone();
+    let backend = Backend::start(move |conn, head| {
+        conn.body(head);
+        conn.answer(200, &[("x-long", &value)], b"ok")
+    });
+    let gateway = Gateway::start(iris(&backend));
+    let answer = gateway.call(&format!("POST {PREDICT}"), &[AUTH], b"{}");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    assert_eq!(answer.get("x-long"), Some(long));
+}

@@ -256,3 +256,55 @@ fn an_answer_later_is_not_promised_without_a_queue() {
     assert_eq!(keyless.status, 401, "async needs a key everywhere");
     assert_eq!(backend.count(), 0);
 }
+
+#[test]
+fn three_hundred_deployments_each_have_their_own_path() {
+    let backend = Backend::echo();
+    let mut declared = Declarations::new().with(key(KEY, "instance"));
+    for n in 0..300 {
+        declared = declared.with(
+            deployment(&format!("p{}/d{n}", n % 7))
+                .backend(&backend)
+                .main(&format!("predict_path = \"/model/{n}\"")),
+        );
+    }
+    let gateway = Gateway::start(declared);
+    let mut client = gateway.connect();
+    for n in [0, 1, 6, 7, 100, 255, 256, 299] {
+        let answer = client.call(&format!("POST /predict/p{}/d{n}", n % 7), &[AUTH], b"");
+        assert_eq!((answer.status, answer.version()), (200, format!("d{n}_v1")));
+        assert_eq!(backend.last().head.target(), format!("/model/{n}"));
+        let wrong = client.call(
+            &format!("POST /predict/p{}/d{n}", (n + 1) % 7),
+            &[AUTH],
+            b"",
+        );
+        assert_eq!(wrong.status, 404, "d{n} in another project");
+    }
+}
+
+#[test]
+fn other_forms_of_target_are_no_way_in() {
+    let backend = Backend::echo();
+    let gateway = Gateway::start(iris(&backend));
+    let authority = backend.addr().to_string();
+    for line in [
+        "OPTIONS *".to_owned(),
+        format!("CONNECT {authority}"),
+        format!("GET {authority}"),
+        format!("POST http://{authority}/secret"),
+        format!("POST https://{authority}/secret"),
+        "POST predict/demo/iris".to_owned(),
+        "POST ?x".to_owned(),
+        "POST /predict/demo/iris#x".to_owned(),
+    ] {
+        let mut client = gateway.connect();
+        client.request(&line, &[AUTH], b"");
+        let answer = client.try_response("POST");
+        assert!(
+            answer.as_ref().map_or(true, |a| a.status >= 400),
+            "{line}: {answer:?}"
+        );
+    }
+    assert_eq!(backend.count(), 0, "{:?}", backend.received());
+}
