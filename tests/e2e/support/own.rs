@@ -1,13 +1,14 @@
 //! The harness against itself: its client and its backend, with nothing between them.
 
-use std::time::Duration;
+use std::{net::TcpStream, time::Duration};
 
 use http::Response;
 use http_body::Frame;
 
 use super::{
-    Backend, Ended, Gate, HANGUP_BOUND, Head, Next, PATIENCE, RawClient, client::chunk, deployment,
-    eventually, h2, h2::H2Backend, h2::H2Client, holds_within, key, metrics::Metrics, pattern,
+    Backend, Ended, Gate, HANGUP_BOUND, Head, Next, Nowhere, PATIENCE, RawClient, client::chunk,
+    deployment, eventually, h2, h2::H2Backend, h2::H2Client, holds_within, key, metrics::Metrics,
+    pattern,
 };
 
 #[test]
@@ -183,4 +184,17 @@ fn declarations_are_the_tables_that_the_design_shows() {
     assert_eq!(version["challenger"]["sample"].as_float(), Some(0.5));
     assert_eq!(version["timeouts"]["idle_ms"].as_integer(), Some(5));
     assert_eq!(read["key"][0]["scope"].as_str(), Some("demo"));
+}
+
+#[test]
+fn nowhere_refuses_until_the_test_listens_there() {
+    let place = Nowhere::new();
+    assert!(TcpStream::connect(place.addr()).is_err());
+    let backend = Backend::listen(place.addr(), |conn, _| conn.answer(200, &[], b"here"));
+    let mut client = RawClient::connect(place.addr());
+    assert_eq!(client.call("GET /", &[], b"").text(), "here");
+    drop(backend);
+    eventually(PATIENCE, "nobody listens again", || {
+        TcpStream::connect(place.addr()).is_err()
+    });
 }
