@@ -96,9 +96,10 @@ fn a_body_that_breaks_ends_broken() {
             }
         }
         let client = H2Client::connect(gateway.addr());
-        let answer = client.call("POST", PREDICT, &[AUTH], b"{}");
+        // A stream may also be reset before its head has left.
+        let answer = client.try_call("POST", PREDICT, &[AUTH], b"{}");
         assert!(
-            answer.status == 502 || !answer.clean,
+            answer.map_or(true, |a| a.status == 502 || !a.clean),
             "h2 after {bytes:?} {next:?}"
         );
     }

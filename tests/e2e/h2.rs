@@ -193,8 +193,9 @@ fn a_broken_backend_breaks_its_stream_and_no_other() {
     );
     let client = H2Client::connect(gateway.addr());
     for _ in 0..3 {
-        let broken = client.call("POST", "/predict/demo/torn", &[AUTH], b"{}");
-        assert!(broken.status == 502 || !broken.clean);
+        // It may also be reset before its head has left.
+        let broken = client.try_call("POST", "/predict/demo/torn", &[AUTH], b"{}");
+        assert!(broken.map_or(true, |b| b.status == 502 || !b.clean));
         let fine = client.call("POST", PREDICT, &[AUTH], b"{}");
         assert!(fine.status == 200 && fine.clean);
     }
@@ -243,6 +244,7 @@ fn many_requests_share_few_h2c_connections() {
     let backend = h2_echo();
     let gateway = Gateway::with(h2c(&backend)).env("WEIR_WORKERS", 1).start();
     let client = H2Client::connect(gateway.addr());
+    assert_eq!(client.call("POST", PREDICT, &[AUTH], b"{}").status, 201);
     let calls: Vec<_> = (0..64)
         .map(|_| {
             client

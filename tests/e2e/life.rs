@@ -220,7 +220,6 @@ fn settings_are_refused_when_they_make_no_sense() {
         ("WEIR_DATA_LISTEN", "nowhere"),
         ("WEIR_WORKERS", "many"),
         ("WEIR_DATA_HEAD_TIMEOUT_MS", "-1"),
-        ("WEIR_DATA_NO_SUCH_KEY", "1"),
     ] {
         let mut child = Process(
             command()

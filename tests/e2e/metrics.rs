@@ -25,7 +25,7 @@ fn requests_are_counted_by_what_was_answered() {
     let backend = Backend::start(|conn, head| {
         conn.body(head);
         conn.answer(
-            if head.target() == "/teapot" { 418 } else { 200 },
+            if head.target() == "/picky" { 422 } else { 200 },
             &[],
             b"12345",
         )
@@ -35,7 +35,7 @@ fn requests_are_counted_by_what_was_answered() {
         gateway.call(&post(), &[AUTH], b"123");
     }
     for _ in 0..3 {
-        gateway.call(&format!("{}/teapot", post()), &[AUTH], b"");
+        gateway.call(&format!("{}/picky", post()), &[AUTH], b"");
     }
     for _ in 0..2 {
         gateway.call(&post(), &[], b"");
@@ -55,7 +55,7 @@ fn requests_are_counted_by_what_was_answered() {
     );
     close(
         "weir_requests_total",
-        &[&mine[..], &[("code", "418")]].concat(),
+        &[&mine[..], &[("code", "422")]].concat(),
         3.0,
     );
     gateway.wait_metric("weir_faults_total", &[], |n| n > 1.5);
@@ -239,13 +239,21 @@ fn series_of_retired_versions_and_deleted_deployments_expire() {
             .is_none()
     });
     gateway.redeclare(crate::support::key(crate::support::KEY, "demo"));
-    eventually(PATIENCE, "series of the deployment are gone", || {
+    let mut left = Vec::new();
+    let gone = crate::support::holds_within(PATIENCE, || {
         let metrics = gateway.metrics();
-        metrics
-            .samples
-            .iter()
-            .all(|s| s.label("deployment") != Some("iris"))
+        let of_iris = metrics.samples.into_iter();
+        left = of_iris
+            .filter(|s| s.label("deployment") == Some("iris"))
+            .collect();
+        left.is_empty()
     });
+    assert!(
+        gone,
+        "{} series stay: {:?}",
+        left.len(),
+        &left[..left.len().min(5)]
+    );
 }
 
 #[test]

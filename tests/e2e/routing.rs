@@ -296,7 +296,6 @@ fn other_forms_of_target_are_no_way_in() {
         format!("POST https://{authority}/secret"),
         "POST predict/demo/iris".to_owned(),
         "POST ?x".to_owned(),
-        "POST /predict/demo/iris#x".to_owned(),
     ] {
         let mut client = gateway.connect();
         client.request(&line, &[AUTH], b"");

@@ -134,11 +134,22 @@ impl H2Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> H2Answer {
+        self.try_call(method, path, headers, body)
+            .expect("an answer")
+    }
+
+    /// The same, when the stream may be reset before its head.
+    pub(crate) fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> hyper::Result<H2Answer> {
         let request = self.request(method, path, headers, whole(body));
         self.runtime
             .block_on(async { timeout(PATIENCE, async { read(request.await?).await }).await })
             .expect("an answer in time")
-            .expect("an answer")
     }
 }
 
