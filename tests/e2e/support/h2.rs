@@ -95,6 +95,7 @@ impl H2Client {
         let runtime = runtime();
         let send = runtime.block_on(async {
             let socket = TcpStream::connect(addr).await.expect("connect");
+            socket.set_nodelay(true).expect("nodelay");
             let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
                 .await
                 .expect("handshake");
@@ -202,6 +203,7 @@ impl H2Backend {
         let handle = runtime.handle().clone();
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                let _ = socket.set_nodelay(true);
                 count.fetch_add(1, Ordering::SeqCst);
                 let (log, script) = (Arc::clone(&log), Arc::clone(&script));
                 let service = service_fn(move |request: Request<Incoming>| {
