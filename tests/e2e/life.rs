@@ -251,3 +251,39 @@ impl Drop for Process {
         let _ = self.0.wait();
     }
 }
+
+#[test]
+fn one_data_directory_serves_one_process_and_a_killed_one_lets_go() {
+    let backend = Backend::echo();
+    let dir = tempfile::TempDir::new().unwrap();
+    let declared = dir.path().join("declared.toml");
+    std::fs::write(&declared, iris(&backend).to_string()).unwrap();
+    let first = Gateway::with(iris(&backend))
+        .env("WEIR_DATA_DIR", dir.path().display())
+        .start();
+    let mut second = Process(
+        command()
+            .args(["serve", "--declare"])
+            .arg(&declared)
+            .env("WEIR_DATA_LISTEN", "127.0.0.1:0")
+            .env("WEIR_ADMIN_LISTEN", "127.0.0.1:0")
+            .env("WEIR_DATA_DIR", dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let mut status = None;
+    eventually(PATIENCE, "the second is refused", || {
+        status = second.0.try_wait().unwrap();
+        status.is_some()
+    });
+    assert!(!status.unwrap().success());
+    assert_eq!(first.call(&post(), &[AUTH], b"still").text(), "still");
+    first.signal("KILL");
+    drop(first);
+    let third = Gateway::with(iris(&backend))
+        .env("WEIR_DATA_DIR", dir.path().display())
+        .start();
+    assert_eq!(third.call(&post(), &[AUTH], b"again").text(), "again");
+}

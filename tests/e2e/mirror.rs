@@ -290,3 +290,34 @@ fn outcomes_are_counted_by_role() {
         |n| (n - 7.0).abs() < 0.5,
     );
 }
+
+#[test]
+fn an_upload_cut_short_is_no_whole_one_for_the_challenger_either() {
+    let (main, challenger) = (Backend::echo(), Backend::echo());
+    let gateway = gateway(&main, &challenger, "").start();
+    for framing in ["content-length: 1000", "transfer-encoding: chunked"] {
+        let mut client = gateway.connect();
+        client.send(format!(
+            "POST {PREDICT} HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\n{framing}\r\n\r\n5\r\nhello\r\n"
+        ));
+        eventually(PATIENCE, "main is asked", || {
+            main.received().last().is_some_and(|r| r.body.is_none())
+        });
+        drop(client);
+        eventually(PATIENCE, "main sees it end", || main.last().body.is_some());
+    }
+    // A whole one shows that everything before it has been decided.
+    gateway.call(&post(), &[AUTH], b"whole");
+    challenger.wait_count(1);
+    eventually(PATIENCE, "its body", || challenger.last().body.is_some());
+    let got: Vec<_> = challenger
+        .received()
+        .into_iter()
+        .filter_map(|r| r.body)
+        .collect();
+    assert!(
+        got.iter()
+            .all(|b| b.ended != Ended::Clean || b.bytes == b"whole"),
+        "{got:?}"
+    );
+}

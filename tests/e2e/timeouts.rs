@@ -6,11 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use http_body::Frame;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::{
     AUTH, Backend, Declarations, Deployment, Ended, Gateway, KEY, Next, PATIENCE, PREDICT,
-    client::chunk, deployment, iris, key,
+    client::chunk, deployment, h2::H2Client, h2::fed, iris, key,
 };
 
 /// How much later than its name says a timeout may fire here.
@@ -285,4 +287,65 @@ fn a_backend_that_does_not_accept_is_a_503() {
     assert_eq!(answer.status, 503);
     assert!(answer.head.has("retry-after"));
     fired("connect", since, Duration::from_millis(600));
+}
+
+#[test]
+fn an_http2_connection_that_never_asks() {
+    let backend = Backend::echo();
+    let gateway = Gateway::with(iris(&backend))
+        .env("WEIR_DATA_IDLE_TIMEOUT_MS", 600)
+        .env("WEIR_DATA_HEAD_TIMEOUT_MS", 600)
+        .start();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for sent in [&preface[..10], &preface[..]] {
+        let since = Instant::now();
+        let mut client = gateway.connect();
+        client.send(sent);
+        assert!(client.closed_within(PATIENCE), "{} bytes", sent.len());
+        fired("idle HTTP/2", since, Duration::from_millis(600));
+    }
+}
+
+#[test]
+fn an_http2_upload_that_stalls() {
+    let (ended, ends) = mpsc::channel();
+    let backend = Backend::start(move |conn, head| {
+        let _ = ended.send(conn.body(head).ended);
+        Next::Close
+    });
+    let gateway = Gateway::with(iris(&backend))
+        .env("WEIR_DATA_BODY_TIMEOUT_MS", 600)
+        .start();
+    let client = H2Client::connect(gateway.addr());
+    let (feeder, body) = fed();
+    let _ = feeder.send(Frame::data(Bytes::from_static(b"some")));
+    let since = Instant::now();
+    let request = client.request("POST", PREDICT, &[AUTH], body);
+    let answer = client
+        .runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, request).await })
+        .expect("an end in time");
+    assert!(answer.map_or(true, |a| a.status().as_u16() == 408));
+    fired("HTTP/2 upload", since, Duration::from_millis(600));
+    assert_ne!(ends.recv_timeout(PATIENCE).unwrap(), Ended::Clean);
+}
+
+#[test]
+fn a_client_that_asks_and_never_reads_is_let_go() {
+    let backend = Backend::start(|conn, head| {
+        conn.body(head);
+        conn.answer(200, &[], &[b'x'; 60_000])
+    });
+    let gateway = Gateway::with(iris(&backend))
+        .env("WEIR_DATA_WRITE_STALL_TIMEOUT_MS", 600)
+        .start();
+    let mut client = gateway.connect();
+    let request = format!("POST {PREDICT} HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\n\r\n");
+    let since = Instant::now();
+    // Its writing fails when the gateway has closed; were it kept, it would block until patience
+    // ends.
+    while client.write(&request).is_ok() {
+        assert!(since.elapsed() < PATIENCE, "still taken after {PATIENCE:?}");
+    }
+    assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
 }
