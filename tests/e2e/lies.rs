@@ -1,7 +1,7 @@
 //! Answers that break HTTP's rules are refused, and nobody gets another's bytes.
 
 use crate::broken::one_worker;
-use crate::support::{AUTH, Backend, Next, PREDICT};
+use crate::support::{AUTH, Backend, Gate, Next, PATIENCE, PREDICT};
 
 #[test]
 fn answers_that_are_no_http_are_a_502() {
@@ -197,23 +197,31 @@ fn bytes_behind_an_answer_never_reach_the_next_client() {
 
 #[test]
 fn an_answer_that_comes_unasked_is_thrown_away_with_its_connection() {
-    let backend = Backend::start(|conn, head| {
+    let (wrote, written) = std::sync::mpsc::channel();
+    let go = Gate::new();
+    let door = go.clone();
+    let backend = Backend::start(move |conn, head| {
         conn.body(head);
         conn.answer(200, &[], b"asked");
         if conn.nth == 0 {
-            // Written apart, so that it comes when the connection already rests in its pool.
+            // Comes when the connection already rests in its pool.
+            door.wait();
             let _ = conn.write("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nunasked");
+            let _ = wrote.send(());
         }
         Next::Keep
     });
     let gateway = one_worker(&backend);
     let mut client = gateway.connect();
     for _ in 0..20 {
-        assert_eq!(
-            client
-                .call(&format!("POST {PREDICT}"), &[AUTH], b"{}")
-                .text(),
-            "asked"
-        );
+        let answer = client.call(&format!("POST {PREDICT}"), &[AUTH], b"{}");
+        assert_eq!(answer.text(), "asked");
+        // Sent later than the next request, it could not be told from that one's answer.
+        go.step();
+        let _ = written.recv_timeout(PATIENCE);
     }
+    assert!(
+        backend.connections() >= 20,
+        "a spoiled connection was used again"
+    );
 }
