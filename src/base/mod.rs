@@ -5,3 +5,4 @@ pub mod clock;
 pub mod id;
 pub mod name;
 pub mod secret;
+pub mod task;

@@ -13,7 +13,7 @@ pub struct Name(Arc<str>);
 
 /// The stable name that applications call: `{project}/{deployment}`, kept as one string because
 /// that is how it stands in a path and how the route table looks it up.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeploymentName {
     path: Arc<str>,
     slash: usize,
@@ -80,6 +80,20 @@ impl Serialize for Name {
 }
 
 // === impl DeploymentName ===
+
+// So that a table by name can be asked with a piece of a path. `path` alone decides equality,
+// order and hash: `slash` follows from it.
+impl std::borrow::Borrow<str> for DeploymentName {
+    fn borrow(&self) -> &str {
+        &self.path
+    }
+}
+
+impl std::hash::Hash for DeploymentName {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.path.hash(state);
+    }
+}
 
 impl DeploymentName {
     /// Joins a project and a deployment.

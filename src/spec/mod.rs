@@ -1,16 +1,30 @@
 //! Declared shapes: what people write, stored and shown under the names of the design. The
 //! compiled shapes that the request path reads live in `snapshot`; these are free of its concerns.
 //!
-//!     text ──parse──▶ Node tree with places ──read──▶ Declarations | every mistake at once
+//! ```text
+//! text ──parse──▶ Node tree with places ──read──▶ Declarations | every mistake at once
+//! ```
 
 mod deployment;
+mod field;
 mod key;
+mod mistake;
+mod near;
+mod node;
+mod read;
+mod reader;
 
 pub use deployment::{
     Access, BackendSpec, BackendUrl, BackendUrlError, ChallengerSpec, DeploymentSpec, PoolSpec,
     Protocol, Tails, TimeoutsSpec, VersionSpec,
 };
 pub use key::{KeySpec, Scope};
+pub use mistake::{InFile, MISTAKES_MAX, Mistake, Mistakes};
+pub(crate) use near::nearest;
+pub(crate) use node::{Node, utf8};
+#[cfg(any(test, fuzzing))]
+pub use read::any_text_holds;
+pub(crate) use reader::{Reader, read};
 
 /// Everything one file declares.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -1,0 +1,341 @@
+//! The composition root: builds the parts, wires the two doors, starts, and drains.
+//!
+//! ```text
+//! settings ─▶ metrics, data directory, listeners ─▶ first snapshot ─▶ workers, control, admin
+//!          ─▶ ready ─▶ SIGTERM ─▶ drain ─▶ exit
+//! ```
+
+mod data_dir;
+mod options;
+mod ready;
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+
+pub use ready::Ready;
+
+use crate::{
+    admin,
+    base::task,
+    config::Settings,
+    control::{
+        access_log,
+        declare::Declarer,
+        probe,
+        review::{self, refresh},
+        source::{self, SourceError},
+    },
+    gateway::{Figures, Levelling, Shared, Worker},
+    net::listen::bind_all,
+    snapshot::Current,
+    spec::Declarations,
+    telemetry::{
+        meters::FaultMeters,
+        outcome::{self, Listener},
+        series, table,
+    },
+};
+
+/// Threads of the control runtime: one that works while another waits for a disk.
+const CONTROL_THREADS: usize = 2;
+
+/// How often the exporter folds samples into buckets when nobody scrapes; between two of them each
+/// sample is kept as a number of its own.
+const UPKEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Upkeeps between two renderings made only to let the exporter forget idle series, which it does
+/// at no other time.
+const UPKEEPS_PER_RENDERING: u64 = 60;
+
+/// Where the declarations come from.
+pub enum Source {
+    /// A file that is followed.
+    File(PathBuf),
+    /// Given once.
+    Inline(Declarations),
+    /// None: every deployment is unknown.
+    Nothing,
+}
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] data_dir::DataDirError),
+    /// The declarations.
+    #[error("{0}")]
+    Declarations(#[from] SourceError),
+    /// The metrics.
+    #[error(transparent)]
+    Metrics(#[from] series::InstallError),
+    /// The ready file.
+    #[error("cannot write the ready file {}: {error}", path.display())]
+    ReadyFile {
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Threads, runtimes.
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A gateway that is bound and has its first snapshot in force, not yet accepting.
+pub struct Gateway {
+    settings: Settings,
+    runtime: Runtime,
+    workers: Vec<socket2::Socket>,
+    admin: tokio::net::TcpListener,
+    data_address: SocketAddr,
+    current: Arc<Current>,
+    declarer: Declarer,
+    source: Source,
+    exporter: PrometheusHandle,
+    directory: data_dir::DataDir,
+}
+
+impl Gateway {
+    /// Binds the listeners, takes the data directory, and puts the first snapshot in force.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn prepare(settings: Settings, source: Source) -> Result<Self, StartError> {
+        let exporter = series::install(settings.metrics.series_idle_s * 1_000)?;
+        let current = Arc::new(Current::empty());
+        let mut declarer = Declarer::new(Arc::clone(&current), options::build(&settings));
+        match &source {
+            Source::File(path) => source::log(&declarer.declare(source::read(path)?), path),
+            Source::Inline(declarations) => drop(declarer.declare(declarations.clone())),
+            Source::Nothing => {
+                tracing::warn!("no declarations given: every deployment is unknown");
+                declarer.declare(Declarations::default());
+            }
+        }
+        let directory = data_dir::DataDir::open(&settings.data_dir, &settings.admin.token)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("control")
+            .enable_all()
+            .build()?;
+        let address = settings.data.listen;
+        let (workers, data_address) = bind_all(address, options::workers(&settings))
+            .map_err(|error| StartError::Listen { address, error })?;
+        let address = settings.admin.listen;
+        let admin = runtime
+            .block_on(tokio::net::TcpListener::bind(address))
+            .map_err(|error| StartError::Listen { address, error })?;
+        Ok(Self {
+            settings,
+            runtime,
+            workers,
+            admin,
+            data_address,
+            current,
+            declarer,
+            source,
+            exporter,
+            directory,
+        })
+    }
+
+    /// Where it listens, and the admin token.
+    ///
+    /// # Errors
+    /// When the system can't say.
+    pub fn ready(&self) -> io::Result<Ready> {
+        let admin = self.admin.local_addr()?;
+        Ok(Ready::new(self.data_address, admin, self.directory.token()))
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains. `started` is called once every part answers.
+    ///
+    /// # Errors
+    /// [`StartError`] when a part can't be started, or from `started`.
+    pub fn run(self, started: impl FnOnce() -> Result<(), StartError>) -> Result<(), StartError> {
+        let Self {
+            settings,
+            runtime,
+            current,
+            ..
+        } = self;
+        let (drain, draining) = watch::channel(false);
+        let (door, outcomes) = outcome::door();
+        let faults = Arc::new(FaultMeters::new());
+        let figures: Arc<[Figures]> = self.workers.iter().map(|_| Figures::default()).collect();
+        let options = options::gateway(&settings);
+        let (levelling, inboxes) = Levelling::new(self.workers.len(), options.connections_max);
+        let shared = Shared {
+            current: Arc::clone(&current),
+            options,
+            levelling: Arc::new(levelling),
+            faults: Arc::clone(&faults),
+            door,
+            drain: draining,
+            figures,
+        };
+        let mut workers = Vec::new();
+        for (index, (socket, inbox)) in self.workers.into_iter().zip(inboxes).enumerate() {
+            workers.push(Worker::start(index, socket, inbox, shared.clone())?);
+        }
+        let is_ready = Arc::new(AtomicBool::new(true));
+        let pages = pages(
+            &shared,
+            &settings,
+            self.exporter.clone(),
+            Arc::clone(&is_ready),
+        );
+        let (stop_admin, admin_stopped) = watch::channel(false);
+        runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            start_control(&settings, &current, &faults, outcomes, self.exporter);
+            follow(self.source, self.declarer)?;
+            let admin = start_admin(self.admin, pages, admin_stopped);
+            started()?;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            is_ready.store(false, Ordering::Relaxed);
+            tracing::info!(grace_ms = settings.drain.grace_ms, "draining");
+            // Every receiver gone means that every worker has ended already.
+            let _ = drain.send(true);
+            let drained = tokio::task::spawn_blocking(move || {
+                workers.into_iter().for_each(Worker::join);
+            });
+            tokio::select! {
+                _ = drained => tracing::info!("drained"),
+                _ = terminate.recv() => tracing::warn!("asked again, leaving at once"),
+                _ = interrupt.recv() => tracing::warn!("asked again, leaving at once"),
+            }
+            let _ = stop_admin.send(true);
+            let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
+            Ok(())
+        })
+    }
+}
+
+fn start_admin(
+    listener: tokio::net::TcpListener,
+    pages: admin::Pages,
+    mut stopped: watch::Receiver<bool>,
+) -> impl Future {
+    task::spawn("admin", async move {
+        let stop = async move {
+            // A sender that is gone means the same.
+            let _ = stopped.wait_for(|&stopped| stopped).await;
+        };
+        if let Err(error) = admin::serve(listener, pages, stop).await {
+            tracing::error!(%error, "admin listener ended");
+        }
+    })
+}
+
+/// Starts what runs beside the data plane. Called on the control runtime.
+fn start_control(
+    settings: &Settings,
+    current: &Arc<Current>,
+    faults: &Arc<FaultMeters>,
+    outcomes: Listener,
+    exporter: PrometheusHandle,
+) {
+    let probing = probe::probe(Arc::clone(current), options::probe(settings));
+    task::spawn("probes", probing);
+    task::spawn(
+        "review",
+        review::review(Arc::clone(current), Arc::clone(faults)),
+    );
+    if settings.log.access {
+        task::spawn("access log", access_log::write(outcomes));
+    }
+    task::spawn("metrics upkeep", async move {
+        let mut upkeeps = tokio::time::interval(UPKEEP_EVERY);
+        for count in 1u64.. {
+            upkeeps.tick().await;
+            exporter.run_upkeep();
+            if count.is_multiple_of(UPKEEPS_PER_RENDERING) {
+                let _ = exporter.render_to_write(&mut io::sink());
+            }
+        }
+    });
+}
+
+/// Follows the declarations' source. Called on the control runtime.
+fn follow(source: Source, declarer: Declarer) -> io::Result<()> {
+    let Source::File(path) = source else {
+        return Ok(());
+    };
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let (ask, asked) = mpsc::channel(1);
+    task::spawn("hang-up signal", async move {
+        while hang_up.recv().await.is_some() {
+            // One that waits already covers this one too.
+            let _ = ask.try_send(());
+        }
+    });
+    task::spawn("declarations", source::follow(path, declarer, asked));
+    Ok(())
+}
+
+fn pages(
+    shared: &Shared,
+    settings: &Settings,
+    exporter: PrometheusHandle,
+    is_ready: Arc<AtomicBool>,
+) -> admin::Pages {
+    let process = metrics_process::Collector::default();
+    process.describe();
+    let token = settings.metrics.token.clone();
+    let shared = shared.clone();
+    admin::Pages {
+        metrics: Box::new(move || {
+            refresh(&shared.current.load(), &shared.faults);
+            show_figures(&shared);
+            process.collect();
+            exporter.render()
+        }),
+        is_ready: Box::new(move || is_ready.load(Ordering::Relaxed)),
+        metrics_token: (!token.is_empty())
+            .then(|| Box::new(move |bytes: &[u8]| token.matches(bytes)) as admin::TokenCheck),
+    }
+}
+
+fn show_figures(shared: &Shared) {
+    let sum = |figure: fn(&Figures) -> &std::sync::atomic::AtomicUsize| -> usize {
+        let figures = shared.figures.iter();
+        figures.map(|f| figure(f).load(Ordering::Relaxed)).sum()
+    };
+    let connections = |state| series::gauge(&table::UPSTREAM_CONNECTIONS, &[state]);
+    connections("active").set(sum(|f| &f.upstream_active) as f64);
+    connections("idle").set(sum(|f| &f.upstream_idle) as f64);
+    for worker in 0..shared.figures.len() {
+        let open = shared.levelling.open(worker) as f64;
+        series::gauge(&table::CONNECTIONS, &[&worker.to_string()]).set(open);
+    }
+}

@@ -1,0 +1,91 @@
+//! From settings to what each part declares as its own options: no part knows the settings.
+
+use std::thread::available_parallelism;
+
+use crate::{
+    config::Settings,
+    control::probe::ProbeOptions,
+    gateway::GatewayOptions,
+    net::socket::ClientLimits,
+    snapshot::BuildOptions,
+    upstream::{breaker::EjectionOptions, budget::BudgetOptions, connections::ConnectionOptions},
+};
+
+/// Connections when the system does not say how many descriptors there may be.
+const CONNECTIONS_FALLBACK: usize = 10_000;
+
+pub(super) fn workers(settings: &Settings) -> usize {
+    match settings.workers {
+        0 => available_parallelism().map_or(1, |cores| cores.get()),
+        workers => workers,
+    }
+}
+
+pub(super) fn build(settings: &Settings) -> BuildOptions {
+    let (ejection, upstream) = (&settings.ejection, &settings.upstream);
+    BuildOptions {
+        ejection: EjectionOptions {
+            consecutive_failures: ejection.consecutive_failures,
+            success_rate_margin: ejection.success_rate_margin,
+            success_rate_min_requests: ejection.success_rate_min_requests,
+            base_ms: ejection.base_ms,
+            max_ms: ejection.max_ms,
+            return_ramp_ms: ejection.return_ramp_ms,
+        },
+        budget: BudgetOptions {
+            percent: upstream.retry_budget_percent,
+            min: upstream.retry_min,
+        },
+        mirror_queue_bytes_max: settings.mirror.queue_bytes_max,
+    }
+}
+
+pub(super) fn gateway(settings: &Settings) -> GatewayOptions {
+    let (data, upstream) = (&settings.data, &settings.upstream);
+    GatewayOptions {
+        connections_max: match data.connections_max {
+            0 => connections_by_descriptors(),
+            connections => connections,
+        },
+        head_bytes_max: data.head_bytes_max,
+        request_body_bytes_max: data.request_body_bytes_max,
+        streams_max: data.streams_max,
+        client: ClientLimits {
+            head_ms: data.head_timeout_ms,
+            idle_ms: data.idle_timeout_ms,
+            write_stall_ms: data.write_stall_timeout_ms,
+        },
+        body_timeout_ms: data.body_timeout_ms,
+        linger_ms: data.linger_timeout_ms,
+        grace_ms: settings.drain.grace_ms,
+        connections: ConnectionOptions {
+            idle_max: upstream.idle_max,
+            idle_ms: upstream.idle_timeout_ms,
+            warm_min: upstream.warm_min,
+            open_max: upstream.connections_max,
+            head_bytes_max: upstream.head_bytes_max,
+        },
+        retries_max: upstream.retries_max,
+        retry_body_bytes_max: upstream.retry_body_bytes_max as u64,
+    }
+}
+
+pub(super) fn probe(settings: &Settings) -> ProbeOptions {
+    let health = &settings.health;
+    ProbeOptions {
+        interval_ms: health.interval_ms,
+        timeout_ms: health.timeout_ms,
+        unhealthy_after: health.unhealthy_after,
+        healthy_after: health.healthy_after,
+    }
+}
+
+/// Four fifths of the descriptors that the process may open: the rest is for backends' side,
+/// files, and the admin plane.
+fn connections_by_descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    match limit.and_then(|limit| usize::try_from(limit).ok()) {
+        Some(limit) => (limit / 5 * 4).max(1),
+        None => CONNECTIONS_FALLBACK,
+    }
+}

@@ -1,0 +1,106 @@
+//! `weir check FILE`: says what is wrong with a declarations file before anything runs on it.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use crate::spec::{Declarations, utf8};
+
+/// The file is good.
+const GOOD: u8 = 0;
+/// The file has mistakes.
+const MISTAKES: u8 = 1;
+/// The file can't be read.
+const UNREADABLE: u8 = 2;
+
+/// Checks a declarations file. Mistakes go to standard error, a line each with file, line and
+/// column, and the exit code is 1; it is 2 when the file can't be read.
+pub fn check(path: &Path) -> ExitCode {
+    let code = check_to(path, &mut io::stdout().lock(), &mut io::stderr().lock());
+    // Whoever closed the pipe still gets the exit code.
+    code.unwrap_or(UNREADABLE).into()
+}
+
+fn check_to(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
+    let file = path.display();
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            writeln!(err, "{file}: {error}")?;
+            return Ok(UNREADABLE);
+        }
+    };
+    match utf8(&bytes).and_then(Declarations::from_toml) {
+        Ok(Declarations { deployments, keys }) => {
+            let deployments = counted(deployments.len(), "deployment");
+            let keys = counted(keys.len(), "key");
+            writeln!(out, "{file}: ok: {deployments}, {keys}")?;
+            Ok(GOOD)
+        }
+        Err(mistakes) => {
+            writeln!(err, "{}", mistakes.in_file(Some(path)))?;
+            Ok(MISTAKES)
+        }
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The exit code, and what went to standard output and standard error.
+    fn run(bytes: &[u8]) -> (u8, String, String) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("weir.toml");
+        fs::write(&path, bytes).expect("written");
+        let shown = run_on(&path);
+        let here = directory.path().display().to_string();
+        (
+            shown.0,
+            shown.1.replace(&here, "."),
+            shown.2.replace(&here, "."),
+        )
+    }
+
+    fn run_on(path: &Path) -> (u8, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = check_to(path, &mut out, &mut err).expect("written to memory");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        (code, text(out), text(err))
+    }
+
+    #[test]
+    fn the_three_endings() {
+        let good = "[[deployment]]\nproject = 'demo'\nname = 'iris'\n\
+                    version.main.backends = [{ url = 'http://m' }]\n\
+                    [[key]]\nsecret = '0123456789abcdef'\nscope = 'demo'\n\
+                    [[key]]\nsecret = '0123456789abcdeg'\nscope = 'demo'\n";
+        let ok = "./weir.toml: ok: 1 deployment, 2 keys\n".to_owned();
+        assert_eq!(run(good.as_bytes()), (0, ok, String::new()));
+
+        let bad = "[[key]]\nscope = 'demo'\nscop = 1\n[[key]]\n";
+        let (code, out, err) = run(bad.as_bytes());
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert_eq!(
+            err,
+            "./weir.toml:1:1: /key/0/secret: is missing; a key has a secret or a digest\n\
+             ./weir.toml:3:1: /key/0/scop: is not known; did you mean \"scope\"?\n\
+             ./weir.toml:4:1: /key/1/secret: is missing; a key has a secret or a digest\n\
+             ./weir.toml:4:1: /key/1/scope: is missing\n"
+        );
+
+        let (code, _, err) = run(b"a = '\xff'");
+        assert_eq!((code, err.as_str()), (1, "./weir.toml:1:6: not UTF-8\n"));
+
+        let (code, out, err) = run_on(Path::new("/nonexistent/weir.toml"));
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert!(err.starts_with("/nonexistent/weir.toml: "), "{err}");
+    }
+}

@@ -1,0 +1,72 @@
+//! `weir demo`: real small models and a gateway before them, in one process.
+
+use std::{io::Write, net::SocketAddr};
+
+use super::{
+    Demo, Failure,
+    serve::{settings, write_ready},
+};
+use crate::{
+    app::{Gateway, Source},
+    base::task,
+    demo::{self, SampleModel},
+    spec::Declarations,
+};
+
+pub(super) fn run(arguments: &Demo) -> Result<(), Failure> {
+    let mut settings = settings(arguments.config.as_deref())?;
+    // A demo leaves nothing behind, and two of them do not meet.
+    let directory = std::env::temp_dir().join(format!("weir-demo-{}", std::process::id()));
+    settings.data_dir.clone_from(&directory);
+    let _removed = Removed(directory);
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("models")
+        .enable_all()
+        .build()?;
+    let start = |model| runtime.block_on(start_model(model));
+    let iris = start(SampleModel::Iris)?;
+    let challenger = start(SampleModel::IrisChallenger)?;
+    let text = start(SampleModel::Text)?;
+
+    let key = demo::draw_key().map_err(|error| error.to_string())?;
+    let declared = demo::declarations_toml(iris, challenger, text, &key);
+    let declarations = Declarations::from_toml(&declared)
+        .map_err(|mistakes| format!("the demo's own declarations: {}", mistakes.in_file(None)))?;
+    let gateway = Gateway::prepare(settings, Source::Inline(declarations))?;
+    let mut ready = gateway.ready()?;
+    ready.predict_url = Some(format!("{}/predict/demo/iris", ready.data_url));
+    ready.stream_url = Some(format!("{}/stream/demo/text", ready.data_url));
+    ready.api_key = Some(key.clone());
+    gateway.run(|| {
+        let lines = demo::curl_lines(&ready.data_url, &ready.admin_url, &key);
+        // A closed standard output does not stop the demo.
+        let _ = writeln!(std::io::stdout(), "{lines}");
+        write_ready(&ready, arguments.ready_file.as_deref())
+    })?;
+    runtime.shutdown_background();
+    Ok(())
+}
+
+async fn start_model(model: SampleModel) -> std::io::Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    task::spawn("sample model", async move {
+        // It serves as long as the demo runs.
+        if let Err(error) = demo::serve(model, listener, std::future::pending()).await {
+            tracing::error!(%error, model = model.model(), "sample model ended");
+        }
+    });
+    Ok(address)
+}
+
+/// A directory that goes with the demo.
+struct Removed(std::path::PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        // It may never have been made.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,281 @@
+//! Settings: how this process listens, waits and limits. What it serves is declared elsewhere.
+//!
+//! ```text
+//! defaults ◀── TOML file ◀── environment          (each overrides the one before)
+//!     └────────────┴─────────────┴──▶ Settings | every mistake at once
+//! ```
+//!
+//! `config/weir.toml` shows every key with its default. A key's name in the environment is `WEIR_`
+//! and its path in capitals, joined by `_`: `data.listen` is `WEIR_DATA_LISTEN`.
+
+mod load;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::Serialize;
+
+pub use load::LoadError;
+pub use token::Token;
+
+/// All settings. Every field has a default, and its name is its key in the file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// Where everything that outlives the process is kept.
+    pub data_dir: PathBuf,
+    /// Threads that serve requests; 0: one per core.
+    pub workers: usize,
+    /// The listener that applications call.
+    pub data: DataSettings,
+    /// The end of the process.
+    pub drain: DrainSettings,
+    /// Connections to backends, and retries.
+    pub upstream: UpstreamSettings,
+    /// Active probes of backends.
+    pub health: HealthSettings,
+    /// Passive ejection of backends that fail real requests.
+    pub ejection: EjectionSettings,
+    /// Copies for challengers.
+    pub mirror: MirrorSettings,
+    /// The listener for operators.
+    pub admin: AdminSettings,
+    /// The figures under `/metrics`.
+    pub metrics: MetricsSettings,
+    /// Log lines.
+    pub log: LogSettings,
+}
+
+/// `[data]`: the listener that applications call.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DataSettings {
+    /// Its address; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Open client connections; 0: four fifths of the descriptor limit.
+    pub connections_max: usize,
+    /// The largest request head, in bytes.
+    pub head_bytes_max: usize,
+    /// The largest request body, in bytes.
+    pub request_body_bytes_max: u64,
+    /// Requests under way on one HTTP/2 connection.
+    pub streams_max: u32,
+    /// Until a request's head is complete.
+    pub head_timeout_ms: u64,
+    /// Between two pieces of a request's body.
+    pub body_timeout_ms: u64,
+    /// Between two requests on a connection.
+    pub idle_timeout_ms: u64,
+    /// How long a client may leave what is sent to it unread.
+    pub write_stall_timeout_ms: u64,
+    /// How long a connection that is to be closed is still read, so that its last answer arrives.
+    pub linger_timeout_ms: u64,
+}
+
+/// `[drain]`: the end of the process.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DrainSettings {
+    /// How long exchanges under way may take after SIGTERM.
+    pub grace_ms: u64,
+}
+
+/// `[upstream]`: connections to backends, and retries.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UpstreamSettings {
+    /// Idle connections kept, per worker and backend.
+    pub idle_max: usize,
+    /// How long an idle connection is kept.
+    pub idle_timeout_ms: u64,
+    /// Idle connections kept ready even when nobody asks, per worker and backend.
+    pub warm_min: usize,
+    /// Open connections, per worker and backend.
+    pub connections_max: usize,
+    /// The largest head of an answer, in bytes.
+    pub head_bytes_max: usize,
+    /// Retries of one request.
+    pub retries_max: u32,
+    /// A request with a larger body is not retried once any of it was sent.
+    pub retry_body_bytes_max: usize,
+    /// Retries as a share of requests, in percent.
+    pub retry_budget_percent: u32,
+    /// Retries that are allowed whatever the share, so that quiet deployments retry at all.
+    pub retry_min: u32,
+}
+
+/// `[health]`: active probes of backends.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HealthSettings {
+    /// Between two probes of a backend.
+    pub interval_ms: u64,
+    /// Until a probe has failed.
+    pub timeout_ms: u64,
+    /// Failures in a row that make a backend unhealthy.
+    pub unhealthy_after: u32,
+    /// Successes in a row that make it healthy again.
+    pub healthy_after: u32,
+}
+
+/// `[ejection]`: passive ejection of backends that fail real requests.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EjectionSettings {
+    /// Failures in a row that eject a backend.
+    pub consecutive_failures: u32,
+    /// How far below its pool's success rate a backend may fall, 0.0 to 1.0.
+    pub success_rate_margin: f64,
+    /// Requests that a backend needs before its success rate is looked at.
+    pub success_rate_min_requests: u32,
+    /// The first ejection; further ones in a row are longer.
+    pub base_ms: u64,
+    /// The longest ejection.
+    pub max_ms: u64,
+    /// How long a backend that returns takes to get its full share again.
+    pub return_ramp_ms: u64,
+}
+
+/// `[mirror]`: copies for challengers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MirrorSettings {
+    /// Bytes of bodies that wait, per deployment.
+    pub queue_bytes_max: u64,
+}
+
+/// `[admin]`: the listener for operators.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AdminSettings {
+    /// Its address; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The operator's token; empty: one is made at first start.
+    pub token: Token,
+}
+
+/// `[metrics]`: the figures under `/metrics`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetricsSettings {
+    /// What a scrape has to present; empty: nothing.
+    pub token: Token,
+    /// Series that nothing was added to for so long are dropped.
+    pub series_idle_s: u64,
+}
+
+/// `[log]`: log lines.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LogSettings {
+    /// How they look.
+    pub format: LogFormat,
+    /// From which level up they are written.
+    pub level: LogLevel,
+    /// Whether every exchange gets a line.
+    pub access: bool,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// From which level up log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// Someone should act.
+    Error,
+    /// Something went wrong, and weir coped.
+    Warn,
+    /// State changed.
+    #[default]
+    Info,
+    /// Single requests.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+// === impl LogLevel ===
+
+impl LogLevel {
+    /// The level's word, as filters of log lines read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+// === defaults, one place ===
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data_dir: "weir-data".into(),
+            workers: 0,
+            data: DataSettings {
+                listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+                connections_max: 0,
+                head_bytes_max: 64 << 10,
+                request_body_bytes_max: 64 << 20,
+                streams_max: 100,
+                head_timeout_ms: 10_000,
+                body_timeout_ms: 30_000,
+                idle_timeout_ms: 75_000,
+                write_stall_timeout_ms: 30_000,
+                linger_timeout_ms: 1_000,
+            },
+            drain: DrainSettings { grace_ms: 30_000 },
+            upstream: UpstreamSettings {
+                idle_max: 64,
+                idle_timeout_ms: 30_000,
+                warm_min: 0,
+                connections_max: 1_024,
+                head_bytes_max: 64 << 10,
+                retries_max: 2,
+                retry_body_bytes_max: 64 << 10,
+                retry_budget_percent: 20,
+                retry_min: 3,
+            },
+            health: HealthSettings {
+                interval_ms: 5_000,
+                timeout_ms: 2_000,
+                unhealthy_after: 2,
+                healthy_after: 1,
+            },
+            ejection: EjectionSettings {
+                consecutive_failures: 5,
+                success_rate_margin: 0.3,
+                success_rate_min_requests: 20,
+                base_ms: 10_000,
+                max_ms: 300_000,
+                return_ramp_ms: 10_000,
+            },
+            mirror: MirrorSettings {
+                queue_bytes_max: 64 << 20,
+            },
+            admin: AdminSettings {
+                listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+                token: Token::default(),
+            },
+            metrics: MetricsSettings {
+                token: Token::default(),
+                series_idle_s: 600,
+            },
+            log: LogSettings {
+                format: LogFormat::Text,
+                level: LogLevel::Info,
+                access: false,
+            },
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Every setting with the range it may have.
+
+use std::{net::SocketAddr, ops::RangeInclusive};
+
+use super::{LogFormat, LogLevel, Settings, Token};
+use crate::spec::Reader;
+
+/// A day, in milliseconds.
+const DAY_MS: u64 = 86_400_000;
+/// As many as any process may hold open.
+const CONNECTIONS_MAX: u64 = 1_000_000;
+/// Bytes of a head: less than 8 KiB refuses ordinary requests, more than 1 MiB is no head.
+const HEAD_BYTES: RangeInclusive<u64> = 8_192..=1 << 20;
+/// The longest path of a directory.
+const DIRECTORY_BYTES_MAX: usize = 4_096;
+
+pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
+    let mut s = Settings::default();
+    let directory = reader.field("data_dir");
+    if let Some(text) = directory.and_then(|field| field.text_within(1..=DIRECTORY_BYTES_MAX)) {
+        s.data_dir = text.into();
+    }
+    integer(reader, "workers", 0..=256, &mut s.workers);
+    reader.section("data", |reader| {
+        let data = &mut s.data;
+        listen(reader, &mut data.listen);
+        integer(
+            reader,
+            "connections_max",
+            0..=CONNECTIONS_MAX,
+            &mut data.connections_max,
+        );
+        integer(
+            reader,
+            "head_bytes_max",
+            HEAD_BYTES,
+            &mut data.head_bytes_max,
+        );
+        let bodies = 0..=1 << 40;
+        integer(
+            reader,
+            "request_body_bytes_max",
+            bodies,
+            &mut data.request_body_bytes_max,
+        );
+        integer(reader, "streams_max", 1..=10_000, &mut data.streams_max);
+        ms(reader, "head_timeout_ms", &mut data.head_timeout_ms);
+        ms(reader, "body_timeout_ms", &mut data.body_timeout_ms);
+        ms(reader, "idle_timeout_ms", &mut data.idle_timeout_ms);
+        let stall = &mut data.write_stall_timeout_ms;
+        ms(reader, "write_stall_timeout_ms", stall);
+        integer(
+            reader,
+            "linger_timeout_ms",
+            0..=60_000,
+            &mut data.linger_timeout_ms,
+        );
+    });
+    reader.section("drain", |reader| {
+        integer(reader, "grace_ms", 0..=DAY_MS, &mut s.drain.grace_ms);
+    });
+    reader.section("upstream", |reader| {
+        let upstream = &mut s.upstream;
+        integer(reader, "idle_max", 0..=65_536, &mut upstream.idle_max);
+        ms(reader, "idle_timeout_ms", &mut upstream.idle_timeout_ms);
+        integer(reader, "warm_min", 0..=65_536, &mut upstream.warm_min);
+        integer(
+            reader,
+            "connections_max",
+            1..=CONNECTIONS_MAX,
+            &mut upstream.connections_max,
+        );
+        integer(
+            reader,
+            "head_bytes_max",
+            HEAD_BYTES,
+            &mut upstream.head_bytes_max,
+        );
+        integer(reader, "retries_max", 0..=10, &mut upstream.retries_max);
+        let bodies = 0..=16 << 20;
+        integer(
+            reader,
+            "retry_body_bytes_max",
+            bodies,
+            &mut upstream.retry_body_bytes_max,
+        );
+        integer(
+            reader,
+            "retry_budget_percent",
+            0..=100,
+            &mut upstream.retry_budget_percent,
+        );
+        integer(reader, "retry_min", 0..=10_000, &mut upstream.retry_min);
+        if upstream.warm_min > upstream.idle_max {
+            reader.wrong("warm_min", "must not be above idle_max");
+        }
+    });
+    reader.section("health", |reader| {
+        let health = &mut s.health;
+        ms(reader, "interval_ms", &mut health.interval_ms);
+        ms(reader, "timeout_ms", &mut health.timeout_ms);
+        integer(
+            reader,
+            "unhealthy_after",
+            1..=1_000,
+            &mut health.unhealthy_after,
+        );
+        integer(
+            reader,
+            "healthy_after",
+            1..=1_000,
+            &mut health.healthy_after,
+        );
+    });
+    reader.section("ejection", |reader| {
+        let ejection = &mut s.ejection;
+        let failures = &mut ejection.consecutive_failures;
+        integer(reader, "consecutive_failures", 1..=100_000, failures);
+        let margin = ejection.success_rate_margin;
+        ejection.success_rate_margin = reader.number("success_rate_margin", 0.0..=1.0, margin);
+        let requests = &mut ejection.success_rate_min_requests;
+        integer(reader, "success_rate_min_requests", 1..=1_000_000, requests);
+        ms(reader, "base_ms", &mut ejection.base_ms);
+        ms(reader, "max_ms", &mut ejection.max_ms);
+        integer(
+            reader,
+            "return_ramp_ms",
+            0..=DAY_MS,
+            &mut ejection.return_ramp_ms,
+        );
+        if ejection.base_ms > ejection.max_ms {
+            reader.wrong("base_ms", "must not be above max_ms");
+        }
+    });
+    reader.section("mirror", |reader| {
+        integer(
+            reader,
+            "queue_bytes_max",
+            0..=1 << 40,
+            &mut s.mirror.queue_bytes_max,
+        );
+    });
+    reader.section("admin", |reader| {
+        listen(reader, &mut s.admin.listen);
+        token(reader, &mut s.admin.token);
+    });
+    reader.section("metrics", |reader| {
+        token(reader, &mut s.metrics.token);
+        integer(
+            reader,
+            "series_idle_s",
+            1..=86_400,
+            &mut s.metrics.series_idle_s,
+        );
+    });
+    reader.section("log", |reader| log(reader, &mut s));
+    if s.data.listen == s.admin.listen && s.admin.listen.port() != 0 {
+        reader.wrong("admin", format!("listens on {} like data", s.admin.listen));
+    }
+    Some(s)
+}
+
+fn log(reader: &mut Reader<'_>, s: &mut Settings) {
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    s.log.format = reader.choice("format", &formats);
+    let levels = [
+        LogLevel::Off,
+        LogLevel::Error,
+        LogLevel::Warn,
+        LogLevel::Info,
+        LogLevel::Debug,
+        LogLevel::Trace,
+    ];
+    s.log.level = reader.choice("level", &levels.map(|level| (level.as_str(), level)));
+    s.log.access = reader.flag("access", s.log.access);
+}
+
+fn integer<T: TryFrom<u64> + Copy>(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    range: RangeInclusive<u64>,
+    value: &mut T,
+) {
+    *value = reader.integer(key, range, *value);
+}
+
+/// A duration that can't be zero.
+fn ms(reader: &mut Reader<'_>, key: &'static str, value: &mut u64) {
+    integer(reader, key, 1..=DAY_MS, value);
+}
+
+fn listen(reader: &mut Reader<'_>, value: &mut SocketAddr) {
+    let Some(field) = reader.field("listen") else {
+        return;
+    };
+    let address = field.parse(|text| {
+        text.parse().map_err(|_| {
+            let quoted = field.quote(text);
+            format!("{quoted} is not an address and a port such as 127.0.0.1:8080 or [::]:8080")
+        })
+    });
+    *value = address.unwrap_or(*value);
+}
+
+fn token(reader: &mut Reader<'_>, value: &mut Token) {
+    let field = reader.field("token");
+    let read = field.and_then(|field| field.private().parse(Token::parse));
+    *value = read.unwrap_or_else(|| value.clone());
+}

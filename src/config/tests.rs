@@ -1,0 +1,190 @@
+use std::{fs, path::Path};
+
+use super::{
+    LogLevel, Settings, Token,
+    load::{override_all, variables},
+    sections::settings,
+};
+use crate::spec::{Node, read};
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<(Settings, Vec<String>), String> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), text).expect("written");
+    let environment = environment.iter();
+    let environment = environment.map(|(name, text)| ((*name).into(), (*text).into()));
+    Settings::load(Some(file.path()), environment).map_err(|error| {
+        let shown = error.to_string();
+        shown.replace(&file.path().display().to_string(), "weir.toml")
+    })
+}
+
+/// Every path to a value in a tree of tables.
+fn paths(value: &serde_json::Value) -> Vec<String> {
+    let Some(members) = value.as_object() else {
+        return vec![String::new()];
+    };
+    let below = |(key, value)| {
+        let below = paths(value);
+        below.into_iter().map(move |path| format!("/{key}{path}"))
+    };
+    members.iter().flat_map(below).collect()
+}
+
+#[test]
+fn the_reference_file_shows_every_key_with_its_default() {
+    let text = include_str!("../../config/weir.toml");
+    let (settings, warnings) = load(text, &[]).expect("good");
+    assert_eq!((settings, warnings), (Settings::default(), vec![]));
+
+    let shown: serde_json::Value = toml::from_str(text).expect("TOML");
+    let known = serde_json::json!(Settings::default());
+    let sorted = |mut paths: Vec<String>| {
+        paths.sort();
+        paths
+    };
+    assert_eq!(sorted(paths(&shown)), sorted(paths(&known)));
+    // What is written there is the default, too, and not something that is read as it.
+    for path in paths(&known) {
+        assert_eq!(shown.pointer(&path), known.pointer(&path), "{path}");
+    }
+    assert_eq!(
+        variables().len(),
+        paths(&known).len(),
+        "a variable for each key"
+    );
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let (settings, warnings) = load(
+        "workers = 3\n[data]\nlisten = '127.0.0.1:1'\nstreams_max = 7",
+        &[
+            ("WEIR_DATA_LISTEN", "[::1]:0"),
+            ("WEIR_DATA_DIR", "/var/lib/weir"),
+            ("WEIR_WORKERS", "2"),
+            ("WEIR_ADMIN_TOKEN", "hunter2hunter2"),
+            ("WEIR_LOG_ACCESS", "true"),
+            ("WEIR_LOG_LEVEL", "warn"),
+            ("WEIR_EJECTION_SUCCESS_RATE_MARGIN", "0.5"),
+            ("WEIR_DATA_LISTN", "x"),
+            ("WEIR_", "x"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .expect("good");
+    let mut expected = Settings::default();
+    expected.data.listen = "[::1]:0".parse().expect("an address");
+    expected.data.streams_max = 7;
+    expected.data_dir = "/var/lib/weir".into();
+    expected.workers = 2;
+    expected.admin.token = Token::parse("hunter2hunter2").expect("a token");
+    expected.log.access = true;
+    expected.log.level = LogLevel::Warn;
+    expected.ejection.success_rate_margin = 0.5;
+    assert_eq!(settings, expected);
+    assert_eq!(
+        warnings,
+        [
+            "WEIR_ is not a setting",
+            "WEIR_DATA_LISTN is not a setting; did you mean WEIR_DATA_LISTEN?",
+        ]
+    );
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn every_setting_can_be_set_from_the_environment_alone() {
+    let defaults = serde_json::json!(Settings::default());
+    for (name, path) in variables() {
+        let pointer = format!("/{}", path.join("/"));
+        let (text, shown) = match (pointer.as_str(), defaults.pointer(&pointer)) {
+            ("/data/listen" | "/admin/listen", _) => ("[::]:1", "\"[::]:1\""),
+            ("/log/format", _) => ("json", "\"json\""),
+            ("/log/level", _) => ("off", "\"off\""),
+            ("/log/access", _) => ("true", "true"),
+            ("/admin/token" | "/metrics/token", _) => ("t", "\"***\""),
+            ("/data_dir", _) => ("d", "\"d\""),
+            ("/ejection/success_rate_margin", _) => ("1", "1.0"),
+            (pointer, _) if pointer.ends_with("head_bytes_max") => ("8192", "8192"),
+            ("/ejection/base_ms", _) => ("11", "11"),
+            ("/ejection/max_ms", _) => ("10001", "10001"),
+            _ => ("9", "9"),
+        };
+        let environment = [(name.clone(), text.to_owned())];
+        let (settings, _) = Settings::load(None, environment.into_iter())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut expected = defaults.clone();
+        *expected.pointer_mut(&pointer).expect("known") =
+            serde_json::from_str(shown).expect("JSON");
+        assert_eq!(serde_json::json!(settings), expected, "{name}");
+    }
+}
+
+#[test]
+fn every_mistake_is_said_at_once() {
+    let shown = load(
+            "worker = 1\n[data]\nlisten = 'localhost:8080'\nhead_bytes_max = 10\n[log]\nlevel = 'loud'\n\
+             [upstream]\nwarm_min = 9\nidle_max = 8\n[ejection]\nmax_ms = 1\n[admin]\ntoken = 'hunter2 hunter2'",
+            &[
+                ("WEIR_WORKERS", "many"),
+                ("WEIR_DATA_STREAMS_MAX", "0"),
+                ("WEIR_LOG_ACCESS", "yes"),
+                ("WEIR_METRICS_TOKEN", "hunter2\n"),
+            ],
+        )
+        .expect_err("bad");
+    let expected = "\
+weir.toml:1:1: /worker: is not known; did you mean \"workers\"?
+weir.toml:3:10: /data/listen: \"localhost:8080\" is not an address and a port such as 127.0.0.1:8080 or [::]:8080
+weir.toml:4:18: /data/head_bytes_max: must be from 8192 to 1048576
+weir.toml:6:9: /log/level: \"loud\" is none of off, error, warn, info, debug, trace
+weir.toml:8:12: /upstream/warm_min: must not be above idle_max
+weir.toml:10:1: /ejection/base_ms: must not be above max_ms
+weir.toml:13:9: /admin/token: a token is up to 512 visible ASCII characters
+WEIR_WORKERS: /workers: \"many\" is not a whole number from 0 to 256
+WEIR_DATA_STREAMS_MAX: /data/streams_max: must be from 1 to 10000
+WEIR_METRICS_TOKEN: /metrics/token: a token is up to 512 visible ASCII characters
+WEIR_LOG_ACCESS: /log/access: \"yes\" is not true or false";
+    let sorted = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&shown), sorted(expected), "\n{shown}");
+}
+
+#[test]
+fn what_else_can_be_wrong_with_a_file() {
+    for (text, words) in [
+        (
+            "data = 1",
+            "weir.toml:1:8: /data: must be a table, not a whole number",
+        ),
+        ("[data", "weir.toml:1:6: not valid TOML"),
+        ("data_dir = ''", "/data_dir: must not be empty"),
+        (
+            "[admin]\nlisten = '127.0.0.1:8080'",
+            "/admin: listens on 127.0.0.1:8080 like data",
+        ),
+        ("[[data]]", "/data: must be a table, not a list"),
+        (
+            "[log]\naccess = 'true'",
+            "/log/access: must be true or false, not a string",
+        ),
+    ] {
+        let shown = load(text, &[("WEIR_DATA_STREAMS_MAX", "5")]).expect_err(text);
+        assert!(shown.contains(words), "{words}\nis not in\n{shown}");
+    }
+    let gone = Path::new("/nonexistent/weir.toml");
+    let error = Settings::load(Some(gone), std::iter::empty()).expect_err("gone");
+    assert!(error.to_string().starts_with("/nonexistent/weir.toml: "));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in ".{0,200}", name in "WEIR_[A-Z_]{0,9}") {
+        let mut root = Node::from_toml(&text).or_else(|_| Node::from_toml("")).expect("TOML");
+        override_all(&mut root, [(name, text)].into_iter());
+        let _outcome = read(&root, settings);
+    }
+}

@@ -1,0 +1,37 @@
+//! The access log: a line for each finished exchange, main's and the challenger's alike, written
+//! far from the request path. Never a secret: keys appear by their public id.
+
+use crate::telemetry::outcome::{Listener, Outcome};
+
+/// Writes a line for each outcome until no worker is left.
+pub async fn write(mut outcomes: Listener) {
+    outcomes.want(true);
+    while let Some(batch) = outcomes.next().await {
+        batch.iter().for_each(line);
+    }
+}
+
+fn line(outcome: &Outcome) {
+    let ms = |ns: u64| ns as f64 / 1e6;
+    tracing::info!(
+        target: "access",
+        exchange = %outcome.exchange,
+        role = outcome.role.as_str(),
+        request_id = &*outcome.request_id,
+        deployment = outcome.deployment.as_ref().map(|name| name.as_str()),
+        version = outcome.version.map(|version| version.0),
+        key = outcome.key.as_ref().map(|key| key.as_str()),
+        method = outcome.method.as_str(),
+        path = &*outcome.path,
+        status = outcome.status,
+        code = outcome.fault,
+        ended = outcome.ended.as_str(),
+        error = outcome.error.as_deref(),
+        started_at_ms = outcome.started_at_ms,
+        first_byte_ms = outcome.first_byte_ns.map(ms),
+        duration_ms = ms(outcome.duration_ns),
+        request_bytes = outcome.request_bytes,
+        response_bytes = outcome.response_bytes,
+        "exchange"
+    );
+}

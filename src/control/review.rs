@@ -1,0 +1,46 @@
+//! The control plane's regular round: success rates, retry budgets, figures, and the series of
+//! what is live.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    base::clock::Tick,
+    snapshot::{Current, Snapshot},
+    telemetry::meters::FaultMeters,
+};
+
+/// From one round to the next.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Rounds between two reviews of success rates.
+const ROUNDS_PER_REVIEW: u64 = 5;
+
+/// Looks after what is in force, forever.
+pub async fn review(current: Arc<Current>, faults: Arc<FaultMeters>) {
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for count in 1u64.. {
+        rounds.tick().await;
+        let snapshot = current.load_full();
+        refresh(&snapshot, &faults);
+        for leg in snapshot.routes().flat_map(|route| route.live().legs()) {
+            leg.pool.budget().refill();
+            if count.is_multiple_of(ROUNDS_PER_REVIEW) {
+                leg.pool.review(Tick::now());
+            }
+        }
+    }
+}
+
+/// Publishes figures that are kept as plain numbers, and keeps the series of what is live from
+/// being forgotten.
+pub fn refresh(snapshot: &Snapshot, faults: &FaultMeters) {
+    faults.touch();
+    let now = Tick::now();
+    for leg in snapshot.routes().flat_map(|route| route.live().legs()) {
+        let (available, unhealthy, ejected) = leg.pool.census(now);
+        leg.role_meters.show_backends(available, unhealthy, ejected);
+        leg.role_meters.touch();
+        leg.version_meters.touch();
+    }
+}

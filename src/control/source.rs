@@ -1,0 +1,125 @@
+//! Where declarations come from: a file, read again when it changes and when asked.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::mpsc;
+
+use super::declare::{Changes, Declarer};
+use crate::{
+    spec::{Declarations, Mistakes, utf8},
+    telemetry::{series, table},
+};
+
+/// How often the file is looked at. Watching it through the system would miss what editors and
+/// config maps do: replace it by a rename, or by another link.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Why a file's declarations could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It can't be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It has mistakes; each with its place.
+    #[error("{}", mistakes.in_file(Some(path)))]
+    Mistaken {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        mistakes: Mistakes,
+    },
+}
+
+/// Reads and checks a declarations file.
+///
+/// # Errors
+/// [`SourceError`] with every mistake at once.
+pub fn read(path: &Path) -> Result<Declarations, SourceError> {
+    let bytes = fs::read(path).map_err(|error| SourceError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })?;
+    let parsed = utf8(&bytes).and_then(Declarations::from_toml);
+    parsed.map_err(|mistakes| SourceError::Mistaken {
+        path: path.to_owned(),
+        mistakes,
+    })
+}
+
+/// What tells one state of a file from another.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+fn stamp(path: &Path) -> Stamp {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len(), meta.ino()))
+}
+
+/// Follows a file: declares it anew when it has changed, and whenever `reload` says so. A bad file
+/// changes nothing and is reported with all its mistakes. Ends when `reload` is closed.
+pub async fn follow(path: PathBuf, mut declarer: Declarer, mut reload: mpsc::Receiver<()>) {
+    let mut seen = stamp(&path);
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        let asked = tokio::select! {
+            asked = reload.recv() => match asked {
+                Some(()) => true,
+                None => return,
+            },
+            _ = looks.tick() => false,
+        };
+        // Taken before reading: a change meanwhile shows as one at the next look.
+        let now = stamp(&path);
+        if asked || now != seen {
+            seen = now;
+            reload_once(&path, &mut declarer);
+        }
+    }
+}
+
+fn reload_once(path: &Path, declarer: &mut Declarer) {
+    let result = match read(path) {
+        Err(error) => {
+            for line in error.to_string().lines() {
+                tracing::error!(
+                    mistake = line,
+                    "declarations refused, the old ones stay in force"
+                );
+            }
+            "refused"
+        }
+        Ok(declarations) => {
+            let changes = declarer.declare(declarations);
+            log(&changes, path);
+            if changes.is_empty() {
+                "unchanged"
+            } else {
+                "applied"
+            }
+        }
+    };
+    series::count(&table::RELOADS, &[result], 1);
+}
+
+/// Says what declaring changed.
+pub fn log(changes: &Changes, path: &Path) {
+    tracing::info!(
+        file = %path.display(),
+        epoch = changes.epoch.0,
+        deployments_changed = changes.deployments_changed,
+        deployments_removed = changes.deployments_removed,
+        keys_granted = changes.keys_granted,
+        keys_revoked = changes.keys_revoked,
+        "declarations {}",
+        if changes.is_empty() { "unchanged" } else { "in force" }
+    );
+}

@@ -1,0 +1,176 @@
+//! What `weir demo` declares, and the lines that it prints to be pasted.
+
+use std::net::SocketAddr;
+
+use super::SampleModel;
+
+/// Characters of a key's public id and of its secret. 40 of 62 letters carry 238 bits.
+const ID_CHARS: usize = 12;
+const SECRET_CHARS: usize = 40;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// A new API key of weir's own form, `wk_{id}_{secret}`, drawn from the operating system.
+///
+/// # Errors
+/// When the operating system has no random bytes to give.
+pub fn draw_key() -> Result<String, getrandom::Error> {
+    let drawn = draw_chars(ID_CHARS + SECRET_CHARS)?;
+    let (id, secret) = drawn.split_at(ID_CHARS);
+    Ok(format!("wk_{id}_{secret}"))
+}
+
+fn draw_chars(count: usize) -> Result<String, getrandom::Error> {
+    let mut drawn = String::with_capacity(count);
+    let mut bytes = [0u8; 64];
+    while drawn.len() < count {
+        getrandom::fill(&mut bytes)?;
+        // 248 is the largest multiple of 62 in a byte: what lies above would favour some letters.
+        let fair = bytes.iter().filter(|&&byte| byte < 248);
+        let letters = fair.map(|&byte| char::from(ALPHABET[usize::from(byte % 62)]));
+        drawn.extend(letters.take(count - drawn.len()));
+    }
+    Ok(drawn)
+}
+
+/// The demo's declarations: `demo/iris` with its challenger, `demo/text`, and one key for the
+/// whole project.
+pub fn declarations_toml(
+    iris: SocketAddr,
+    challenger: SocketAddr,
+    text: SocketAddr,
+    key: &str,
+) -> String {
+    let (iris_model, text_model) = (SampleModel::Iris.model(), SampleModel::Text.model());
+    format!(
+        r#"[[deployment]]
+project = "demo"
+name = "iris"
+description = "Three species of iris, told apart by four measurements"
+
+[deployment.version]
+model = "{iris_model}"
+
+[deployment.version.main]
+backends = [{{ url = "http://{iris}" }}]
+health_path = "/health"
+
+[deployment.version.challenger]
+backends = [{{ url = "http://{challenger}" }}]
+health_path = "/health"
+sample = 1.0
+
+[[deployment]]
+project = "demo"
+name = "text"
+description = "A text, continued token by token"
+
+[deployment.version]
+model = "{text_model}"
+
+[deployment.version.main]
+backends = [{{ url = "http://{text}" }}]
+health_path = "/health"
+
+[[key]]
+secret = "{key}"
+scope = "demo"
+description = "made at this start of the demo"
+"#
+    )
+}
+
+/// The lines that the demo prints: ready to paste, each under a comment that says what it shows.
+pub fn curl_lines(data_url: &str, admin_url: &str, key: &str) -> String {
+    // One flower on which main and challenger agree and one on which they do not.
+    let iris = r#"'{"inputs": [[5.1, 3.5, 1.4, 0.2], [6.3, 2.5, 4.9, 1.5]]}'"#;
+    let zeros = "0".repeat(SECRET_CHARS);
+    let text = r#"'{"prompt": "The river", "max_tokens": 40}'"#;
+    format!(
+        r#"# Predict: two flowers; the answer is main's, the challenger gets a copy.
+curl -s {data_url}/predict/demo/iris -H "Authorization: Bearer {key}" -d {iris}
+
+# Stream: one event per token, 50 a second.
+curl -sN {data_url}/stream/demo/text -H "Authorization: Bearer {key}" -d {text}
+
+# A wrong key: 401, the same words for every wrong key.
+curl -si {data_url}/predict/demo/iris -H "Authorization: Bearer wk_wrong_{zeros}" -d {iris}
+
+# Metrics: requests by deployment, version, role and code.
+curl -s {admin_url}/metrics | grep '^weir_requests_total'
+
+# The challenger: copies sent to it, copies dropped, and its answers.
+curl -s {admin_url}/metrics | grep -E '^weir_(mirror_|requests_total.*role="challenger")'
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::secret::{KeyDigest, id_within};
+
+    #[test]
+    fn keys_have_weirs_form_and_are_new_each_time() {
+        let (one, two) = (draw_key().expect("random"), draw_key().expect("random"));
+        assert_ne!(one, two);
+        for key in [one, two] {
+            assert_eq!(key.len(), 3 + ID_CHARS + 1 + SECRET_CHARS);
+            assert!(id_within(&key).is_some(), "{key}");
+            assert!(KeyDigest::of_key(key.as_bytes()).is_ok(), "{key}");
+        }
+    }
+
+    #[test]
+    fn every_letter_of_the_alphabet_is_drawn_about_equally() {
+        let drawn = draw_chars(62_000).expect("random");
+        for &letter in ALPHABET {
+            let times = drawn.bytes().filter(|&b| b == letter).count();
+            // Ten standard deviations around 1,000.
+            assert!((700..1300).contains(&times), "{letter}: {times}");
+        }
+    }
+
+    #[test]
+    fn the_declarations_are_toml_with_both_deployments_and_the_key() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let text = declarations_toml(at(1001), at(1002), at(1003), "wk_a_b");
+        let table: toml::Table = text.parse().expect("TOML");
+        let url = |deployment: usize, pool: &str| {
+            table["deployment"][deployment]["version"][pool]["backends"][0]["url"]
+                .as_str()
+                .expect("a URL")
+        };
+        assert_eq!(url(0, "main"), "http://127.0.0.1:1001");
+        assert_eq!(url(0, "challenger"), "http://127.0.0.1:1002");
+        assert_eq!(url(1, "main"), "http://127.0.0.1:1003");
+        assert!(
+            table["deployment"][1]["version"]
+                .get("challenger")
+                .is_none()
+        );
+        assert_eq!(table["key"][0]["secret"].as_str(), Some("wk_a_b"));
+        assert_eq!(table["key"][0]["scope"].as_str(), Some("demo"));
+    }
+
+    #[test]
+    fn the_printed_lines_name_the_urls_and_only_the_wrong_one_lacks_the_key() {
+        let lines = curl_lines("http://d", "http://a", "wk_id_secret");
+        let curls: Vec<_> = lines.lines().filter(|l| l.starts_with("curl ")).collect();
+        assert_eq!(curls.len(), 5);
+        assert!(
+            curls[0].contains("http://d/predict/demo/iris") && curls[0].contains("wk_id_secret")
+        );
+        assert!(curls[1].contains("-sN http://d/stream/demo/text"));
+        assert!(!curls[2].contains("wk_id_secret"));
+        assert!(curls[3..].iter().all(|l| l.contains("http://a/metrics")));
+        let commented = lines.split("\n\n").all(|part| part.starts_with("# "));
+        assert!(commented, "{lines}");
+    }
+
+    #[test]
+    fn the_readme_shows_the_lines_as_they_are_printed() {
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(&curl_lines("$DATA", "$ADMIN", "$KEY")));
+    }
+}

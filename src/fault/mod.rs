@@ -1,0 +1,228 @@
+//! The catalogue of faults: every error a client can see, in one list.
+//!
+//! A [`Fault`] answers five questions: what it is (`code`), how it is told (`status`), who caused
+//! it (`origin`), whether asking again helps (`retry`), and what happened, in words for the caller
+//! and, apart from them, in words for the log. Each dialect renders a `Fault` its own way.
+
+use std::fmt;
+
+/// Who caused a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The caller.
+    Client,
+    /// weir itself, or its state.
+    Gateway,
+    /// A model server.
+    Backend,
+}
+
+/// Whether the caller gains by asking again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The same request will fail the same way.
+    Never,
+    /// Ask again after so many seconds.
+    AfterSeconds(u32),
+}
+
+/// What the catalogue says of one code.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The stable word that programs match on, and the metric label.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// Who caused it.
+    pub origin: Origin,
+    /// Whether asking again helps.
+    pub retry: Retry,
+    /// A short name for people.
+    pub title: &'static str,
+    /// What happened and what to do, for the caller.
+    pub detail: &'static str,
+}
+
+/// Declares the codes and their entries side by side, so that none can lack the other.
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $origin:ident, $retry:expr, $title:literal, $detail:literal;)*) => {
+        /// A fault's stable code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the catalogue.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// What the catalogue says of it.
+            pub const fn entry(self) -> &'static Entry {
+                match self {
+                    $(Code::$variant => &Entry {
+                        code: $code,
+                        status: $status,
+                        origin: Origin::$origin,
+                        retry: $retry,
+                        title: $title,
+                        detail: $detail,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// The request can't be understood, or its framing is ambiguous.
+    RequestMalformed = "request_malformed", 400, Client, Retry::Never, "Malformed request",
+        "The request breaks HTTP's rules; the connection is closed.";
+    /// The path has a form that different servers read differently.
+    PathMalformed = "path_malformed", 400, Client, Retry::Never, "Malformed path",
+        "The path holds dot segments, an empty segment, an encoded slash, a backslash, a control character or a broken escape; send it in its plain form.";
+    /// The request body ended early or broke its framing.
+    BodyMalformed = "body_malformed", 400, Client, Retry::Never, "Malformed request body",
+        "The request body ended early or broke its framing.";
+    /// No key, an unknown key, a revoked key, or keys that disagree.
+    KeyInvalid = "key_invalid", 401, Client, Retry::Never, "Not authenticated",
+        "Send one valid API key as `Authorization: Bearer`, `X-API-Key` or `key`.";
+    /// A valid key that may not call this name.
+    ScopeDenied = "scope_denied", 403, Client, Retry::Never, "Not allowed",
+        "This API key may not call this deployment.";
+    /// A request that pins a version with a key that may not.
+    PinDenied = "pin_denied", 403, Client, Retry::Never, "Not allowed to pin",
+        "This API key may not choose a version; leave out X-Deployment-Version.";
+    /// Neither a predict nor a stream path, nor anything else that is served.
+    RouteUnknown = "route_unknown", 404, Client, Retry::Never, "No such path",
+        "Call /predict/{project}/{deployment} or /stream/{project}/{deployment}.";
+    /// Inside the key's scope, but not declared.
+    DeploymentUnknown = "deployment_unknown", 404, Client, Retry::Never, "No such deployment",
+        "There is no deployment of this name.";
+    /// A pinned version that is not deployed.
+    VersionUnknown = "version_unknown", 404, Client, Retry::Never, "No such version",
+        "The version asked for is not deployed.";
+    /// A tail that the pool does not forward.
+    TailUnknown = "tail_unknown", 404, Client, Retry::Never, "No such path in this deployment",
+        "This deployment does not forward the path behind its name.";
+    /// The request body came too slowly.
+    BodyTimeout = "body_timeout", 408, Client, Retry::AfterSeconds(1), "Request body too slow",
+        "The request body stalled for longer than this gateway waits.";
+    /// The request body is larger than the gateway takes.
+    BodyTooLarge = "body_too_large", 413, Client, Retry::Never, "Request body too large",
+        "The request body is larger than this gateway takes.";
+    /// A panic inside weir.
+    Internal = "internal", 500, Gateway, Retry::AfterSeconds(1), "Internal error",
+        "The gateway failed on this request; the operator's log says more under its request id.";
+    /// A backend took the request and closed without an answer.
+    BackendFailed = "backend_failed", 502, Backend, Retry::AfterSeconds(1), "Backend failed",
+        "A backend was reached but closed the connection without an answer.";
+    /// A backend's answer breaks HTTP's rules.
+    BackendMalformed = "backend_malformed", 502, Backend, Retry::AfterSeconds(1), "Malformed answer from the backend",
+        "A backend was reached but its answer breaks HTTP's rules.";
+    /// No backend accepted a connection.
+    BackendUnreachable = "backend_unreachable", 503, Backend, Retry::AfterSeconds(1), "No backend reachable",
+        "No backend of this deployment could be reached.";
+    /// Every connection that may be opened to the backends is in use.
+    BackendBusy = "backend_busy", 503, Gateway, Retry::AfterSeconds(1), "Backends busy",
+        "All connections that may be opened to this deployment's backends are in use.";
+    /// Async requests, on a gateway without a queue.
+    AsyncUnavailable = "async_unavailable", 503, Gateway, Retry::AfterSeconds(3600), "Async requests not available",
+        "This gateway takes no async requests; leave out X-Async-Request.";
+    /// The backend did not start its answer in time.
+    BackendTimeout = "backend_timeout", 504, Backend, Retry::AfterSeconds(1), "Backend too slow",
+        "The backend did not start its answer within the deployment's first_byte_ms or idle_ms.";
+    /// The whole exchange took too long.
+    ExchangeTimeout = "exchange_timeout", 504, Backend, Retry::AfterSeconds(1), "Exchange too slow",
+        "The exchange did not end within the deployment's total_ms.";
+}
+
+/// A client-visible error: a code from the catalogue, and what only the log is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    code: Code,
+    private: Option<Box<str>>,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// A fault of this code with nothing more to tell.
+    pub const fn new(code: Code) -> Self {
+        Self {
+            code,
+            private: None,
+        }
+    }
+
+    /// A fault with words for the log: addresses, system errors, what the caller must not see.
+    pub fn because(code: Code, private: impl fmt::Display) -> Self {
+        Self {
+            code,
+            private: Some(private.to_string().into()),
+        }
+    }
+
+    /// Its code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What the catalogue says of it.
+    pub fn entry(&self) -> &'static Entry {
+        self.code.entry()
+    }
+
+    /// The words for the log, if there are any.
+    pub fn private(&self) -> Option<&str> {
+        self.private.as_deref()
+    }
+}
+
+impl From<Code> for Fault {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.entry().code)?;
+        match &self.private {
+            Some(words) => write!(f, ": {words}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_words_and_statuses_those_of_the_design() {
+        let mut seen = HashSet::new();
+        for code in Code::ALL {
+            let entry = code.entry();
+            assert!(seen.insert(entry.code), "{} stands twice", entry.code);
+            assert!(
+                entry
+                    .code
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{}",
+                entry.code
+            );
+            assert!((400..600).contains(&entry.status));
+            let later = matches!(entry.retry, Retry::AfterSeconds(_));
+            assert!(
+                entry.status != 503 || later,
+                "{} needs Retry-After",
+                entry.code
+            );
+        }
+    }
+}

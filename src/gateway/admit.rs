@@ -1,0 +1,62 @@
+//! The second phase: who asks, and whether they may.
+
+use std::sync::Arc;
+
+use super::call::Call;
+use crate::{
+    base::{clock::unix_ms, secret::KeyDigest},
+    fault::{Code, Fault},
+    snapshot::{Keys, Principal, Route, Snapshot},
+    spec::Access,
+    wire::headers::Presented,
+};
+
+/// Proof that a call may reach its deployment.
+pub(super) struct Admitted<'a> {
+    pub(super) route: &'a Arc<Route>,
+    pub(super) principal: Option<Arc<Principal>>,
+}
+
+/// Checks the presented key, even where access is public, and what it opens. To a caller without
+/// a key every name that is not public looks the same, and to a key so does every name outside its
+/// scope: whether a deployment exists is told only inside.
+pub(super) fn admit<'a>(
+    call: &Call<'_, '_>,
+    view: &'a Snapshot,
+    keys: &Keys,
+) -> Result<Admitted<'a>, Fault> {
+    let principal = identify(call.presented, keys)?;
+    let route = view.route(call.target.name);
+    let (project, deployment) = (call.target.project, call.target.deployment);
+    match (&principal, route) {
+        (_, Some(route)) if route.access() == Access::Public => {}
+        (None, _) => return Err(Code::KeyInvalid.into()),
+        (Some(principal), route) => {
+            let scope = principal.scope();
+            let widened = match route.map(|route| route.access()) {
+                Some(Access::Project) => scope.is_of_project(project),
+                Some(Access::Instance | Access::Public) => true,
+                Some(Access::Keys) | None => false,
+            };
+            if !widened && !scope.covers(project, deployment) {
+                return Err(Code::ScopeDenied.into());
+            }
+        }
+    }
+    Ok(Admitted {
+        route: route.ok_or(Code::DeploymentUnknown)?,
+        principal,
+    })
+}
+
+fn identify(presented: Presented<'_>, keys: &Keys) -> Result<Option<Arc<Principal>>, Fault> {
+    let key = match presented {
+        Presented::Nothing => return Ok(None),
+        Presented::Conflict => return Err(Code::KeyInvalid.into()),
+        Presented::Key(key) => key,
+    };
+    let digest = KeyDigest::of_key(key).map_err(|_| Code::KeyInvalid)?;
+    let principal = keys.get(&digest).ok_or(Code::KeyInvalid)?;
+    keys.touch(&digest, &principal, unix_ms());
+    Ok(Some(principal))
+}

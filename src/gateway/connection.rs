@@ -1,0 +1,217 @@
+//! One client connection from accept to close.
+//!
+//! ```text
+//! accepted ──sniff──▶ hyper's HTTP/1 or HTTP/2 ──requests──▶ serve
+//!                        │ deadline passed, hung up: dropped, and every exchange with it
+//!                        │ draining: asked to finish
+//!                        └ over ──linger──▶ closed
+//! ```
+
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Version};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{io::ReadBuf, net::TcpStream};
+
+use super::{
+    exchange::Caller,
+    local::Local,
+    serve::serve,
+    sniff::{Spoken, sniff},
+};
+use crate::{
+    base::task,
+    net::{
+        socket::{ClientIo, ClientSocket},
+        watch::{Expired, Phase, Watch},
+    },
+    telemetry::{series, table},
+};
+
+/// Bytes that a lingering close reads and throws away at most.
+const LINGER_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes that hyper keeps for one HTTP/2 stream which its client does not take.
+const STREAM_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Serves an accepted connection to its end.
+pub(super) async fn drive(local: Rc<Local>, stream: TcpStream) {
+    let socket = Rc::new(ClientSocket::new(
+        stream,
+        local.watchdog.watch(),
+        local.options.client,
+    ));
+    let place = local.clients.borrow_mut().insert(Rc::clone(&socket));
+    match sniff(&socket).await {
+        Spoken::Http1 => drive_http1(&local, &socket).await,
+        Spoken::Http2 => drive_http2(&local, &socket).await,
+        Spoken::Nothing => {}
+    }
+    local.clients.borrow_mut().try_remove(place);
+}
+
+async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let caller = Caller {
+            socket: Rc::clone(socket),
+            watch: Rc::clone(socket.watch()),
+            is_http_10: request.version() < Version::HTTP_11,
+            is_stream: false,
+        };
+        let served = serve(Rc::clone(local), caller, request);
+        async move { Ok::<_, std::convert::Infallible>(served.await) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            // weir's own deadlines hold; hyper's would arm a timer for each request.
+            .header_read_timeout(None)
+            .max_buf_size(local.options.head_bytes_max)
+            .serve_connection(TokioIo::new(ClientIo(Rc::clone(socket))), service)
+    );
+    let mut asked_to_finish = false;
+    let ended = poll_fn(|cx| {
+        if let Some(end) = must_end(socket, cx) {
+            return Poll::Ready(end);
+        }
+        if local.draining.get() && !std::mem::replace(&mut asked_to_finish, true) {
+            connection.as_mut().graceful_shutdown();
+        }
+        if let Err(error) = ready!(connection.as_mut().poll(cx)) {
+            tracing::debug!(%error, "client connection ended");
+        }
+        Poll::Ready(End::Over)
+    })
+    .await;
+    if ended == End::Over && !socket.is_to_abort() {
+        linger(local, socket).await;
+    }
+}
+
+async fn drive_http2(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
+    let spawner = StreamSpawner::default();
+    let newest = Rc::clone(&spawner.newest);
+    let service = service_fn(|request: Request<Incoming>| {
+        let watch = local.watchdog.watch();
+        *newest.borrow_mut() = Some(Rc::clone(&watch));
+        let caller = Caller {
+            socket: Rc::clone(socket),
+            watch,
+            is_http_10: false,
+            is_stream: true,
+        };
+        let served = serve(Rc::clone(local), caller, request);
+        async move { Ok::<_, std::convert::Infallible>(served.await) }
+    });
+    let options = &local.options;
+    let head_bytes_max = u32::try_from(options.head_bytes_max).unwrap_or(u32::MAX);
+    let mut connection = pin!(
+        http2::Builder::new(spawner)
+            .max_concurrent_streams(options.streams_max)
+            .max_header_list_size(head_bytes_max)
+            .max_send_buf_size(STREAM_BUFFER_BYTES)
+            .serve_connection(TokioIo::new(ClientIo(Rc::clone(socket))), service)
+    );
+    let mut asked_to_finish = false;
+    poll_fn(|cx| {
+        if let Some(end) = must_end(socket, cx) {
+            return Poll::Ready(end);
+        }
+        if local.draining.get() && !std::mem::replace(&mut asked_to_finish, true) {
+            connection.as_mut().graceful_shutdown();
+        }
+        if let Err(error) = ready!(connection.as_mut().poll(cx)) {
+            tracing::debug!(%error, "client connection ended");
+        }
+        Poll::Ready(End::Over)
+    })
+    .await;
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Over,
+    HungUp,
+    Expired,
+}
+
+fn must_end(socket: &ClientSocket, cx: &Context<'_>) -> Option<End> {
+    if socket.has_hung_up() {
+        return Some(End::HungUp);
+    }
+    let phase = socket.must_close(cx)?;
+    let reason = match phase {
+        Phase::Head => "head_timeout",
+        Phase::Idle => "idle_timeout",
+        _ => "write_stall",
+    };
+    if phase != Phase::Idle {
+        series::count(&table::CONNECTIONS_REFUSED, &[reason], 1);
+    }
+    Some(End::Expired)
+}
+
+/// Says that no more will come, and reads on for a while. Closing a socket with unread bytes makes
+/// the system abort the connection, and the client may lose the answer that told it why (RFC 9112
+/// section 9.6).
+async fn linger(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
+    let watch = local.watchdog.watch();
+    watch.enter(Phase::ClientBody, local.options.linger_ms);
+    let mut sink = vec![0; 8 * 1024];
+    let mut left = LINGER_BYTES_MAX;
+    poll_fn(|cx| {
+        if watch.check(cx).is_some() || ready!(socket.poll_shutdown_raw(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        loop {
+            let mut buf = ReadBuf::new(&mut sink);
+            let read = ready!(socket.poll_read_raw(cx, &mut buf));
+            let count = buf.filled().len();
+            left = left.saturating_sub(count);
+            if read.is_err() || count == 0 || left == 0 {
+                return Poll::Ready(());
+            }
+        }
+    })
+    .await;
+}
+
+/// Spawns hyper's task for each HTTP/2 stream, under the deadline of the stream it belongs to:
+/// hyper makes the task right after it has called the service, so the newest is its own.
+#[derive(Clone, Default)]
+struct StreamSpawner {
+    newest: Rc<RefCell<Option<Rc<Watch>>>>,
+}
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamSpawner {
+    fn execute(&self, stream: F) {
+        let Some(watch) = self.newest.take() else {
+            task::spawn_local("h2 client", stream);
+            return;
+        };
+        task::spawn_local("h2 stream", async move {
+            let mut stream = pin!(stream);
+            poll_fn(|cx| {
+                // A client that does not take its answer: hyper waits for room and asks the body
+                // nothing, so the body can't end this. Dropping the task resets the stream.
+                if watch.check(cx) == Some(Expired::Phase(Phase::ClientRead)) {
+                    series::count(&table::CONNECTIONS_REFUSED, &["stream_stall"], 1);
+                    return Poll::Ready(());
+                }
+                stream.as_mut().poll(cx)
+            })
+            .await;
+        });
+    }
+}

@@ -1,0 +1,181 @@
+//! The fourth phase: to a backend of main, and a copy to the challenger once main needs the
+//! request no more.
+
+use std::cell::Cell;
+
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use super::{exchange::Exchange, respond::Late, route::Routed};
+use crate::{
+    fault::{Code, Fault},
+    shadow::mirror::{Original, Ticket},
+    telemetry::meters::Reason,
+    upstream::{
+        answer::Answer,
+        deliver::{Delivered, Delivery},
+        request::Outgoing,
+        upload::{Frames, Upload, UploadLimits},
+    },
+    wire::{headers::Named, target::Target},
+};
+
+/// A main answer, and the copy that waits for its request to be complete.
+pub(super) struct Dispatched {
+    pub(super) answer: Answer,
+    pub(super) late: Option<Box<Late>>,
+}
+
+/// Why there is no answer, and what of the request's body is still unread.
+pub(super) struct Refused {
+    pub(super) fault: Fault,
+    pub(super) unread: Option<Incoming>,
+}
+
+/// Takes the body over, bounded by its limit: one that says it is larger is refused unread.
+pub(super) fn take_body(
+    body: Incoming,
+    exchange: &Exchange,
+    routed: &Routed,
+    ticket: Option<&Ticket>,
+) -> Result<Upload, Refused> {
+    use http_body::Body;
+    let options = &exchange.local().options;
+    let limits = UploadLimits {
+        bytes_max: options.request_body_bytes_max,
+        body_timeout_ms: options.body_timeout_ms,
+        idle_ms: routed.plan.timeouts.idle_ms,
+    };
+    if body.size_hint().lower() > limits.bytes_max {
+        return Err(Refused {
+            fault: Code::BodyTooLarge.into(),
+            unread: Some(body),
+        });
+    }
+    let keep = ticket.map_or(0, Ticket::body_bytes_max);
+    let keep = keep.max(options.retry_body_bytes_max);
+    Ok(Upload::new(
+        body,
+        limits,
+        keep,
+        exchange.caller().watch.clone(),
+    ))
+}
+
+/// Sends the request to main, retries where that is safe, and sends the copy off.
+pub(super) async fn dispatch(
+    exchange: &mut Exchange,
+    routed: &Routed,
+    parts: Parts,
+    target: Target<'_>,
+    upload: Upload,
+    ticket: Option<Ticket>,
+) -> Result<Dispatched, Refused> {
+    let plan = &routed.plan;
+    let local = exchange.local().clone();
+    let named = Named::read(&parts.headers);
+    let waited_ns = Cell::new(0);
+    let delivery = Delivery {
+        pool: &plan.main.pool,
+        connections: &local.connections,
+        chance: &local.chance,
+        watch: &exchange.caller().watch,
+        timeouts: &plan.timeouts,
+        retries_max: local.options.retries_max,
+        waited_ns: &waited_ns,
+    };
+    let request = Outgoing {
+        method: &parts.method,
+        headers: &parts.headers,
+        named: &named,
+        // Routing has asked already.
+        path: plan.main.path(target.operation, target.tail).unwrap_or("/"),
+        tail: target.tail,
+        query: parts.uri.query(),
+        request_id: exchange.request_id(),
+        traceparent: None,
+    };
+    let delivered = delivery.deliver(&request, upload).await;
+    let copy = ticket.map(|ticket| {
+        let original = original(exchange, routed, parts, named, target);
+        Box::new(Late { ticket, original })
+    });
+    match delivered {
+        Ok(Delivered { answer, load }) => {
+            exchange.answered(answer.status.as_u16(), load, waited_ns.get());
+            let whole = answer.body.with_upload(|upload| whole(upload));
+            let late = copy.and_then(|copy| mirror(exchange, *copy, whole));
+            Ok(Dispatched { answer, late })
+        }
+        Err(undelivered) => {
+            let upload = undelivered.upload;
+            exchange.count_request_bytes(upload.received());
+            if let Some(copy) = copy {
+                // What stays incomplete now stays so.
+                drop(mirror(exchange, *copy, whole(&upload)));
+            }
+            let client_failed = !undelivered.error.blames_backend();
+            Err(Refused {
+                fault: undelivered.error.to_fault(),
+                unread: upload.into_unread().filter(|_| !client_failed),
+            })
+        }
+    }
+}
+
+/// How much of a request's body there is for a copy.
+pub(super) enum Whole {
+    Yes(Frames),
+    NotYet,
+    TooLarge,
+}
+
+pub(super) fn whole(upload: &Upload) -> Whole {
+    match upload.whole() {
+        Some(frames) => Whole::Yes(frames),
+        None if upload.can_restart() => Whole::NotYet,
+        None => Whole::TooLarge,
+    }
+}
+
+/// Sends a copy off, unless its request is incomplete; then it is given back.
+pub(super) fn mirror(exchange: &Exchange, copy: Late, whole: Whole) -> Option<Box<Late>> {
+    match whole {
+        Whole::NotYet => return Some(Box::new(copy)),
+        Whole::TooLarge => copy.ticket.refuse(Reason::DropBodyTooLarge),
+        Whole::Yes(frames) => {
+            let bytes: u64 = frames.iter().map(|frame| frame.len() as u64).sum();
+            if bytes > copy.ticket.body_bytes_max() {
+                copy.ticket.refuse(Reason::DropBodyTooLarge);
+            } else {
+                exchange
+                    .local()
+                    .mirror
+                    .send(copy.ticket, copy.original, frames);
+            }
+        }
+    }
+    None
+}
+
+fn original(
+    exchange: &Exchange,
+    routed: &Routed,
+    parts: Parts,
+    named: Named,
+    target: Target<'_>,
+) -> Original {
+    Original {
+        method: parts.method,
+        headers: parts.headers,
+        named,
+        operation: target.operation,
+        tail: target.tail.into(),
+        query: parts.uri.query().map(Into::into),
+        request_id: exchange.request_id().clone(),
+        key: routed
+            .principal
+            .as_ref()
+            .map(|principal| principal.id().clone()),
+    }
+}

@@ -1,0 +1,255 @@
+//! The record of one exchange: made with its head, settled once with its last byte, a fault, or
+//! its being dropped. Metrics, the outcome and the connection's state hang on it.
+
+use std::{rc::Rc, sync::Arc};
+
+use http::{HeaderValue, Method, request::Parts};
+
+use super::local::Local;
+use crate::{
+    base::{
+        clock::{Tick, unix_ms},
+        id::ExchangeId,
+    },
+    fault::Fault,
+    net::{socket::ClientSocket, watch::Watch},
+    snapshot::{Plan, Principal},
+    telemetry::{
+        meters::InFlight,
+        outcome::{Ended, Outcome, Role},
+    },
+    upstream::backend::Load,
+    wire::headers,
+};
+
+/// Who asks: the connection, and the deadline of this exchange. With HTTP/1 that is the
+/// connection's own; a stream of HTTP/2 has one for itself.
+pub(super) struct Caller {
+    pub(super) socket: Rc<ClientSocket>,
+    pub(super) watch: Rc<Watch>,
+    /// Whether the answer's end can only be told by closing the connection.
+    pub(super) is_http_10: bool,
+    pub(super) is_stream: bool,
+}
+
+/// One exchange under way.
+pub(super) struct Exchange {
+    local: Rc<Local>,
+    caller: Caller,
+    id: ExchangeId,
+    request_id: HeaderValue,
+    started: Tick,
+    epoch: Option<HeaderValue>,
+    routed: Option<Routed>,
+    load: Option<Load>,
+    status: Option<u16>,
+    fault: Option<Fault>,
+    first_byte_ns: Option<u64>,
+    request_bytes: u64,
+    response_bytes: u64,
+    /// What only an outcome tells; kept when somebody listens.
+    told: Option<Box<Told>>,
+    /// The client waits for `100 Continue` before it sends its body.
+    expects_continue: bool,
+    settled: bool,
+}
+
+struct Routed {
+    plan: Arc<Plan>,
+    principal: Option<Arc<Principal>>,
+    _in_flight: InFlight,
+}
+
+struct Told {
+    method: Method,
+    path: Box<str>,
+    started_at_ms: u64,
+    error: Option<Box<str>>,
+}
+
+impl Exchange {
+    pub(super) fn begin(local: &Rc<Local>, caller: Caller, parts: &Parts) -> Self {
+        caller.socket.begin_exchange();
+        let told = local.teller.is_wanted().then(|| {
+            Box::new(Told {
+                method: parts.method.clone(),
+                path: parts.uri.path().into(),
+                started_at_ms: unix_ms(),
+                error: None,
+            })
+        });
+        let id = ExchangeId::draw(&local.chance);
+        let request_id = headers::request_id(&parts.headers).cloned();
+        Self {
+            id,
+            request_id: request_id.unwrap_or_else(|| new_request_id(local)),
+            started: Tick::now(),
+            epoch: None,
+            routed: None,
+            load: None,
+            status: None,
+            fault: None,
+            first_byte_ns: None,
+            request_bytes: 0,
+            response_bytes: 0,
+            told,
+            expects_continue: parts.headers.contains_key(http::header::EXPECT),
+            settled: false,
+            local: Rc::clone(local),
+            caller,
+        }
+    }
+
+    pub(super) fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    pub(super) fn id(&self) -> ExchangeId {
+        self.id
+    }
+
+    pub(super) fn request_id(&self) -> &HeaderValue {
+        &self.request_id
+    }
+
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(super) fn local(&self) -> &Rc<Local> {
+        &self.local
+    }
+
+    pub(super) fn epoch(&self) -> Option<&HeaderValue> {
+        self.epoch.as_ref()
+    }
+
+    pub(super) fn version(&self) -> Option<&HeaderValue> {
+        self.routed
+            .as_ref()
+            .map(|routed| &routed.plan.version_header)
+    }
+
+    /// The snapshot that this exchange runs under.
+    pub(super) fn note_epoch(&mut self, epoch: &HeaderValue) {
+        self.epoch = Some(epoch.clone());
+    }
+
+    /// The exchange belongs to a version from here on, and is limited by its timeouts.
+    pub(super) fn enter(&mut self, plan: &Arc<Plan>, principal: Option<Arc<Principal>>) {
+        let total_ms = plan.timeouts.total_ms;
+        self.caller.watch.start_total(total_ms, self.started);
+        self.routed = Some(Routed {
+            plan: Arc::clone(plan),
+            principal,
+            _in_flight: plan.main.role_meters.enter(),
+        });
+    }
+
+    /// The head of a backend's answer is there.
+    pub(super) fn answered(&mut self, status: u16, load: Load, waited_ns: u64) {
+        let now = Tick::now();
+        let first_byte_ns = now.ns_since(self.started);
+        self.status = Some(status);
+        self.load = Some(load);
+        self.first_byte_ns = Some(first_byte_ns);
+        if let Some(routed) = &self.routed {
+            let own_ns = first_byte_ns.saturating_sub(waited_ns);
+            let meters = &routed.plan.main.role_meters;
+            meters.record_first_byte(first_byte_ns, own_ns, now);
+        }
+    }
+
+    /// weir answers instead of a backend.
+    pub(super) fn refused(&mut self, fault: Fault) {
+        self.local.faults.count(fault.code());
+        if let Some(words) = fault.private() {
+            tracing::debug!(request_id = ?self.request_id, fault = %fault.entry().code, words, "refused");
+        }
+        self.status = Some(fault.entry().status);
+        self.fault = Some(fault);
+    }
+
+    /// Words for the outcome.
+    pub(super) fn note_error(&mut self, error: &dyn std::fmt::Display) {
+        if let Some(told) = &mut self.told {
+            told.error = Some(error.to_string().into());
+        }
+    }
+
+    pub(super) fn count_request_bytes(&mut self, total: u64) {
+        self.request_bytes = total;
+    }
+
+    pub(super) fn count_response_bytes(&mut self, more: usize) {
+        self.response_bytes += more as u64;
+    }
+
+    /// Ends the record. Only the first call counts.
+    pub(super) fn settle(&mut self, ended: Ended) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        self.load = None;
+        let now = Tick::now();
+        let duration_ns = now.ns_since(self.started);
+        if let Some(routed) = &self.routed {
+            let leg = &routed.plan.main;
+            leg.version_meters.count(self.status);
+            let (sent, received) = (self.request_bytes, self.response_bytes);
+            leg.role_meters
+                .record_end(duration_ns, sent, received, ended, now);
+        }
+        if let Some(told) = self.told.take() {
+            self.tell(*told, duration_ns, ended);
+        }
+        self.routed = None;
+        self.caller.socket.end_exchange();
+    }
+
+    #[cold]
+    fn tell(&self, told: Told, duration_ns: u64, ended: Ended) {
+        let routed = self.routed.as_ref();
+        let principal = routed.and_then(|routed| routed.principal.as_ref());
+        let fault = self.fault.as_ref();
+        let private = fault.and_then(Fault::private).map(Into::into);
+        self.local.teller.tell(|| Outcome {
+            exchange: self.id,
+            request_id: self.request_id.to_str().unwrap_or_default().into(),
+            role: Role::Main,
+            deployment: routed.map(|routed| routed.plan.name.clone()),
+            version: routed.map(|routed| routed.plan.version),
+            key: principal.map(|principal| principal.id().clone()),
+            method: told.method,
+            path: told.path,
+            status: self.status,
+            fault: fault.map(|fault| fault.entry().code),
+            error: told.error.or(private),
+            ended,
+            started_at_ms: told.started_at_ms,
+            first_byte_ns: self.first_byte_ns,
+            duration_ns,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.settle(Ended::ClientGone);
+    }
+}
+
+fn new_request_id(local: &Local) -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let (mut high, mut low) = (local.chance.next_u64(), local.chance.next_u64());
+    let mut text = [0u8; 32];
+    for (front, back) in (0..16).zip(16..32) {
+        text[front] = DIGITS[(high & 15) as usize];
+        text[back] = DIGITS[(low & 15) as usize];
+        (high, low) = (high >> 4, low >> 4);
+    }
+    // Hexadecimal digits are a header's value.
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+}

@@ -1,0 +1,43 @@
+//! Liveness and readiness of the gateway itself, under the paths of the Open Inference Protocol
+//! V2. They need no key.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+
+use super::local::Local;
+use crate::base::id::Epoch;
+
+/// What the gateway says of itself.
+pub(super) struct Own {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// The answer, if the gateway itself is asked.
+pub(super) fn health(parts: &Parts, local: &Local) -> Option<Own> {
+    let asked = parts.uri.path().strip_prefix("/v2/health/")?;
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let (holds, body) = match asked {
+        "live" => (true, [r#"{"live":true}"#; 2]),
+        "ready" => {
+            let serves = local.current.load().epoch() > Epoch(0) && !local.draining.get();
+            (serves, [r#"{"ready":true}"#, r#"{"ready":false}"#])
+        }
+        _ => return None,
+    };
+    let (status, body) = match holds {
+        true => (StatusCode::OK, body[0]),
+        false => (StatusCode::SERVICE_UNAVAILABLE, body[1]),
+    };
+    let mut headers = HeaderMap::with_capacity(6);
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    Some(Own {
+        status,
+        headers,
+        body: Bytes::from_static(body.as_bytes()),
+    })
+}

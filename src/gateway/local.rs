@@ -1,0 +1,96 @@
+//! What one worker's tasks share: everything in it lives and dies on the worker's own thread, but
+//! for the snapshot and the counters.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use slab::Slab;
+
+use crate::{
+    base::chance::Chance,
+    net::{
+        socket::{ClientLimits, ClientSocket},
+        watch::Watchdog,
+    },
+    shadow::mirror::Mirror,
+    snapshot::Current,
+    telemetry::{meters::FaultMeters, outcome::Teller},
+    upstream::connections::{ConnectionOptions, Connections},
+};
+
+/// The limits of the data plane.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayOptions {
+    /// Client connections open at once, of all workers.
+    pub connections_max: usize,
+    /// The largest head of a request, in bytes.
+    pub head_bytes_max: usize,
+    /// The largest body of a request, in bytes.
+    pub request_body_bytes_max: u64,
+    /// HTTP/2 streams open at once on one connection.
+    pub streams_max: u32,
+    /// Time limits of client connections.
+    pub client: ClientLimits,
+    /// Between two pieces of a request's body, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// How long a connection that is closed with unread bytes goes on reading, in milliseconds, so
+    /// that its client can still read the answer.
+    pub linger_ms: u64,
+    /// How long open exchanges may go on when the gateway stops, in milliseconds.
+    pub grace_ms: u64,
+    /// Connections to backends.
+    pub connections: ConnectionOptions,
+    /// How often a request that was sent may be sent again.
+    pub retries_max: u32,
+    /// Bodies up to this size are kept to be sent again.
+    pub retry_body_bytes_max: u64,
+}
+
+/// One worker's own.
+pub(super) struct Local {
+    pub(super) current: Arc<Current>,
+    pub(super) options: GatewayOptions,
+    pub(super) watchdog: Rc<Watchdog>,
+    pub(super) connections: Rc<Connections>,
+    pub(super) chance: Rc<Chance>,
+    pub(super) teller: Rc<Teller>,
+    pub(super) mirror: Rc<Mirror>,
+    pub(super) faults: Arc<FaultMeters>,
+    pub(super) clients: RefCell<Slab<Rc<ClientSocket>>>,
+    pub(super) draining: Cell<bool>,
+}
+
+impl Local {
+    pub(super) fn new(
+        current: Arc<Current>,
+        options: GatewayOptions,
+        teller: Teller,
+        faults: Arc<FaultMeters>,
+    ) -> Rc<Self> {
+        let watchdog = Rc::<Watchdog>::default();
+        let connections = Rc::new(Connections::new(options.connections));
+        let chance = Rc::new(Chance::from_os());
+        let teller = Rc::new(teller);
+        let mirror = Rc::new(Mirror {
+            watchdog: Rc::clone(&watchdog),
+            connections: Rc::clone(&connections),
+            chance: Rc::clone(&chance),
+            teller: Rc::clone(&teller),
+        });
+        Rc::new(Self {
+            current,
+            options,
+            watchdog,
+            connections,
+            chance,
+            teller,
+            mirror,
+            faults,
+            clients: RefCell::default(),
+            draining: Cell::new(false),
+        })
+    }
+}

@@ -1,0 +1,25 @@
+//! The data plane: workers, and the way of a request through them. `serve` is the page to read.
+//!
+//! ```text
+//! worker ──accept──▶ connection ──▶ serve: read_call ▶ admit ▶ route ▶ dispatch ▶ respond
+//!    │ levels arrivals                          └────── snapshot ──────┘
+//!    └ ticks: deadlines, hang-ups, idle connections, outcomes
+//! ```
+
+mod admit;
+mod call;
+mod connection;
+mod dispatch;
+mod exchange;
+mod health;
+mod levelling;
+mod local;
+mod respond;
+mod route;
+mod serve;
+mod sniff;
+mod worker;
+
+pub use levelling::Levelling;
+pub use local::GatewayOptions;
+pub use worker::{Figures, Shared, Worker};

@@ -1,0 +1,290 @@
+//! The last phase: the answer's head with weir's own headers, and the body that carries the record
+//! of the exchange to its last byte.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::{
+    dispatch::{self, Dispatched, Refused, mirror},
+    exchange::Exchange,
+    health::Own,
+};
+use crate::{
+    base::task,
+    net::watch::Phase,
+    shadow::mirror::{Original, Ticket},
+    telemetry::outcome::Ended,
+    upstream::{answer::AnswerBody, connections::within, error::BodyError},
+    wire::{
+        headers::{X_CONFIG_EPOCH, X_DEPLOYMENT_VERSION, X_REQUEST_ID},
+        native,
+    },
+};
+
+/// An unread request body of up to this size is read and thrown away, so that the connection can
+/// serve the next request; behind a larger one it is closed.
+const DRAIN_BYTES_MAX: u64 = 64 * 1024;
+
+/// The body of a reply. Dropped before its end, it says that the client is gone.
+pub(super) struct ReplyBody {
+    kind: Kind,
+    exchange: Exchange,
+    late: Option<Box<Late>>,
+    /// Frames were handed over that the connection may not have written yet.
+    unflushed: bool,
+    broken: Option<BodyError>,
+}
+
+enum Kind {
+    Whole(Bytes),
+    Backend(AnswerBody),
+    Ended,
+}
+
+/// A copy that waits for main's request to be complete.
+pub(super) struct Late {
+    pub(super) ticket: Ticket,
+    pub(super) original: Original,
+}
+
+/// A backend's answer as the client gets it.
+pub(super) fn respond(exchange: Exchange, dispatched: Dispatched) -> Response<ReplyBody> {
+    let Dispatched { answer, late } = dispatched;
+    let mut headers = answer.headers;
+    put_own(&mut headers, &exchange);
+    let mut body = ReplyBody {
+        kind: Kind::Backend(answer.body),
+        exchange,
+        late,
+        unflushed: false,
+        broken: None,
+    };
+    body.end_if_over();
+    let mut response = Response::new(body);
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A fault as the client gets it.
+pub(super) fn refuse(mut exchange: Exchange, refused: Refused) -> Response<ReplyBody> {
+    let Refused { fault, unread } = refused;
+    let request_id = exchange.request_id().to_str().unwrap_or_default();
+    let (status, mut headers, bytes) = native::render(&fault, request_id);
+    put_own(&mut headers, &exchange);
+    exchange.refused(fault);
+    if let Some(body) = unread
+        && !drain(&exchange, body)
+        && !exchange.caller().is_stream
+    {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    whole(exchange, status, headers, bytes)
+}
+
+/// What the gateway says of itself.
+pub(super) fn answer_own(exchange: Exchange, own: Own) -> Response<ReplyBody> {
+    let Own {
+        status,
+        mut headers,
+        body,
+    } = own;
+    put_own(&mut headers, &exchange);
+    whole(exchange, status, headers, body)
+}
+
+fn whole(
+    exchange: Exchange,
+    status: StatusCode,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody {
+        kind: Kind::Whole(bytes),
+        exchange,
+        late: None,
+        unflushed: false,
+        broken: None,
+    });
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn put_own(headers: &mut HeaderMap, exchange: &Exchange) {
+    headers.insert(X_REQUEST_ID, exchange.request_id().clone());
+    if let Some(version) = exchange.version() {
+        headers.insert(X_DEPLOYMENT_VERSION, version.clone());
+    }
+    if let Some(epoch) = exchange.epoch() {
+        headers.insert(X_CONFIG_EPOCH, epoch.clone());
+    }
+}
+
+/// Reads what is left of a request's body, in a task of its own, if that is little and the client
+/// is sending it anyway. False when the connection has to be closed instead.
+fn drain(exchange: &Exchange, mut body: Incoming) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    // Reading would ask a client that waits for `100 Continue` to send.
+    if exchange.expects_continue() || body.size_hint().lower() > DRAIN_BYTES_MAX {
+        return false;
+    }
+    let local = exchange.local();
+    let (watch, limit_ms) = (local.watchdog.watch(), local.options.body_timeout_ms);
+    watch.enter(Phase::ClientBody, limit_ms);
+    task::spawn_local("drain", async move {
+        let mut left = DRAIN_BYTES_MAX;
+        let read = async {
+            while let Some(Ok(frame)) =
+                std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+            {
+                let count = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match left.checked_sub(count) {
+                    Some(less) => left = less,
+                    // Dropping the body makes hyper close the connection.
+                    None => return,
+                }
+            }
+        };
+        let _ = within(&watch, read).await;
+    });
+    true
+}
+
+// === impl ReplyBody ===
+
+impl ReplyBody {
+    /// Settles the exchange when the last byte is handed over.
+    fn end_if_over(&mut self) {
+        let over = match &self.kind {
+            Kind::Backend(body) => body.is_end_stream(),
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Ended => return,
+        };
+        if over {
+            self.end(Ended::Complete);
+        }
+    }
+
+    fn end(&mut self, ended: Ended) {
+        if let Kind::Backend(body) = std::mem::replace(&mut self.kind, Kind::Ended) {
+            let received = body.with_upload(|upload| upload.received());
+            self.exchange.count_request_bytes(received);
+            if let Some(late) = self.late.take() {
+                let whole = body.with_upload(dispatch::whole);
+                drop(mirror(&self.exchange, *late, whole));
+            }
+            if let Some(unread) = body.into_unread() {
+                drain(&self.exchange, unread);
+            }
+        }
+        self.exchange.settle(ended);
+    }
+
+    fn break_off(&mut self, error: BodyError) {
+        let (socket, no_length) = match &self.kind {
+            Kind::Backend(body) => {
+                let no_length = body.size_hint().exact().is_none();
+                (&self.exchange.caller().socket, no_length)
+            }
+            _ => return,
+        };
+        if self.exchange.caller().is_http_10 && no_length {
+            // A client that takes the end of the connection for the end of the body must not take
+            // this end for that.
+            socket.abort_on_close();
+        }
+        self.exchange.note_error(&error);
+        self.end(match error {
+            BodyError::Timeout => Ended::TimedOut,
+            BodyError::Client => Ended::ClientGone,
+            _ => Ended::BackendBroke,
+        });
+        self.broken = Some(error);
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if this.broken.is_some() {
+            // hyper drops what it has not written when a body fails. What came before the break
+            // belongs to the client, so the failure waits until it is out.
+            if this.exchange.caller().socket.is_write_blocked() {
+                return Poll::Pending;
+            }
+            return Poll::Ready(this.broken.take().map(Err));
+        }
+        let polled = match &mut this.kind {
+            Kind::Ended => return Poll::Ready(None),
+            Kind::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.exchange.count_response_bytes(bytes.len());
+                this.end(Ended::Complete);
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            Kind::Backend(body) => Pin::new(body).poll_frame(cx),
+        };
+        match polled {
+            Poll::Pending => {
+                this.unflushed = false;
+                Poll::Pending
+            }
+            Poll::Ready(None) => {
+                this.end(Ended::Complete);
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let count = frame.data_ref().map_or(0, Bytes::len);
+                this.exchange.count_response_bytes(count);
+                this.unflushed = true;
+                let caller = this.exchange.caller();
+                if caller.is_stream {
+                    // Flow control may keep the client from taking it; the socket can't tell.
+                    let stall_ms = caller.socket.write_stall_ms();
+                    caller.watch.enter(Phase::ClientRead, stall_ms);
+                } else {
+                    // The socket says when it is the client that is waited for.
+                    caller.watch.rest();
+                }
+                this.end_if_over();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.break_off(error);
+                if this.unflushed {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(this.broken.take().map(Err))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.kind, Kind::Ended) && self.broken.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Backend(body) => body.size_hint(),
+            Kind::Ended => SizeHint::default(),
+        }
+    }
+}

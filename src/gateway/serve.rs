@@ -1,0 +1,85 @@
+//! A request from its head to its last byte. Each phase is a function in the file of its name, and
+//! what it knows goes into the next phase's type: an `Admitted` is proof of admission, a `Routed`
+//! of routing.
+
+use std::rc::Rc;
+
+use http::{Request, Response, request::Parts};
+use hyper::body::Incoming;
+
+use super::{
+    admit::admit,
+    call::read_call,
+    dispatch::{Dispatched, Refused, dispatch, take_body},
+    exchange::{Caller, Exchange},
+    health::health,
+    local::Local,
+    respond::{ReplyBody, answer_own, refuse, respond},
+    route::{Routed, route},
+};
+use crate::{
+    fault::{Code, Fault},
+    shadow::mirror::Ticket,
+    wire::target::{Target, normalise},
+};
+
+/// Answers a request: with a backend's answer, streamed as it comes, or with a fault.
+///
+/// # Cancellation
+/// Dropping it, or the body that it returns, says that the client is gone: the upstream exchange is
+/// closed with it.
+pub(super) async fn serve(
+    local: Rc<Local>,
+    caller: Caller,
+    request: Request<Incoming>,
+) -> Response<ReplyBody> {
+    let (parts, body) = request.into_parts();
+    let mut exchange = Exchange::begin(&local, caller, &parts);
+    if let Some(own) = health(&parts, &local) {
+        return answer_own(exchange, own);
+    }
+    match try_serve(&local, &mut exchange, parts, body).await {
+        Ok(dispatched) => respond(exchange, dispatched),
+        Err(refused) => refuse(exchange, refused),
+    }
+}
+
+async fn try_serve(
+    local: &Local,
+    exchange: &mut Exchange,
+    parts: Parts,
+    body: Incoming,
+) -> Result<Dispatched, Refused> {
+    let uri = parts.uri.clone();
+    let unread = |fault: Fault, body| Refused {
+        fault,
+        unread: Some(body),
+    };
+    let path = match normalise(uri.path()) {
+        Ok(path) => path,
+        Err(_) => return Err(unread(Code::PathMalformed.into(), body)),
+    };
+    let (target, routed) = match decide(local, exchange, &parts, &path) {
+        Ok(decided) => decided,
+        Err(fault) => return Err(unread(fault, body)),
+    };
+    exchange.enter(&routed.plan, routed.principal.clone());
+    let ticket = Ticket::draw(&routed.plan, exchange.id()); // perhaps a copy
+    let upload = take_body(body, exchange, &routed, ticket.as_ref())?; // bounded
+    dispatch(exchange, &routed, parts, target, upload, ticket).await // pick, send, the next-best
+}
+
+/// Everything that is decided from the head and one snapshot, before anything is waited for.
+fn decide<'p>(
+    local: &Local,
+    exchange: &mut Exchange,
+    parts: &Parts,
+    path: &'p str,
+) -> Result<(Target<'p>, Routed), Fault> {
+    let view = local.current.load(); // one snapshot, to the last byte
+    exchange.note_epoch(view.epoch_header());
+    let call = read_call(parts, path)?; // what is asked
+    let admitted = admit(&call, &view, local.current.keys())?; // who asks, and may they
+    let routed = route(admitted, &call)?; // which version answers
+    Ok((call.target, routed))
+}

@@ -1,0 +1,284 @@
+//! A worker: one thread with a current-thread runtime, its own listener, its own connections.
+
+use std::{
+    io,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use socket2::Socket;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::{LocalOptions, LocalRuntime},
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior},
+};
+
+use super::{
+    connection::drive,
+    levelling::Levelling,
+    local::{GatewayOptions, Local},
+};
+use crate::{
+    base::{clock::Tick, task},
+    net::watch::TICK,
+    snapshot::Current,
+    telemetry::{meters::FaultMeters, outcome::Door, series, table},
+};
+
+/// Ticks between two rounds of housekeeping: about a second.
+const TICKS_PER_ROUND: u32 = 50;
+
+/// Ticks between two hand-overs of outcomes: a log line is at most this much late.
+const TICKS_PER_FLUSH: u32 = 3;
+
+/// How long accepting rests after the system had no descriptor or memory for a connection.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// What is in force.
+    pub current: Arc<Current>,
+    /// The limits.
+    pub options: GatewayOptions,
+    /// The other workers' load.
+    pub levelling: Arc<Levelling>,
+    /// Faults by code.
+    pub faults: Arc<FaultMeters>,
+    /// The door for outcomes.
+    pub door: Door,
+    /// Turns true when the gateway is to drain.
+    pub drain: watch::Receiver<bool>,
+    /// Each worker's figures.
+    pub figures: Arc<[Figures]>,
+}
+
+/// What a worker tells of itself about once a second.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Connections to backends that serve an exchange.
+    pub upstream_active: AtomicUsize,
+    /// Connections to backends that wait.
+    pub upstream_idle: AtomicUsize,
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    thread: thread::JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts a worker on a thread of its own. It accepts from when this returns, on a socket that
+    /// has been listening before.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        index: usize,
+        socket: Socket,
+        inbox: mpsc::Receiver<std::net::TcpStream>,
+        shared: Shared,
+    ) -> io::Result<Self> {
+        let thread = thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || {
+                if let Err(error) = run(index, socket, inbox, shared) {
+                    tracing::error!(worker = index, %error, "worker ended");
+                }
+            })?;
+        Ok(Self { thread })
+    }
+
+    /// Waits until it has drained.
+    pub fn join(self) {
+        // A panic was logged by its task; there is nothing left to do about it.
+        let _ = self.thread.join();
+    }
+}
+
+fn run(
+    index: usize,
+    socket: Socket,
+    inbox: mpsc::Receiver<std::net::TcpStream>,
+    shared: Shared,
+) -> io::Result<()> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all();
+    let runtime: LocalRuntime = builder.build_local(LocalOptions::default())?;
+    runtime.block_on(async move {
+        let listener = TcpListener::from_std(socket.into())?;
+        let teller = shared.door.teller();
+        let faults = Arc::clone(&shared.faults);
+        let local = Local::new(Arc::clone(&shared.current), shared.options, teller, faults);
+        let accepting = Accepting {
+            index,
+            local: Rc::clone(&local),
+            levelling: Arc::clone(&shared.levelling),
+        };
+        let accepting = task::spawn_local("accept", accepting.run(listener, inbox));
+        let mut drain = shared.drain.clone();
+        let figures = &shared.figures[index];
+        tick_until(&local, figures, async {
+            // An error means that the sender is gone, and with it everything else.
+            let _ = drain.wait_for(|&drain| drain).await;
+        })
+        .await;
+        accepting.abort();
+        local.draining.set(true);
+        local.watchdog.wake_all();
+        let grace = Duration::from_millis(local.options.grace_ms);
+        let deadline = Instant::now() + grace;
+        tick_until(&local, figures, async {
+            while shared.levelling.open(index) > 0 && Instant::now() < deadline {
+                tokio::time::sleep(TICK / 4).await;
+            }
+        })
+        .await;
+        let left = shared.levelling.open(index);
+        if left > 0 {
+            tracing::warn!(
+                worker = index,
+                connections = left,
+                "grace is over, closing connections"
+            );
+        }
+        local.teller.flush();
+        Ok(())
+    })
+}
+
+/// Looks after deadlines and housekeeping until `done`.
+async fn tick_until(local: &Rc<Local>, figures: &Figures, done: impl Future<Output = ()>) {
+    let mut done = std::pin::pin!(done);
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut count = 0u32;
+    loop {
+        tokio::select! {
+            () = &mut done => return,
+            _ = ticks.tick() => {}
+        }
+        count = count.wrapping_add(1);
+        local.watchdog.sweep(Tick::now());
+        for (_, client) in &*local.clients.borrow() {
+            client.look_for_hang_up();
+        }
+        if count.is_multiple_of(TICKS_PER_FLUSH) {
+            local.teller.flush();
+        }
+        if count.is_multiple_of(TICKS_PER_ROUND) {
+            keep_house(local, figures);
+        }
+    }
+}
+
+fn keep_house(local: &Rc<Local>, figures: &Figures) {
+    let connections = &local.connections;
+    connections.sweep(Tick::now());
+    if connections.options().warm_min > 0 && !local.draining.get() {
+        for route in local.current.load_full().routes() {
+            let plan = route.live();
+            for member in plan.legs().flat_map(|leg| leg.pool.members()) {
+                let watch = local.watchdog.watch();
+                connections.keep_warm(&member.backend, plan.timeouts.connect_ms, watch);
+            }
+        }
+    }
+    let (active, idle) = connections.census();
+    figures.upstream_active.store(active, Ordering::Relaxed);
+    figures.upstream_idle.store(idle, Ordering::Relaxed);
+}
+
+/// A worker's accept loop.
+struct Accepting {
+    index: usize,
+    local: Rc<Local>,
+    levelling: Arc<Levelling>,
+}
+
+impl Accepting {
+    async fn run(self, listener: TcpListener, mut inbox: mpsc::Receiver<std::net::TcpStream>) {
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => self.take(stream),
+                    Err(error) => rest(&error).await,
+                },
+                Some(stream) = inbox.recv() => match TcpStream::from_std(stream) {
+                    Ok(stream) => self.serve(stream),
+                    Err(_) => self.levelling.leave(self.index),
+                },
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream) {
+        if !self.levelling.admit(self.index) {
+            series::count(&table::CONNECTIONS_REFUSED, &["connections_max"], 1);
+            return;
+        }
+        let Some(other) = self.levelling.better(self.index) else {
+            return self.serve(stream);
+        };
+        let handed = match stream.into_std() {
+            Ok(stream) => self.levelling.hand_over(self.index, other, stream),
+            Err(_) => return self.levelling.leave(self.index),
+        };
+        match handed {
+            Ok(()) => series::count(&table::HANDED_OVER, &[], 1),
+            Err(stream) => match TcpStream::from_std(stream) {
+                Ok(stream) => self.serve(stream),
+                Err(_) => self.levelling.leave(self.index),
+            },
+        }
+    }
+
+    /// Serves an admitted connection in a task of its own.
+    fn serve(&self, stream: TcpStream) {
+        // Without it a head and a first token may wait for each other's acknowledgement, 40 ms.
+        let _ = stream.set_nodelay(true);
+        let place = OpenPlace {
+            index: self.index,
+            levelling: Arc::clone(&self.levelling),
+        };
+        let local = Rc::clone(&self.local);
+        task::spawn_local("client connection", async move {
+            let _place = place;
+            drive(local, stream).await;
+        });
+    }
+}
+
+/// Counts as an open connection until it is dropped, by whatever end.
+struct OpenPlace {
+    index: usize,
+    levelling: Arc<Levelling>,
+}
+
+impl Drop for OpenPlace {
+    fn drop(&mut self) {
+        self.levelling.leave(self.index);
+    }
+}
+
+async fn rest(error: &io::Error) {
+    // What went wrong with one connection says nothing about the next.
+    let its_own = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    );
+    if !its_own {
+        tracing::warn!(%error, "cannot accept connections");
+        series::count(&table::CONNECTIONS_REFUSED, &["accept_error"], 1);
+        tokio::time::sleep(ACCEPT_REST).await;
+    }
+}

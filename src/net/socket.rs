@@ -1,0 +1,282 @@
+//! The client's side of a connection: the socket that hyper reads and writes through, and what
+//! the rest of the worker may know about it meanwhile.
+//!
+//!     hyper ──poll_read / poll_write──▶ ClientIo ──▶ Rc<ClientSocket> ◀── exchange: is it gone?
+//!                                                          ◀── driver: is it past a deadline?
+
+use std::{
+    cell::{Cell, RefCell},
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use super::watch::{Expired, Phase, Watch};
+
+/// Writes up to this size are copied together and sent at once: for a head with a small body one
+/// `send` costs less than a `writev` of its parts (measured on loopback; beyond 4 KiB the copy
+/// starts to show).
+const SMALL_WRITE_BYTES: usize = 4_096;
+
+/// Time limits of a client's connection, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientLimits {
+    /// For a request's head, from its first byte (on a new connection: from the accept).
+    pub head_ms: u64,
+    /// Between two requests.
+    pub idle_ms: u64,
+    /// Without a byte taken by a client that has an answer to read.
+    pub write_stall_ms: u64,
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct ClientSocket {
+    stream: RefCell<TcpStream>,
+    watch: Rc<Watch>,
+    limits: ClientLimits,
+    /// Exchanges under way: at most one with HTTP/1.
+    serving: Cell<u32>,
+    write_blocked: Cell<bool>,
+    /// Whether hyper waits for more bytes, and so hears of the connection's end.
+    listening: Cell<bool>,
+    hung_up: Cell<bool>,
+    to_abort: Cell<bool>,
+    /// Bytes that were read to find out the protocol, not yet handed to hyper.
+    ahead: RefCell<Vec<u8>>,
+}
+
+/// What hyper reads and writes through.
+#[derive(Debug)]
+pub struct ClientIo(pub Rc<ClientSocket>);
+
+thread_local! {
+    static TOGETHER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(SMALL_WRITE_BYTES));
+}
+
+// === impl ClientSocket ===
+
+impl ClientSocket {
+    /// Takes an accepted connection; the time for its first head starts now.
+    pub fn new(stream: TcpStream, watch: Rc<Watch>, limits: ClientLimits) -> Self {
+        watch.enter(Phase::Head, limits.head_ms);
+        Self {
+            stream: RefCell::new(stream),
+            watch,
+            limits,
+            serving: Cell::new(0),
+            write_blocked: Cell::new(false),
+            listening: Cell::new(false),
+            hung_up: Cell::new(false),
+            to_abort: Cell::new(false),
+            ahead: RefCell::default(),
+        }
+    }
+
+    /// The connection's deadline; with HTTP/1 an exchange uses it while it lasts.
+    pub fn watch(&self) -> &Rc<Watch> {
+        &self.watch
+    }
+
+    /// The longest a client may leave its answer unread, in milliseconds.
+    pub fn write_stall_ms(&self) -> u64 {
+        self.limits.write_stall_ms
+    }
+
+    /// An exchange begins: what is waited for is now its business.
+    pub fn begin_exchange(&self) {
+        self.serving.set(self.serving.get() + 1);
+        self.watch.rest();
+    }
+
+    /// An exchange has ended: its last byte is handed to hyper, or it was dropped.
+    pub fn end_exchange(&self) {
+        self.serving.set(self.serving.get().saturating_sub(1));
+        if self.serving.get() == 0 {
+            self.watch.end_total();
+            if self.write_blocked.get() {
+                self.watch
+                    .enter(Phase::ClientRead, self.limits.write_stall_ms);
+            } else {
+                self.watch.enter(Phase::Idle, self.limits.idle_ms);
+            }
+        }
+    }
+
+    /// Whether an exchange is under way.
+    pub fn is_serving(&self) -> bool {
+        self.serving.get() > 0
+    }
+
+    /// A passed limit for which the connection itself must go: no exchange will notice.
+    pub fn must_close(&self, cx: &Context<'_>) -> Option<Phase> {
+        match self.watch.check(cx)? {
+            Expired::Phase(phase @ (Phase::Idle | Phase::Head | Phase::ClientRead)) => Some(phase),
+            _ => None,
+        }
+    }
+
+    /// Looks whether the client hung up, where hyper would not notice: it does not read while it
+    /// holds unread bytes of this client (a pipelined request, an upload that nobody takes), and
+    /// the end of the stream hides behind them, but not from `poll`. The worker asks every tick,
+    /// so that the upstream exchange is closed in time (promise 6); for nearly every connection
+    /// that costs two loads, and for those few one system call.
+    pub fn look_for_hang_up(&self) {
+        if !self.is_serving() || self.listening.get() || self.hung_up.get() {
+            return;
+        }
+        let stream = self.stream.borrow();
+        let closed = rustix::event::PollFd::new(&*stream, rustix::event::PollFlags::RDHUP);
+        let at_once = rustix::event::Timespec::default();
+        if rustix::event::poll(&mut [closed], Some(&at_once)).is_ok_and(|ready| ready > 0) {
+            self.hung_up.set(true);
+            self.watch.wake();
+        }
+    }
+
+    /// Whether the client was found to have hung up.
+    pub fn has_hung_up(&self) -> bool {
+        self.hung_up.get()
+    }
+
+    /// Makes closing this connection abort it visibly.
+    pub fn abort_on_close(&self) {
+        self.to_abort.set(true);
+        super::listen::abort_on_close(&*self.stream.borrow());
+    }
+
+    /// Whether closing it is to abort it.
+    pub fn is_to_abort(&self) -> bool {
+        self.to_abort.get()
+    }
+
+    /// Puts bytes that were read to find out the protocol in front of what hyper reads.
+    pub fn put_back(&self, bytes: &[u8]) {
+        self.ahead.borrow_mut().extend_from_slice(bytes);
+    }
+
+    /// Reads into `buf`, at the end of which nothing was put back yet.
+    pub fn poll_read_raw(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buf)
+    }
+
+    /// Tells the client that nothing more will come.
+    pub fn poll_shutdown_raw(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
+    }
+
+    /// Whether the client has an answer to read that it does not take.
+    pub fn is_write_blocked(&self) -> bool {
+        self.write_blocked.get()
+    }
+
+    fn note_write<T>(&self, written: &Poll<io::Result<T>>) {
+        let blocked = written.is_pending();
+        let was_blocked = self.write_blocked.replace(blocked);
+        let phase = self.watch.phase();
+        if blocked {
+            // While an exchange waits for something else, that is what is limited.
+            let nothing_else = !self.is_serving() || phase == Phase::Unlimited;
+            if nothing_else && phase != Phase::ClientRead {
+                self.watch
+                    .enter(Phase::ClientRead, self.limits.write_stall_ms);
+            }
+        } else if was_blocked {
+            if self.is_serving() {
+                if phase == Phase::ClientRead {
+                    self.watch.renew(self.limits.write_stall_ms);
+                }
+            } else {
+                self.watch.enter(Phase::Idle, self.limits.idle_ms);
+            }
+        } else if phase == Phase::ClientRead {
+            self.watch.renew(self.limits.write_stall_ms);
+        }
+    }
+}
+
+// === impl ClientIo ===
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let socket = &*self.0;
+        let mut ahead = socket.ahead.borrow_mut();
+        if !ahead.is_empty() {
+            let count = ahead.len().min(buf.remaining());
+            buf.put_slice(&ahead[..count]);
+            ahead.drain(..count);
+            if ahead.is_empty() {
+                *ahead = Vec::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        drop(ahead);
+        let before = buf.filled().len();
+        let polled = socket.poll_read_raw(cx, buf);
+        socket.listening.set(polled.is_pending());
+        if buf.filled().len() > before && socket.watch.phase() == Phase::Idle {
+            socket.watch.enter(Phase::Head, socket.limits.head_ms);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf);
+        self.0.note_write(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let [only] = bufs {
+            return self.poll_write(cx, only);
+        }
+        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if total <= SMALL_WRITE_BYTES {
+            return TOGETHER.with_borrow_mut(|together| {
+                together.clear();
+                bufs.iter().for_each(|buf| together.extend_from_slice(buf));
+                self.poll_write(cx, together)
+            });
+        }
+        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, bufs);
+        self.0.note_write(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A TCP socket keeps nothing back.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown_raw(cx)
+    }
+}

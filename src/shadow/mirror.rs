@@ -1,0 +1,307 @@
+//! Copies of requests for the challenger.
+//!
+//! ```text
+//! main's exchange ──sampled──▶ Ticket ──whole request there──▶ lane ──▶ deliver ──▶ read, forget
+//!                                │ dropped unused: counted        │ full, late: counted
+//!                                └── outcome of main ──┐   ┌── outcome of the copy ──┘
+//!                                                   one exchange id
+//! ```
+//!
+//! A copy starts when main's request is complete and main's answer has begun or failed. It runs on
+//! the same worker, on connections of its own, and nothing of main ever waits for it.
+
+use std::{cell::Cell, pin::Pin, rc::Rc, sync::Arc};
+
+use http::{HeaderMap, HeaderValue, Method};
+use http_body::Body;
+
+use crate::{
+    base::{
+        chance::Chance,
+        clock::{Tick, unix_ms},
+        id::{ExchangeId, KeyId},
+        task,
+    },
+    net::watch::{Watch, Watchdog},
+    snapshot::{Challenger, NoRoom, Plan},
+    telemetry::{
+        meters::Reason,
+        outcome::{Ended, Outcome, Role, Teller},
+    },
+    upstream::{
+        answer::Answer,
+        connections::{Connections, within},
+        deliver::Delivery,
+        error::{BodyError, ExchangeError},
+        request::Outgoing,
+        upload::{Frames, Upload, UploadLimits},
+    },
+    wire::{
+        headers::{self, Named},
+        target::Operation,
+    },
+};
+
+/// What copies need of the worker they run on.
+pub struct Mirror {
+    /// The worker's deadlines.
+    pub watchdog: Rc<Watchdog>,
+    /// The worker's connections.
+    pub connections: Rc<Connections>,
+    /// The worker's generator.
+    pub chance: Rc<Chance>,
+    /// The worker's side of the door for outcomes.
+    pub teller: Rc<Teller>,
+}
+
+/// The right to one copy of a sampled exchange. Dropped unused, it counts as a copy not made.
+pub struct Ticket {
+    plan: Arc<Plan>,
+    exchange: ExchangeId,
+    used: bool,
+}
+
+/// A request to be copied: what main was asked, moved out of main's own when main needs it no
+/// more.
+pub struct Original {
+    /// The method.
+    pub method: Method,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// What the client's `Connection` names.
+    pub named: Named,
+    /// Which URL was called.
+    pub operation: Operation,
+    /// The tail, normalised.
+    pub tail: Box<str>,
+    /// The query, as it came.
+    pub query: Option<Box<str>>,
+    /// The request's id.
+    pub request_id: HeaderValue,
+    /// Whose key it was.
+    pub key: Option<KeyId>,
+}
+
+/// A copy under way.
+struct Copy {
+    plan: Arc<Plan>,
+    exchange: ExchangeId,
+    original: Original,
+    frames: Frames,
+    bytes: u64,
+    started: Tick,
+    started_at_ms: u64,
+}
+
+/// How a copy ended.
+#[derive(Default)]
+struct Fate {
+    status: Option<u16>,
+    first_byte_ns: Option<u64>,
+    response_bytes: u64,
+    ended: Option<Ended>,
+    error: Option<Box<str>>,
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    /// A ticket, if the plan has a challenger and the exchange belongs to its sample.
+    pub fn draw(plan: &Arc<Plan>, exchange: ExchangeId) -> Option<Self> {
+        let challenger = plan.challenger.as_ref()?;
+        exchange.sampled(challenger.share).then(|| Self {
+            plan: Arc::clone(plan),
+            exchange,
+            used: false,
+        })
+    }
+
+    /// How much of the request's body is to be kept for the copy.
+    pub fn body_bytes_max(&self) -> u64 {
+        self.challenger()
+            .map_or(0, |challenger| challenger.body_bytes_max)
+    }
+
+    /// Makes no copy, and counts why.
+    pub fn refuse(mut self, reason: Reason) {
+        self.used = true;
+        self.count(reason);
+    }
+
+    fn challenger(&self) -> Option<&Challenger> {
+        self.plan.challenger.as_ref()
+    }
+
+    fn count(&self, reason: Reason) {
+        if let Some(challenger) = self.challenger() {
+            challenger.leg.role_meters.count(reason);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.used {
+            self.count(Reason::DropMainIncomplete);
+        }
+    }
+}
+
+// === impl Mirror ===
+
+impl Mirror {
+    /// Sends a copy off, if the lane has room. Returns at once.
+    pub fn send(self: &Rc<Self>, mut ticket: Ticket, original: Original, frames: Frames) {
+        ticket.used = true;
+        let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
+        let Some(challenger) = ticket.challenger() else {
+            return;
+        };
+        let mut place = match challenger.lane.enter(bytes) {
+            Ok(place) => place,
+            Err(NoRoom::Queue) => return ticket.count(Reason::DropQueueFull),
+            Err(NoRoom::Bytes) => return ticket.count(Reason::DropQueueBytes),
+        };
+        let copy = Copy {
+            plan: Arc::clone(&ticket.plan),
+            exchange: ticket.exchange,
+            original,
+            frames,
+            bytes,
+            started: Tick::now(),
+            started_at_ms: unix_ms(),
+        };
+        let timeout_ms = challenger.timeout_ms;
+        let mirror = Rc::clone(self);
+        task::spawn_local("mirror", async move {
+            let watch = mirror.watchdog.watch();
+            watch.start_total(timeout_ms, copy.started);
+            if within(&watch, place.run()).await.is_ok() {
+                mirror.run(copy, &watch).await;
+            } else {
+                ticket.count(Reason::DropTimeout);
+            }
+        });
+    }
+
+    async fn run(&self, copy: Copy, watch: &Rc<Watch>) {
+        let Some(challenger) = copy.plan.challenger.as_ref() else {
+            return;
+        };
+        let _in_flight = challenger.leg.role_meters.enter();
+        let fate = self.exchange(&copy, challenger, watch).await;
+        let (now, leg) = (Tick::now(), &challenger.leg);
+        let duration_ns = now.ns_since(copy.started);
+        let ended = fate.ended.unwrap_or(Ended::Complete);
+        if fate.status.is_some() {
+            leg.role_meters.count_copy();
+        }
+        leg.version_meters.count(fate.status);
+        leg.role_meters
+            .record_end(duration_ns, copy.bytes, fate.response_bytes, ended, now);
+        self.teller.tell(|| Outcome {
+            exchange: copy.exchange,
+            request_id: copy.original.request_id.to_str().unwrap_or_default().into(),
+            role: Role::Challenger,
+            deployment: Some(copy.plan.name.clone()),
+            version: Some(copy.plan.version),
+            key: copy.original.key.clone(),
+            method: copy.original.method.clone(),
+            path: copy.original.tail.clone(),
+            status: fate.status,
+            fault: None,
+            error: fate.error.clone(),
+            ended,
+            started_at_ms: copy.started_at_ms,
+            first_byte_ns: fate.first_byte_ns,
+            duration_ns,
+            request_bytes: copy.bytes,
+            response_bytes: fate.response_bytes,
+        });
+    }
+
+    async fn exchange(&self, copy: &Copy, challenger: &Challenger, watch: &Rc<Watch>) -> Fate {
+        let (leg, original) = (&challenger.leg, &copy.original);
+        let mut fate = Fate::default();
+        let Some(path) = leg.path(original.operation, &original.tail) else {
+            fate.error = Some("the challenger's pool does not forward this tail".into());
+            return fate;
+        };
+        let timeouts = &copy.plan.timeouts;
+        let limits = UploadLimits {
+            bytes_max: u64::MAX,
+            body_timeout_ms: timeouts.idle_ms,
+            idle_ms: timeouts.idle_ms,
+        };
+        let upload = Upload::copy_of(copy.frames.clone(), limits, Rc::clone(watch));
+        let traceparent = headers::child_traceparent(&original.headers, self.chance.next_u64());
+        let request = Outgoing {
+            method: &original.method,
+            headers: &original.headers,
+            named: &original.named,
+            path,
+            tail: &original.tail,
+            query: original.query.as_deref(),
+            request_id: &original.request_id,
+            traceparent: traceparent.as_ref(),
+        };
+        let waited = Cell::new(0);
+        let delivery = Delivery {
+            pool: &leg.pool,
+            connections: &self.connections,
+            chance: &self.chance,
+            watch,
+            timeouts,
+            // A copy is worth one try; a second would load a failing challenger further.
+            retries_max: 0,
+            waited_ns: &waited,
+        };
+        match delivery.deliver(&request, upload).await {
+            Err(undelivered) => {
+                let error = undelivered.error;
+                match error {
+                    ExchangeError::TotalTimeout => leg.role_meters.count(Reason::DropTimeout),
+                    ref error if error.is_unsent() => {
+                        leg.role_meters.count(Reason::DropUnreachable);
+                    }
+                    _ => {}
+                }
+                fate.error = Some(error.to_string().into());
+            }
+            Ok(delivered) => {
+                let now = Tick::now();
+                let first_byte_ns = now.ns_since(copy.started);
+                leg.role_meters.record_first_byte(first_byte_ns, 0, now);
+                fate.status = Some(delivered.answer.status.as_u16());
+                fate.first_byte_ns = Some(first_byte_ns);
+                read_to_end(delivered.answer, challenger.response_bytes_max, &mut fate).await;
+            }
+        }
+        fate
+    }
+}
+
+/// Reads an answer to its end or its cap; what is read is counted and forgotten.
+async fn read_to_end(mut answer: Answer, bytes_max: u64, fate: &mut Fate) {
+    loop {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut answer.body).poll_frame(cx)).await;
+        match frame {
+            None => return,
+            Some(Ok(frame)) => {
+                fate.response_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if fate.response_bytes > bytes_max {
+                    fate.ended = Some(Ended::TooLarge);
+                    return;
+                }
+            }
+            Some(Err(error)) => {
+                fate.ended = Some(match error {
+                    BodyError::Timeout => Ended::TimedOut,
+                    _ => Ended::BackendBroke,
+                });
+                fate.error = Some(error.to_string().into());
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The challenger: a bounded, lossy mirror of what main is asked.
+
+pub mod mirror;

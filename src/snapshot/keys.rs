@@ -1,0 +1,263 @@
+//! API keys: from the digest of what a request presents to what it opens.
+//!
+//! Immutable maps behind `ArcSwap`, one for each shard, so that a look-up takes no lock and a
+//! change rebuilds one shard. Digests are uniformly distributed: their first bytes choose the
+//! shard, others serve as the hash.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+
+use crate::{
+    base::{clock::unix_ms, id::KeyId, secret::KeyDigest},
+    spec::{KeySpec, Scope},
+};
+
+/// With a million keys, 244 in each: a change then rebuilds a map of some 20 KiB.
+const SHARDS: usize = 4_096;
+
+/// Whom a key stands for, and what it opens.
+#[derive(Debug)]
+pub struct Principal {
+    id: KeyId,
+    scope: Scope,
+    may_pin: bool,
+    expires_at_ms: Option<u64>,
+    warm: OnceLock<Arc<Warm>>,
+}
+
+/// What changes with use. Kept beside the keys, so that editing a key does not lose it.
+#[derive(Debug, Default)]
+pub(super) struct Warm {
+    used_at_ms: AtomicU64,
+}
+
+type Shard = HashMap<KeyDigest, Arc<Principal>, BuildHasherDefault<DigestHasher>>;
+
+/// All keys in force.
+pub struct Keys {
+    shards: Box<[ArcSwap<Shard>]>,
+    /// Only keys that were used are in it. A request meets it once in the life of a principal.
+    warm: DashMap<KeyDigest, Arc<Warm>>,
+    count: AtomicUsize,
+}
+
+/// Takes eight bytes of a digest for its hash.
+#[derive(Default)]
+struct DigestHasher(u64);
+
+// === impl Principal ===
+
+impl Principal {
+    /// What a declared key stands for.
+    pub fn new(spec: &KeySpec) -> Self {
+        Self {
+            id: spec.id.clone(),
+            scope: spec.scope.clone(),
+            may_pin: spec.may_pin,
+            expires_at_ms: spec.expires_at_ms,
+            warm: OnceLock::new(),
+        }
+    }
+
+    /// The key's public id.
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// What it opens.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether its requests may choose a version.
+    pub fn may_pin(&self) -> bool {
+        self.may_pin
+    }
+
+    /// Whether it opens anything now.
+    pub fn is_valid(&self) -> bool {
+        self.expires_at_ms.is_none_or(|expires| unix_ms() < expires)
+    }
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// No keys.
+    pub fn new() -> Self {
+        let none = Arc::new(Shard::default());
+        Self {
+            shards: (0..SHARDS)
+                .map(|_| ArcSwap::new(Arc::clone(&none)))
+                .collect(),
+            warm: DashMap::new(),
+            count: AtomicUsize::new(0),
+        }
+    }
+
+    /// The principal of a presented key, if it is in force.
+    pub fn get(&self, digest: &KeyDigest) -> Option<Arc<Principal>> {
+        let shard = self.shards[shard_of(digest)].load();
+        shard
+            .get(digest)
+            .cloned()
+            .filter(|principal| principal.is_valid())
+    }
+
+    /// Puts changes in force: a principal for a key to be granted or replaced, none for one to be
+    /// revoked. When this returns, every request that starts afterwards sees them.
+    pub fn apply(&self, changes: impl IntoIterator<Item = (KeyDigest, Option<Arc<Principal>>)>) {
+        let mut by_shard: HashMap<usize, Vec<_>> = HashMap::new();
+        for (digest, principal) in changes {
+            let shard = by_shard.entry(shard_of(&digest)).or_default();
+            shard.push((digest, principal));
+        }
+        for (shard, changes) in by_shard {
+            let mut map = Shard::clone(&self.shards[shard].load());
+            let before = map.len();
+            for (digest, principal) in changes {
+                match principal {
+                    Some(principal) => drop(map.insert(digest, principal)),
+                    None => {
+                        map.remove(&digest);
+                        self.warm.remove(&digest);
+                    }
+                }
+            }
+            let after = map.len();
+            // The store is the moment of force: each request loads its shard afresh.
+            self.shards[shard].store(Arc::new(map));
+            // Relaxed: a figure for people.
+            self.count.fetch_add(after, Ordering::Relaxed);
+            self.count.fetch_sub(before, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a key was used.
+    pub fn touch(&self, digest: &KeyDigest, principal: &Principal, now_ms: u64) {
+        let warm = principal
+            .warm
+            .get_or_init(|| Arc::clone(&self.warm.entry(*digest).or_default()));
+        // Once a second is enough for people, and spares the workers the cache line.
+        if now_ms.saturating_sub(warm.used_at_ms.load(Ordering::Relaxed)) >= 1_000 {
+            warm.used_at_ms.store(now_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// When a key was last used, in milliseconds since 1970.
+    pub fn used_at_ms(&self, digest: &KeyDigest) -> Option<u64> {
+        let warm = self.warm.get(digest)?;
+        Some(warm.used_at_ms.load(Ordering::Relaxed))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn shard_of(digest: &KeyDigest) -> usize {
+    let [low, high, ..] = *digest.as_bytes();
+    usize::from(u16::from_le_bytes([low, high])) % SHARDS
+}
+
+// === impl DigestHasher ===
+
+impl Hasher for DigestHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        // Bytes other than those that chose the shard. The array's length comes by `write_usize`.
+        if let Some(Ok(eight)) = bytes.get(8..16).map(<[u8; 8]>::try_from) {
+            self.0 = u64::from_le_bytes(eight);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: usize) -> (KeyDigest, Arc<Principal>) {
+        let secret = format!("key-number-{n:08}");
+        let digest = KeyDigest::of_key(secret.as_bytes()).expect("a key");
+        let spec = KeySpec {
+            id: KeyId::new(&format!("k{n}")),
+            digest,
+            scope: Scope::Instance,
+            description: String::new(),
+            may_pin: false,
+            expires_at_ms: None,
+        };
+        (digest, Arc::new(Principal::new(&spec)))
+    }
+
+    #[test]
+    fn granted_replaced_and_revoked() {
+        let keys = Keys::new();
+        keys.apply((0..5_000).map(key).map(|(digest, p)| (digest, Some(p))));
+        assert_eq!(keys.len(), 5_000);
+        for n in 0..5_000 {
+            let found = keys.get(&key(n).0).expect("in force");
+            assert_eq!(found.id().as_str(), format!("k{n}"));
+        }
+        assert!(keys.get(&key(5_000).0).is_none());
+        keys.apply([(key(7).0, None), (key(8).0, Some(key(9).1))]);
+        assert!(keys.get(&key(7).0).is_none());
+        assert_eq!(keys.get(&key(8).0).expect("in force").id().as_str(), "k9");
+        assert_eq!(keys.len(), 4_999);
+    }
+
+    #[test]
+    fn an_expired_key_opens_nothing() {
+        let (digest, _) = key(1);
+        let principal = |expires_at_ms| Principal {
+            id: KeyId::new("k"),
+            scope: Scope::Instance,
+            may_pin: false,
+            expires_at_ms: Some(expires_at_ms),
+            warm: OnceLock::new(),
+        };
+        let keys = Keys::new();
+        keys.apply([(digest, Some(Arc::new(principal(unix_ms() - 1))))]);
+        assert!(keys.get(&digest).is_none());
+        keys.apply([(digest, Some(Arc::new(principal(unix_ms() + 60_000))))]);
+        assert!(keys.get(&digest).is_some());
+    }
+
+    #[test]
+    fn use_outlives_an_edit_but_not_a_revocation() {
+        let keys = Keys::new();
+        let (digest, principal) = key(1);
+        keys.apply([(digest, Some(Arc::clone(&principal)))]);
+        keys.touch(&digest, &principal, 5_000);
+        keys.apply([(digest, Some(key(1).1))]);
+        assert_eq!(keys.used_at_ms(&digest), Some(5_000));
+        keys.apply([(digest, None)]);
+        assert_eq!(keys.used_at_ms(&digest), None);
+    }
+}

@@ -1,0 +1,185 @@
+//! The compiled view that the data plane reads: routes with their live version's pools, paths and
+//! meters, all resolved beforehand; and the keys. Immutable, replaced as a whole.
+//!
+//! ```text
+//! declarations ──build──▶ Snapshot ──publish──▶ Current ◀──load── every request, once
+//!                  ▲ survivors of the old one: backends, meters, lanes
+//! ```
+
+mod build;
+mod current;
+mod keys;
+mod lane;
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::HeaderValue;
+
+pub use build::{BuildOptions, Declared, build};
+pub use current::Current;
+pub use keys::{Keys, Principal};
+pub use lane::{Lane, LaneCaps, NoRoom, Place};
+
+use crate::{
+    base::{
+        id::{Epoch, SampleShare, VersionNumber},
+        name::DeploymentName,
+    },
+    spec::{Access, DeploymentSpec, Tails, TimeoutsSpec},
+    telemetry::meters::{RoleMeters, VersionMeters},
+    upstream::pool::Pool,
+    wire::target::Operation,
+};
+
+/// Everything a request needs to know, as of one epoch.
+pub struct Snapshot {
+    epoch: Epoch,
+    epoch_header: HeaderValue,
+    /// By `{project}/{deployment}`. Only declared names are in it, so that what clients invent
+    /// can neither fill it nor choose its collisions.
+    routes: HashMap<DeploymentName, Arc<Route>>,
+}
+
+/// A deployment: who may call it, and what answers.
+pub struct Route {
+    name: DeploymentName,
+    access: Access,
+    live: Arc<Plan>,
+    spec: Arc<DeploymentSpec>,
+}
+
+/// One version of a deployment, compiled. An exchange holds on to its plan to its last byte.
+pub struct Plan {
+    /// The deployment.
+    pub name: DeploymentName,
+    /// The version's number.
+    pub version: VersionNumber,
+    /// `{deployment}_v{N}`, as `X-Deployment-Version` carries it.
+    pub version_header: HeaderValue,
+    /// The pool whose answer the client gets.
+    pub main: Leg,
+    /// The pool that gets a copy.
+    pub challenger: Option<Challenger>,
+    /// How long each part may take.
+    pub timeouts: TimeoutsSpec,
+}
+
+/// A pool with the paths that lead to it and the meters of its role.
+pub struct Leg {
+    /// The backends.
+    pub pool: Pool,
+    /// What this deployment's exchanges in this role write to.
+    pub role_meters: Arc<RoleMeters>,
+    /// What this version's exchanges in this role write to.
+    pub version_meters: VersionMeters,
+    predict_path: String,
+    stream_path: String,
+    tails: Tails,
+    health_path: Option<String>,
+}
+
+/// The pool that gets a copy, and what its copies may cost.
+pub struct Challenger {
+    /// Pool, paths, meters.
+    pub leg: Leg,
+    /// Which exchanges are copied.
+    pub share: SampleShare,
+    /// Requests with a larger body are not copied.
+    pub body_bytes_max: u64,
+    /// An answer is read up to here.
+    pub response_bytes_max: u64,
+    /// A copy that has waited and run longer is given up.
+    pub timeout_ms: u64,
+    /// The caps that all workers share.
+    pub lane: Arc<Lane>,
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// A snapshot of nothing, in force until the first is built.
+    pub fn empty() -> Self {
+        Self::new(Epoch(0), HashMap::new())
+    }
+
+    fn new(epoch: Epoch, routes: HashMap<DeploymentName, Arc<Route>>) -> Self {
+        Self {
+            epoch,
+            epoch_header: HeaderValue::from(epoch.0),
+            routes,
+        }
+    }
+
+    /// Its number.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Its number, as `X-Config-Epoch` carries it.
+    pub fn epoch_header(&self) -> &HeaderValue {
+        &self.epoch_header
+    }
+
+    /// The deployment of this name, `{project}/{deployment}`.
+    pub fn route(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.get(name)
+    }
+
+    /// Every deployment.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.values()
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    /// Its name.
+    pub fn name(&self) -> &DeploymentName {
+        &self.name
+    }
+
+    /// Whose keys open it.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The live version.
+    pub fn live(&self) -> &Arc<Plan> {
+        &self.live
+    }
+
+    /// A version that is still deployed.
+    pub fn deployed(&self, number: u32) -> Option<&Arc<Plan>> {
+        (self.live.version.0 == number).then_some(&self.live)
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Its legs: main, and the challenger's if it has one.
+    pub fn legs(&self) -> impl Iterator<Item = &Leg> {
+        let challenger = self.challenger.as_ref();
+        std::iter::once(&self.main).chain(challenger.map(|challenger| &challenger.leg))
+    }
+}
+
+// === impl Leg ===
+
+impl Leg {
+    /// Where a request goes: the pool's path for its operation, or `/` with its tail behind. None
+    /// when the pool does not forward this tail.
+    pub fn path(&self, operation: Operation, tail: &str) -> Option<&str> {
+        match (operation, tail) {
+            (Operation::Predict, "") => Some(&self.predict_path),
+            (Operation::Stream, "") => Some(&self.stream_path),
+            (_, tail) => self.tails.allow(tail).then_some("/"),
+        }
+    }
+
+    /// Where probes go, if that is declared.
+    pub fn health_path(&self) -> Option<&str> {
+        self.health_path.as_deref()
+    }
+}

@@ -1,0 +1,202 @@
+//! Reads deployments and versions.
+
+use std::collections::BTreeMap;
+
+use super::pool::{self, TIMEOUT_MS_MAX};
+use crate::{
+    base::name::{DeploymentName, Name},
+    spec::{Access, DeploymentSpec, TimeoutsSpec, VersionSpec, field::Field, reader::Reader},
+};
+
+/// Words for one line: display name, model, image, hardware, optimization, architecture. In bytes.
+const LINE_BYTES_MAX: usize = 512;
+/// A deployment's description, in bytes.
+const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
+/// A version's notes, in bytes.
+const NOTES_BYTES_MAX: usize = 16 << 10;
+/// A version's parameters, in bytes of JSON.
+const PARAMETERS_BYTES_MAX: usize = 64 << 10;
+/// Tags of a deployment.
+const TAGS_MAX: usize = 64;
+/// A tag, in characters.
+const TAG_CHARS_MAX: usize = 64;
+/// Labels of a version.
+const LABELS_MAX: usize = 64;
+/// A label's name, in characters.
+const LABEL_CHARS_MAX: usize = 64;
+/// A label's value, in bytes.
+const LABEL_VALUE_BYTES_MAX: usize = 256;
+/// Instances that a version may say it runs as.
+const INSTANCES_MAX: u64 = 100_000;
+
+/// Reads a deployment. `project` is the one that is known from elsewhere.
+pub(super) fn deployment(
+    reader: &mut Reader<'_>,
+    project: Option<&Name>,
+) -> Option<DeploymentSpec> {
+    // Everything is asked for before anything is given up: a key that nobody asked for is unknown.
+    let project = project_of(reader, project);
+    let name = reader.required("name").and_then(|f| name(&f));
+    let display_name = line(reader, "display_name");
+    let description = reader.text("description", DESCRIPTION_BYTES_MAX, "");
+    let tags = reader.field("tags").and_then(|f| tags(&f));
+    let access = reader.choice(
+        "access",
+        &[
+            ("keys", Access::Keys),
+            ("project", Access::Project),
+            ("instance", Access::Instance),
+            ("public", Access::Public),
+        ],
+    );
+    let version = reader
+        .required("version")
+        .and_then(|f| f.table(|reader| Some(version(reader))));
+    let (project, name) = (project?, name?);
+    Some(DeploymentSpec {
+        name: DeploymentName::new(&project, &name),
+        display_name: if display_name.is_empty() {
+            name.to_string()
+        } else {
+            display_name
+        },
+        description,
+        tags: tags.unwrap_or_default(),
+        access,
+        version: version?,
+    })
+}
+
+fn project_of(reader: &mut Reader<'_>, known: Option<&Name>) -> Option<Name> {
+    let Some(known) = known else {
+        return reader.required("project").and_then(|f| name(&f));
+    };
+    if let Some(field) = reader.field("project")
+        && let Some(named) = name(&field)
+        && named != *known
+    {
+        field.wrong(format!("names {named}, but the address names {known}"));
+    }
+    Some(known.clone())
+}
+
+/// Reads a version.
+pub(super) fn version(reader: &mut Reader<'_>) -> VersionSpec {
+    let default = VersionSpec::default();
+    VersionSpec {
+        model: line(reader, "model"),
+        parameters: reader
+            .field("parameters")
+            .and_then(|f| parameters(&f))
+            .unwrap_or(default.parameters),
+        notes: reader.text("notes", NOTES_BYTES_MAX, ""),
+        image: line(reader, "image"),
+        hardware: line(reader, "hardware"),
+        optimization: line(reader, "optimization"),
+        instances: reader
+            .field("instances")
+            .and_then(|f| f.integer(0..=INSTANCES_MAX)),
+        arch: line(reader, "arch"),
+        labels: reader
+            .field("labels")
+            .and_then(|f| labels(&f))
+            .unwrap_or_default(),
+        main: reader
+            .required("main")
+            .and_then(|f| f.table(|reader| Some(pool::pool(reader))))
+            .unwrap_or_default(),
+        challenger: reader
+            .field("challenger")
+            .and_then(|f| f.table(|reader| Some(pool::challenger(reader)))),
+        timeouts: reader
+            .field("timeouts")
+            .and_then(|f| f.table(|reader| Some(timeouts(reader))))
+            .unwrap_or_default(),
+    }
+}
+
+fn timeouts(reader: &mut Reader<'_>) -> TimeoutsSpec {
+    let default = TimeoutsSpec::default();
+    let mut ms = |key, default| reader.integer(key, 1..=TIMEOUT_MS_MAX, default);
+    TimeoutsSpec {
+        connect_ms: ms("connect_ms", default.connect_ms),
+        first_byte_ms: ms("first_byte_ms", default.first_byte_ms),
+        idle_ms: ms("idle_ms", default.idle_ms),
+        total_ms: ms("total_ms", default.total_ms),
+    }
+}
+
+fn name(field: &Field<'_>) -> Option<Name> {
+    field.parse(Name::parse)
+}
+
+/// A text without line breaks and other control characters, since it is shown in one line.
+fn line(reader: &mut Reader<'_>, key: &'static str) -> String {
+    let field = reader.field(key);
+    let text = field.and_then(|field| one_line(&field, LINE_BYTES_MAX));
+    text.unwrap_or_default().to_owned()
+}
+
+fn one_line<'n>(field: &Field<'n>, bytes_max: usize) -> Option<&'n str> {
+    let text = field.text_within(0..=bytes_max)?;
+    if text.contains(char::is_control) {
+        field.wrong("must not have line breaks or other control characters");
+        return None;
+    }
+    Some(text)
+}
+
+fn tags(field: &Field<'_>) -> Option<Vec<String>> {
+    let mut tags = Vec::new();
+    for item in field.list_within(TAGS_MAX)? {
+        let Some(tag) = one_line(&item, TAG_CHARS_MAX * 4) else {
+            continue;
+        };
+        if tag.is_empty() || tag.chars().count() > TAG_CHARS_MAX {
+            item.wrong(format!("a tag has 1 to {TAG_CHARS_MAX} characters"));
+        } else if tags.iter().any(|earlier| earlier == tag) {
+            item.wrong(format!("{tag:?} stands in this list already"));
+        } else {
+            tags.push(tag.to_owned());
+        }
+    }
+    Some(tags)
+}
+
+fn labels(field: &Field<'_>) -> Option<BTreeMap<String, String>> {
+    let pairs = field.pairs()?;
+    if pairs.len() > LABELS_MAX {
+        field.wrong(format!(
+            "has {} labels, {LABELS_MAX} are allowed",
+            pairs.len()
+        ));
+        return None;
+    }
+    let mut labels = BTreeMap::new();
+    for (key, value) in pairs {
+        if key.is_empty() || key.chars().count() > LABEL_CHARS_MAX || key.contains(char::is_control)
+        {
+            value.wrong(format!(
+                "a label's name has 1 to {LABEL_CHARS_MAX} characters and no control characters"
+            ));
+        }
+        if let Some(text) = one_line(&value, LABEL_VALUE_BYTES_MAX) {
+            labels.insert(key.to_owned(), text.to_owned());
+        }
+    }
+    Some(labels)
+}
+
+fn parameters(field: &Field<'_>) -> Option<serde_json::Value> {
+    // Anything but a table is a mistake, though any JSON may stand inside.
+    let _pairs = field.pairs()?;
+    let json = field.json()?;
+    let bytes = json.to_string().len();
+    if bytes > PARAMETERS_BYTES_MAX {
+        field.wrong(format!(
+            "has {bytes} bytes as JSON, {PARAMETERS_BYTES_MAX} are allowed"
+        ));
+        return None;
+    }
+    Some(json)
+}

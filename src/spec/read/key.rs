@@ -1,0 +1,130 @@
+//! Reads API keys. Nothing that stands in a key's table is repeated in a mistake: what was meant
+//! for `secret` may have slipped into any of its values.
+
+use std::collections::HashMap;
+
+use super::tables;
+use crate::{
+    base::{
+        id::KeyId,
+        secret::{KeyDigest, KeyFormError, id_within},
+    },
+    spec::{KeySpec, Scope, field::Field, reader::Reader},
+};
+
+/// A key's description, in bytes.
+const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
+/// A key's public id, in characters of `[0-9a-zA-Z_-]`.
+const ID_CHARS_MAX: usize = 64;
+/// A date and time, in bytes: the longest useful form with nanoseconds has 35.
+const DATETIME_BYTES_MAX: usize = 40;
+
+pub(super) fn keys(reader: &mut Reader<'_>) -> Vec<KeySpec> {
+    let mut ids = HashMap::new();
+    let mut digests = HashMap::new();
+    let mut keys = Vec::new();
+    for field in tables(reader, "key") {
+        let Some(key) = field.table(key) else {
+            continue;
+        };
+        if let Some(earlier) = digests.insert(key.digest, field.pointer().to_owned()) {
+            field.wrong(format!("is the same key as {earlier}"));
+        } else if let Some(earlier) = ids.insert(key.id.clone(), field.pointer().to_owned()) {
+            field.wrong(format!("has the same id as {earlier}"));
+        } else {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+fn key(reader: &mut Reader<'_>) -> Option<KeySpec> {
+    reader.keep_private();
+    let identity = identity(reader);
+    let id = reader.field("id").map(|field| id(&field));
+    let scope = reader.required("scope").and_then(|field| scope(&field));
+    let description = reader.text("description", DESCRIPTION_BYTES_MAX, "");
+    let may_pin = reader.flag("may_pin", false);
+    let expires_at_ms = reader.field("expires_at").and_then(|f| instant_ms(&f));
+    let (digest, own_id) = identity?;
+    Some(KeySpec {
+        id: match id {
+            Some(given) => given?,
+            None => own_id,
+        },
+        digest,
+        scope: scope?,
+        description,
+        may_pin,
+        expires_at_ms,
+    })
+}
+
+/// The digest, and the id for a key that is given none.
+fn identity(reader: &mut Reader<'_>) -> Option<(KeyDigest, KeyId)> {
+    match (reader.field("secret"), reader.field("digest")) {
+        (Some(secret), None) => {
+            let digest = secret.parse(|text| KeyDigest::of_key(text.as_bytes()))?;
+            // An imported key may look like ours and carry an id that is longer than ids are.
+            let within = id_within(secret.text()?).filter(|id| is_id(id.as_str()));
+            Some((digest, within.unwrap_or_else(|| digest.to_key_id())))
+        }
+        (None, Some(digest)) => {
+            let digest =
+                digest.parse(|text| KeyDigest::from_hex(text).map_err(|_| KeyFormError::Digest))?;
+            Some((digest, digest.to_key_id()))
+        }
+        (Some(_), Some(_)) => {
+            reader.wrong("digest", "stands beside a secret; a key has one of the two");
+            None
+        }
+        (None, None) => {
+            reader.wrong("secret", "is missing; a key has a secret or a digest");
+            None
+        }
+    }
+}
+
+fn id(field: &Field<'_>) -> Option<KeyId> {
+    field.parse(|text| {
+        if is_id(text) {
+            Ok(KeyId::new(text))
+        } else {
+            Err("an id is 1 to 64 of a-z, A-Z, 0-9, '_', '-'")
+        }
+    })
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=ID_CHARS_MAX).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+fn scope(field: &Field<'_>) -> Option<Scope> {
+    // `NameError` repeats the text, so its words stay here.
+    field.parse(|text| {
+        Scope::parse(text)
+            .map_err(|_| "a scope is \"instance\", a project, or a project/deployment")
+    })
+}
+
+fn instant_ms(field: &Field<'_>) -> Option<u64> {
+    let text = field.datetime()?;
+    // jiff also reads forms of its own, which all need a bracket or a longer text.
+    let plain = text.len() <= DATETIME_BYTES_MAX && !text.contains('[');
+    let instant: Option<jiff::Timestamp> = text.parse().ok().filter(|_| plain);
+    let ms = instant.map(|instant| u64::try_from(instant.as_millisecond()));
+    match ms {
+        Some(Ok(ms)) => Some(ms),
+        Some(Err(_)) => {
+            field.wrong("lies before 1970");
+            None
+        }
+        None => {
+            field.wrong("must be a date and time with its offset, such as 2030-01-31T12:00:00Z");
+            None
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! What is refused, and in which words.
+
+use super::{IRIS, SECRET, bad, with_key, with_version};
+
+#[test]
+fn what_a_deployment_refuses() {
+    let long = |n: usize| "x".repeat(n);
+    for (text, words) in [
+        (
+            with_version("version.main.tails = 'some'"),
+            "/main/tails: \"some\" is none of any",
+        ),
+        (
+            with_version("version.main.tails = ['']"),
+            "/main/tails/0: \"\": is empty",
+        ),
+        (
+            with_version("version.main.tails = [1]"),
+            "/tails/0: must be a string, not a whole",
+        ),
+        (
+            with_version("version.main.tails = 7"),
+            "/tails: must be a list, not a whole number",
+        ),
+        (
+            with_version("version.main.health_path = '/a?b'"),
+            "no query",
+        ),
+        (
+            with_version("version.main.stream_path = '/a/../b'"),
+            "no . or .. segments",
+        ),
+        (
+            with_version("version.main.sample = 1"),
+            "/version/main/sample: is not known",
+        ),
+        (
+            with_version("version.challenger.sample = 1"),
+            "/challenger/backends: is missing",
+        ),
+        (
+            with_version("version.challenger.verdict = {}"),
+            "/challenger/verdict: is not known",
+        ),
+        (
+            with_version("version.challenger.sample = nan"),
+            "must be from 0 to 1",
+        ),
+        (
+            with_version("version.challenger.sample = 1.01"),
+            "must be from 0 to 1",
+        ),
+        (
+            with_version("version.challenger.sample = -0.1"),
+            "must be from 0 to 1",
+        ),
+        (
+            with_version("version.challenger.sample = '1'"),
+            "must be a number, not a string",
+        ),
+        (
+            with_version("version.challenger.concurrency_max = 10001"),
+            "from 0 to 10000",
+        ),
+        (
+            with_version("version.challenger.queue_max = 99999999999999999999"),
+            "from 0 to 100000",
+        ),
+        (
+            with_version("version.challenger.timeout_ms = 0"),
+            "from 1 to 86400000",
+        ),
+        (
+            with_version("version.timeouts.total_ms = 86_400_001"),
+            "from 1 to 86400000",
+        ),
+        (
+            with_version("version.timeouts.idle_ms = 1.5"),
+            "must be a whole number, not a number",
+        ),
+        (with_version("version.instances = -1"), "from 0 to 100000"),
+        (
+            with_version("version.parameters = []"),
+            "/parameters: must be a table, not a list",
+        ),
+        (
+            with_version("version.parameters.a = [inf]"),
+            "/parameters/a/0: must be a finite",
+        ),
+        (
+            with_version("version.parameters.'a/~b' = 99999999999999999999"),
+            "/parameters/a~1~0b: does not fit into 64 bits",
+        ),
+        (
+            with_version(&format!("version.parameters.a = '{}'", long(64 << 10))),
+            "/parameters: has 65544 bytes as JSON, 65536 are allowed",
+        ),
+        (
+            with_version("version.labels.a = 1"),
+            "/labels/a: must be a string",
+        ),
+        (
+            with_version("version.labels.'' = ''"),
+            "a label's name has 1 to 64",
+        ),
+        (
+            with_version("version.model = \"a\\nb\""),
+            "/model: must not have line breaks",
+        ),
+        (
+            with_version(&format!("version.image = '{}'", long(513))),
+            "is 513 bytes long",
+        ),
+        (
+            with_version(&format!("description = '{}'", long(4097))),
+            "4097 bytes long, 4096",
+        ),
+        (
+            with_version(&format!("tags = ['{}']", long(65))),
+            "a tag has 1 to 64 characters",
+        ),
+        (with_version("tags = ['']"), "a tag has 1 to 64 characters"),
+        (
+            with_version(&format!("tags = [{}]", "'a',".repeat(65))),
+            "has 65 items, 64",
+        ),
+        (with_version("version = 1"), "not valid TOML"),
+        (
+            format!("{IRIS}{IRIS}"),
+            "demo/iris is declared at /deployment/0 already",
+        ),
+        (
+            "[deployment]\nname = 'a'".into(),
+            "1:1: /deployment: must be a list: write [[deployment]]",
+        ),
+        (
+            "deployment = 1".into(),
+            "/deployment: must be a list, not a whole number",
+        ),
+        (
+            "deployment = [1]".into(),
+            "/deployment/0: must be a table, not a whole number",
+        ),
+    ] {
+        let shown = bad(&text);
+        assert!(shown.contains(words), "{words}\nis not in\n{shown}");
+    }
+}
+
+#[test]
+fn what_a_pool_of_backends_refuses() {
+    let many: String = (1..=257)
+        .map(|port| format!("{{url='http://m:{port}'}},"))
+        .collect();
+    for (backends, words) in [
+        ("{}", "must be a list, not a table"),
+        ("[]", "at least one backend"),
+        ("[{}]", "/backends/0/url: is missing"),
+        ("['http://m']", "/backends/0: must be a table, not a string"),
+        (
+            "[{url='http://m', weight=0}]",
+            "at least one backend needs a weight above 0",
+        ),
+        (
+            "[{url='http://m', weight=1001}]",
+            "/weight: must be from 0 to 1000",
+        ),
+        (
+            "[{url='http://m', weight=-1}]",
+            "/weight: must be from 0 to 1000",
+        ),
+        (
+            "[{url='http://m', protocol='h2'}]",
+            "\"h2\" is none of http1, h2c",
+        ),
+        (
+            "[{url='http://m'}, {url='http://n'}, {url='http://M:80/'}]",
+            "/backends/2: http://m stands at /deployment/0/version/main/backends/0 already",
+        ),
+        (
+            "[{url='https://m'}]",
+            "https towards backends is not supported",
+        ),
+        ("[{url='http://m?a'}]", "no query, fragment or user name"),
+        ("[{url='http://m/a/../b'}]", "no . or .. segments"),
+        ("[{url=''}]", "/url: must not be empty"),
+        (&format!("[{many}]"), "has 257 items, 256 are allowed"),
+    ] {
+        let shown = bad(&format!(
+            "[[deployment]]\nproject='demo'\nname='iris'\nversion.main.backends={backends}"
+        ));
+        assert!(shown.contains(words), "{words}\nis not in\n{shown}");
+        assert_eq!(shown.lines().count(), 1, "{shown}");
+    }
+    let shown = bad("[[deployment]]\nproject='demo'\nname='iris'\n\
+         version.main.backends=[{url='http://me:hunter2@m'}]");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn what_a_key_refuses() {
+    let digest = "ab".repeat(32);
+    for (text, words) in [
+        (
+            with_key(&format!("secret='{SECRET}'")),
+            "/key/0/scope: is missing",
+        ),
+        (
+            with_key("scope='demo'"),
+            "/key/0/secret: is missing; a key has a secret or",
+        ),
+        (
+            with_key(&format!(
+                "scope='demo'\nsecret='{SECRET}'\ndigest='{digest}'"
+            )),
+            "/key/0/digest: stands beside a secret",
+        ),
+        (
+            with_key("scope='demo'\nsecret='short'"),
+            "16 to 512 visible ASCII",
+        ),
+        (
+            with_key("scope='demo'\ndigest='abc'"),
+            "64 hexadecimal digits",
+        ),
+        (with_key("scope='a/b/c'"), "/key/0/scope: a scope is"),
+        (with_key("scope='Demo'"), "/key/0/scope: a scope is"),
+        (with_key("id=''"), "/key/0/id: an id is 1 to 64"),
+        (
+            with_key(&format!("id='{}'", "a".repeat(65))),
+            "/key/0/id: an id is 1 to 64",
+        ),
+        (with_key("id='a b'"), "/key/0/id: an id is 1 to 64"),
+        (
+            with_key("may_pin='yes'"),
+            "/key/0/may_pin: must be true or false, not a string",
+        ),
+        (
+            with_key("expires_at='tomorrow'"),
+            "must be a date and time with its offset",
+        ),
+        (
+            with_key("expires_at=2030-01-01"),
+            "must be a date and time with its offset",
+        ),
+        (
+            with_key("expires_at=2030-01-01T00:00:00"),
+            "must be a date and time with its offset",
+        ),
+        (
+            with_key("expires_at='2030-01-01T00:00:00Z[UTC]'"),
+            "with its offset",
+        ),
+        (
+            with_key("expires_at='1969-12-31T23:59:59Z'"),
+            "/key/0/expires_at: lies before 1970",
+        ),
+        (
+            with_key("expires_at=5"),
+            "/key/0/expires_at: must be a string, not a whole number",
+        ),
+        (
+            format!(
+                "[[key]]\nsecret='{SECRET}'\nscope='a'\n[[key]]\nscope='b'\ndigest='{}'",
+                blake3::hash(SECRET.as_bytes())
+            ),
+            "4:1: /key/1: is the same key as /key/0",
+        ),
+        (
+            format!(
+                "[[key]]\nsecret='{SECRET}'\nscope='a'\n[[key]]\nid='k7'\nscope='b'\ndigest='{digest}'"
+            ),
+            "/key/1: has the same id as /key/0",
+        ),
+        (
+            "[key]\nscope='a'".into(),
+            "/key: must be a list: write [[key]]",
+        ),
+    ] {
+        let shown = bad(&text);
+        assert!(shown.contains(words), "{words}\nis not in\n{shown}");
+    }
+}
+
+/// Wherever a key's secret slips to, no mistake repeats it.
+#[test]
+fn no_mistake_shows_a_key() {
+    for text in [
+        with_key(&format!("secret = {SECRET}")),
+        with_key(&format!("secret = '{SECRET}")),
+        with_key(&format!("secret '{SECRET}'")),
+        with_key(&format!("secret = \"{SECRET}\\q\"")),
+        with_key(&format!("secret = '{SECRET}' '{SECRET}'")),
+        with_key(&format!("secret = ['{SECRET}']")),
+        with_key(&format!("secret = {{ {SECRET} = 1 }}")),
+        with_key(&format!("secret = ' {SECRET}'")),
+        with_key(&format!("secrets = '{SECRET}'")),
+        with_key(&format!("digest = '{SECRET}'")),
+        with_key(&format!("scope = '{SECRET}'")),
+        with_key(&format!("id = '{SECRET}!'")),
+        with_key(&format!("may_pin = '{SECRET}'")),
+        with_key(&format!("expires_at = '{SECRET}'")),
+        with_key(&format!("description = ['{SECRET}']")),
+        with_key(&format!("{SECRET} = 1")),
+        with_key(&format!("{SECRET}.a = 1")),
+        with_key(&format!("secret = 'x'\n{SECRET} = 1\n{SECRET} = 1")),
+        format!("key = '{SECRET}'"),
+        format!("key = ['{SECRET}']"),
+        format!("secret = '{SECRET}'"),
+    ] {
+        bad(&text);
+    }
+}

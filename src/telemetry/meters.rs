@@ -1,0 +1,315 @@
+//! The handles that one deployment's exchanges write to: resolved when a snapshot is built, so
+//! that a request looks nothing up.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use metrics::{Counter, Gauge};
+
+use super::{
+    outcome::{Ended, Role},
+    series::{self, LazyCounter, Seconds},
+    table,
+};
+use crate::base::{clock::Tick, id::VersionNumber, name::DeploymentName};
+
+/// What one deployment's exchanges in one role write to, whatever the version. Handed from
+/// snapshot to snapshot.
+pub struct RoleMeters {
+    name: DeploymentName,
+    role: Role,
+    duration: Seconds,
+    first_byte: Seconds,
+    overhead: Seconds,
+    in_flight: AtomicI64,
+    in_flight_gauge: Gauge,
+    request_bytes: LazyCounter,
+    response_bytes: LazyCounter,
+    broken: [LazyCounter; 4],
+    reasons: [LazyCounter; Reason::COUNT],
+    copies: LazyCounter,
+    backends: [Gauge; 3],
+}
+
+/// What one version's exchanges in one role write to.
+pub struct VersionMeters {
+    name: DeploymentName,
+    role: Role,
+    version: String,
+    by_status: Box<[LazyCounter; STATUSES.len() + 2]>,
+}
+
+/// Brings the count of exchanges under way down again when it is dropped.
+pub struct InFlight {
+    meters: std::sync::Arc<RoleMeters>,
+}
+
+/// Statuses that have a series of their own; all others share `other`, because a backend may
+/// answer anything from 100 to 999.
+const STATUSES: [u16; 30] = [
+    200, 201, 202, 203, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 408, 409,
+    410, 413, 415, 422, 429, 500, 501, 502, 503, 504, 529,
+];
+
+/// Events that are counted with a reason, each in its own metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Reason {
+    /// A retry because no connection could be made.
+    RetryConnect,
+    /// A retry because the connection broke before the answer's first byte.
+    RetryReset,
+    /// A retry because a pooled connection had gone stale.
+    RetryStale,
+    /// A retry that the budget refused.
+    RetryRefused,
+    /// An ejection after failures in a row.
+    EjectedConsecutive,
+    /// An ejection for a poor success rate.
+    EjectedSuccessRate,
+    /// No copy: the request's body is larger than is copied.
+    DropBodyTooLarge,
+    /// No copy: the queue is full.
+    DropQueueFull,
+    /// No copy: the bytes waiting in the queue are at their cap.
+    DropQueueBytes,
+    /// No copy: the client went away before its request was complete.
+    DropMainIncomplete,
+    /// A copy given up because it took too long.
+    DropTimeout,
+    /// A copy that no backend took.
+    DropUnreachable,
+}
+
+// === impl Reason ===
+
+impl Reason {
+    const COUNT: usize = 12;
+
+    const fn row(self) -> (&'static table::Metric, &'static str) {
+        match self {
+            Self::RetryConnect => (&table::RETRIES, "connect"),
+            Self::RetryReset => (&table::RETRIES, "reset"),
+            Self::RetryStale => (&table::RETRIES, "stale"),
+            Self::RetryRefused => (&table::RETRIES_REFUSED, ""),
+            Self::EjectedConsecutive => (&table::EJECTIONS, "consecutive"),
+            Self::EjectedSuccessRate => (&table::EJECTIONS, "success_rate"),
+            Self::DropBodyTooLarge => (&table::MIRROR_DROPPED, "body_too_large"),
+            Self::DropQueueFull => (&table::MIRROR_DROPPED, "queue_full"),
+            Self::DropQueueBytes => (&table::MIRROR_DROPPED, "queue_bytes"),
+            Self::DropMainIncomplete => (&table::MIRROR_DROPPED, "main_incomplete"),
+            Self::DropTimeout => (&table::MIRROR_DROPPED, "timeout"),
+            Self::DropUnreachable => (&table::MIRROR_DROPPED, "unreachable"),
+        }
+    }
+}
+
+// === impl RoleMeters ===
+
+impl RoleMeters {
+    /// The meters of a deployment in a role.
+    pub fn new(name: &DeploymentName, role: Role) -> Self {
+        let labels = [name.project(), name.deployment(), role.as_str()];
+        let seconds = |metric| Seconds::new(metric, &labels);
+        let state = |state| {
+            let [project, deployment, role] = labels;
+            series::gauge(&table::BACKENDS, &[project, deployment, role, state])
+        };
+        Self {
+            duration: seconds(&table::DURATION),
+            first_byte: seconds(&table::FIRST_BYTE),
+            overhead: Seconds::new(&table::OVERHEAD, &labels[..2]),
+            in_flight: AtomicI64::new(0),
+            in_flight_gauge: series::gauge(&table::IN_FLIGHT, &labels),
+            request_bytes: LazyCounter::default(),
+            response_bytes: LazyCounter::default(),
+            broken: Default::default(),
+            reasons: Default::default(),
+            copies: LazyCounter::default(),
+            backends: [state("available"), state("unhealthy"), state("ejected")],
+            name: name.clone(),
+            role,
+        }
+    }
+
+    fn labels(&self) -> [&str; 3] {
+        let name = &self.name;
+        [name.project(), name.deployment(), self.role.as_str()]
+    }
+
+    /// Counts an exchange as under way until the guard is dropped.
+    pub fn enter(self: &std::sync::Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight {
+            meters: std::sync::Arc::clone(self),
+        }
+    }
+
+    /// Records the head of an answer: `first_byte_ns` after the request's head, of which
+    /// `own_ns` were weir's.
+    pub fn record_first_byte(&self, first_byte_ns: u64, own_ns: u64, now: Tick) {
+        self.first_byte.record_ns(first_byte_ns, now);
+        if self.role == Role::Main {
+            self.overhead.record_ns(own_ns, now);
+        }
+    }
+
+    /// Records the end of an exchange.
+    pub fn record_end(&self, duration_ns: u64, sent: u64, received: u64, ended: Ended, now: Tick) {
+        self.duration.record_ns(duration_ns, now);
+        if sent > 0 {
+            let (metric, labels) = (&table::REQUEST_BYTES, || self.labels());
+            self.request_bytes.add(metric, sent, labels);
+        }
+        if received > 0 {
+            let (metric, labels) = (&table::RESPONSE_BYTES, || self.labels());
+            self.response_bytes.add(metric, received, labels);
+        }
+        let slot = match ended {
+            Ended::Complete => return,
+            Ended::ClientGone => 0,
+            Ended::BackendBroke => 1,
+            Ended::TimedOut => 2,
+            Ended::TooLarge => 3,
+        };
+        self.broken[slot].add(&table::BROKEN, 1, || {
+            let [project, deployment, role] = self.labels();
+            [project, deployment, role, ended.as_str()]
+        });
+    }
+
+    /// Counts an event of the given reason.
+    pub fn count(&self, reason: Reason) {
+        let (metric, word) = reason.row();
+        let slot = &self.reasons[reason as usize];
+        let [project, deployment, role] = self.labels();
+        match metric.labels.len() {
+            2 => slot.add(metric, 1, || [project, deployment]),
+            3 => slot.add(metric, 1, || [project, deployment, word]),
+            _ => slot.add(metric, 1, || [project, deployment, role, word]),
+        }
+    }
+
+    /// Counts a copy sent to the challenger.
+    pub fn count_copy(&self) {
+        self.copies.add(&table::MIRRORED, 1, || {
+            [self.name.project(), self.name.deployment()]
+        });
+    }
+
+    /// Shows how many backends are available, unhealthy and ejected.
+    pub fn show_backends(&self, available: usize, unhealthy: usize, ejected: usize) {
+        for (gauge, count) in self.backends.iter().zip([available, unhealthy, ejected]) {
+            gauge.set(count as f64);
+        }
+    }
+
+    /// Publishes what is kept as plain numbers, and keeps the series of a live deployment from
+    /// being forgotten. Called by control, every so often.
+    pub fn touch(&self) {
+        self.in_flight_gauge
+            .set(self.in_flight.load(Ordering::Relaxed) as f64);
+        let counters = [&self.request_bytes, &self.response_bytes, &self.copies];
+        for counter in counters
+            .into_iter()
+            .chain(&self.broken)
+            .chain(&self.reasons)
+        {
+            counter.touch();
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.meters.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+// === impl VersionMeters ===
+
+impl VersionMeters {
+    /// The meters of one version in a role.
+    pub fn new(name: &DeploymentName, version: VersionNumber, role: Role) -> Self {
+        Self {
+            name: name.clone(),
+            role,
+            version: version.to_string(),
+            by_status: Box::new(std::array::from_fn(|_| LazyCounter::default())),
+        }
+    }
+
+    /// Counts a finished exchange by the status answered.
+    pub fn count(&self, status: Option<u16>) {
+        let slot = match status {
+            None => STATUSES.len() + 1,
+            Some(status) => STATUSES.binary_search(&status).unwrap_or(STATUSES.len()),
+        };
+        self.by_status[slot].add(&table::REQUESTS, 1, || {
+            let (project, deployment) = (self.name.project(), self.name.deployment());
+            [
+                project,
+                deployment,
+                &self.version,
+                self.role.as_str(),
+                STATUS_LABELS[slot],
+            ]
+        });
+    }
+
+    /// Keeps the series of a live version from being forgotten.
+    pub fn touch(&self) {
+        self.by_status.iter().for_each(LazyCounter::touch);
+    }
+}
+
+/// The label of each slot of [`VersionMeters`]: [`STATUSES`], then the two that gather the rest.
+const STATUS_LABELS: [&str; STATUSES.len() + 2] = [
+    "200", "201", "202", "203", "204", "206", "301", "302", "303", "304", "307", "308", "400",
+    "401", "403", "404", "405", "408", "409", "410", "413", "415", "422", "429", "500", "501",
+    "502", "503", "504", "529", "other", "none",
+];
+
+/// Faults by their code, for all deployments together: a fault may strike before a deployment is
+/// known.
+pub struct FaultMeters(Vec<Counter>);
+
+impl FaultMeters {
+    /// Registers one counter for each code of the catalogue.
+    pub fn new() -> Self {
+        let codes = crate::fault::Code::ALL.iter();
+        Self(
+            codes
+                .map(|code| series::counter(&table::FAULTS, &[code.entry().code]))
+                .collect(),
+        )
+    }
+
+    /// Counts a fault.
+    pub fn count(&self, code: crate::fault::Code) {
+        self.0[code as usize].increment(1);
+    }
+
+    /// Keeps the series from being forgotten.
+    pub fn touch(&self) {
+        self.0.iter().for_each(|counter| counter.increment(0));
+    }
+}
+
+impl Default for FaultMeters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_own_label_or_the_common_one() {
+        assert!(STATUSES.is_sorted());
+        for (status, label) in STATUSES.iter().zip(STATUS_LABELS) {
+            assert_eq!(status.to_string(), label);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What weir tells of itself: the table of metrics, the handles made from it, and outcomes.
+
+pub mod log;
+pub mod meters;
+pub mod outcome;
+pub mod series;
+pub mod table;

@@ -1,0 +1,119 @@
+//! The table of all metrics: name, kind, labels, and what each says. Nothing else registers one.
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes both ways.
+    Gauge,
+    /// Samples in buckets.
+    Histogram,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name, with the unit behind it.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Its labels. Their values come from declared names and from this program's own words only.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// Upper bounds of the buckets of every duration, in seconds: from 10 µs, so that the gateway's
+/// own share shows, to 10 min, the default `total_ms`.
+pub const SECONDS_BUCKETS: &[f64] = &[
+    10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1,
+    0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0,
+];
+
+macro_rules! table {
+    ($($name:ident = $kind:ident $text:literal $labels:expr, $help:literal;)*) => {
+        $(#[doc = $help] pub const $name: Metric = Metric {
+            name: $text, kind: Kind::$kind, labels: &$labels, help: $help,
+        };)*
+
+        /// Every metric, in the order of the table.
+        pub const ALL: &[Metric] = &[$($name,)*];
+    };
+}
+
+table! {
+    REQUESTS = Counter "weir_requests_total" ["project", "deployment", "version", "role", "code"],
+        "Finished exchanges, by the status answered (\"none\": ended without one).";
+    DURATION = Histogram "weir_request_duration_seconds" ["project", "deployment", "role"],
+        "From a request's head read to the last byte of its answer passed on.";
+    FIRST_BYTE = Histogram "weir_first_byte_seconds" ["project", "deployment", "role"],
+        "From a request's head read to the head of the backend's answer.";
+    OVERHEAD = Histogram "weir_gateway_overhead_seconds" ["project", "deployment"],
+        "Time to first byte that was weir's own: all but connecting to and waiting for clients and backends.";
+    IN_FLIGHT = Gauge "weir_requests_in_flight" ["project", "deployment", "role"],
+        "Exchanges under way.";
+    REQUEST_BYTES = Counter "weir_request_bytes_total" ["project", "deployment", "role"],
+        "Bytes of request bodies taken.";
+    RESPONSE_BYTES = Counter "weir_response_bytes_total" ["project", "deployment", "role"],
+        "Bytes of answers' bodies passed on (challenger: read).";
+    BROKEN = Counter "weir_exchanges_broken_total" ["project", "deployment", "role", "reason"],
+        "Exchanges that did not reach their last byte, by reason.";
+    RETRIES = Counter "weir_retries_total" ["project", "deployment", "reason"],
+        "Requests sent again to a backend, by reason.";
+    RETRIES_REFUSED = Counter "weir_retries_refused_total" ["project", "deployment"],
+        "Retries that the retry budget did not allow.";
+    EJECTIONS = Counter "weir_ejections_total" ["project", "deployment", "role", "reason"],
+        "Backends taken out of their pool after failures, by reason.";
+    BACKENDS = Gauge "weir_backends" ["project", "deployment", "role", "state"],
+        "Backends of the live version by state: available, unhealthy, ejected.";
+    MIRRORED = Counter "weir_mirror_copies_total" ["project", "deployment"],
+        "Copies sent to a challenger.";
+    MIRROR_DROPPED = Counter "weir_mirror_dropped_total" ["project", "deployment", "reason"],
+        "Copies meant for a challenger and not made, or given up, by reason.";
+    FAULTS = Counter "weir_faults_total" ["code"],
+        "Faults answered, by the code of the catalogue.";
+    UPSTREAM_CONNECTIONS = Gauge "weir_upstream_connections" ["state"],
+        "Connections to backends: active, idle.";
+    UPSTREAM_CONNECTS = Counter "weir_upstream_connects_total" ["result"],
+        "Connections opened to backends: ok, refused, timeout, error.";
+    CONNECTIONS = Gauge "weir_client_connections" ["worker"],
+        "Client connections open, by worker.";
+    CONNECTIONS_REFUSED = Counter "weir_client_connections_refused_total" ["reason"],
+        "Client connections turned away or closed by a limit, by reason.";
+    HANDED_OVER = Counter "weir_client_connections_handed_over_total" [],
+        "Accepted connections handed to a less loaded worker.";
+    EPOCH = Gauge "weir_config_epoch" [],
+        "Number of the snapshot in force.";
+    SNAPSHOT_BUILD = Histogram "weir_snapshot_build_seconds" [],
+        "Time to build a snapshot from its declarations.";
+    SNAPSHOT_PUBLISH = Histogram "weir_snapshot_publish_seconds" [],
+        "Time to put a built snapshot and its keys in force.";
+    RELOADS = Counter "weir_declaration_reloads_total" ["result"],
+        "Times the declarations were read: applied, unchanged, refused.";
+    OUTCOMES_DROPPED = Counter "weir_outcomes_dropped_total" [],
+        "Outcomes that the log and the comparison were too slow to take.";
+    DEPLOYMENTS = Gauge "weir_deployments" [],
+        "Deployments in the snapshot in force.";
+    KEYS = Gauge "weir_keys" [],
+        "API keys in force.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_habits_of_prometheus() {
+        for metric in ALL {
+            assert!(metric.name.starts_with("weir_"), "{}", metric.name);
+            let total = metric.name.ends_with("_total");
+            assert_eq!(total, metric.kind == Kind::Counter, "{}", metric.name);
+            if metric.kind == Kind::Histogram {
+                assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
+                assert!(!metric.labels.contains(&"version"), "{}", metric.name);
+            }
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+}

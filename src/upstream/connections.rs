@@ -1,0 +1,313 @@
+//! A worker's own connections to backends: kept alive, lent out one exchange at a time, and never
+//! used again after anything odd.
+//!
+//!     lease ──▶ idle one, if still quiet ──▶ Lease ──park──▶ idle
+//!           └─▶ new one within connect_ms ──┘    └──drop──▶ closed
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    sync::{Arc, Weak},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::net::TcpStream;
+
+use super::{backend::Backend, error::ExchangeError, h2::Link};
+use crate::{
+    base::{clock::Tick, id::BackendId, task},
+    net::watch::{Expired, Phase, Watch},
+    telemetry::{series, table},
+};
+
+/// How many connections are kept, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionOptions {
+    /// Idle connections kept for each backend.
+    pub idle_max: usize,
+    /// An idle connection is closed after so long, in milliseconds.
+    pub idle_ms: u64,
+    /// Idle connections that each backend in use is given in advance.
+    pub warm_min: usize,
+    /// Connections open at once to each backend.
+    pub open_max: usize,
+    /// The largest head of an answer, in bytes.
+    pub head_bytes_max: usize,
+}
+
+/// One worker's connections.
+#[derive(Debug)]
+pub struct Connections {
+    by_backend: RefCell<HashMap<BackendId, Kept>>,
+    options: ConnectionOptions,
+    /// Connections lent out; idle ones are counted when asked.
+    active: Cell<usize>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    backend: Weak<Backend>,
+    idle: Vec<Idle>,
+    open: usize,
+    links: Vec<Rc<Link>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: TcpStream,
+    since: Tick,
+}
+
+/// An HTTP/1.1 connection lent to one exchange. Dropped, it is closed.
+#[derive(Debug)]
+pub struct Lease {
+    stream: Option<TcpStream>,
+    backend: BackendId,
+    reused: bool,
+    home: Rc<Connections>,
+}
+
+// === impl Connections ===
+
+impl Connections {
+    /// None open yet.
+    pub fn new(options: ConnectionOptions) -> Self {
+        Self {
+            by_backend: RefCell::default(),
+            options,
+            active: Cell::new(0),
+        }
+    }
+
+    /// What was asked for when they were made.
+    pub fn options(&self) -> &ConnectionOptions {
+        &self.options
+    }
+
+    /// An idle connection to `backend`, if there is one that is still quiet.
+    pub fn take_idle(self: &Rc<Self>, backend: &Arc<Backend>) -> Option<Lease> {
+        let mut by_backend = self.by_backend.borrow_mut();
+        let kept = by_backend.get_mut(&backend.id())?;
+        while let Some(idle) = kept.idle.pop() {
+            if is_quiet(&idle.stream) {
+                self.active.set(self.active.get() + 1);
+                return Some(self.lease(idle.stream, backend, true));
+            }
+            kept.open -= 1;
+        }
+        None
+    }
+
+    /// A new connection to `backend`.
+    ///
+    /// # Errors
+    /// What kept it from being opened; nothing was sent.
+    ///
+    /// # Cancellation
+    /// Leaves nothing behind but the attempt's place in the count, which is given back.
+    pub async fn connect(
+        self: &Rc<Self>,
+        backend: &Arc<Backend>,
+        connect_ms: u64,
+        watch: &Watch,
+    ) -> Result<Lease, ExchangeError> {
+        let mut place = self.reserve(backend)?;
+        watch.enter(Phase::Connect, connect_ms);
+        let connected = within(watch, open(backend)).await;
+        watch.rest();
+        let result = match &connected {
+            Ok(Ok(_)) => "ok",
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => "refused",
+            Ok(Err(_)) => "error",
+            Err(_) => "timeout",
+        };
+        series::count(&table::UPSTREAM_CONNECTS, &[result], 1);
+        match connected {
+            Ok(Ok(stream)) => {
+                place.stream = Some(stream);
+                Ok(place)
+            }
+            Ok(Err(error)) => Err(ExchangeError::Connect(error)),
+            Err(Expired::Total) => Err(ExchangeError::TotalTimeout),
+            Err(Expired::Phase(_)) => Err(ExchangeError::ConnectTimeout),
+        }
+    }
+
+    /// Takes a place among the open connections, to be filled or given back.
+    fn reserve(self: &Rc<Self>, backend: &Arc<Backend>) -> Result<Lease, ExchangeError> {
+        let mut by_backend = self.by_backend.borrow_mut();
+        let kept = by_backend.entry(backend.id()).or_insert_with(|| Kept {
+            backend: Arc::downgrade(backend),
+            idle: Vec::new(),
+            open: 0,
+            links: Vec::new(),
+        });
+        if kept.open >= self.options.open_max {
+            return Err(ExchangeError::Busy(kept.open));
+        }
+        kept.open += 1;
+        self.active.set(self.active.get() + 1);
+        Ok(Lease {
+            stream: None,
+            backend: backend.id(),
+            reused: false,
+            home: Rc::clone(self),
+        })
+    }
+
+    fn lease(self: &Rc<Self>, stream: TcpStream, backend: &Arc<Backend>, reused: bool) -> Lease {
+        Lease {
+            stream: Some(stream),
+            backend: backend.id(),
+            reused,
+            home: Rc::clone(self),
+        }
+    }
+
+    /// The HTTP/2 links to a backend.
+    pub fn links(&self, backend: BackendId) -> Vec<Rc<Link>> {
+        let by_backend = self.by_backend.borrow();
+        by_backend
+            .get(&backend)
+            .map_or_else(Vec::new, |kept| kept.links.clone())
+    }
+
+    /// Keeps an HTTP/2 link.
+    pub fn add_link(&self, backend: BackendId, link: Rc<Link>) {
+        if let Some(kept) = self.by_backend.borrow_mut().get_mut(&backend) {
+            kept.links.retain(|link| !link.is_closed());
+            kept.links.push(link);
+        }
+    }
+
+    /// Closes connections that were idle for too long or are no longer quiet, and forgets backends
+    /// that no snapshot knows any more. Called about once a second.
+    pub fn sweep(&self, now: Tick) {
+        self.by_backend.borrow_mut().retain(|_, kept| {
+            let gone = kept.backend.strong_count() == 0;
+            let before = kept.idle.len();
+            kept.idle.retain(|idle| {
+                let young = now.ns_since(idle.since) < self.options.idle_ms * 1_000_000;
+                !gone && young && is_quiet(&idle.stream)
+            });
+            kept.open -= before - kept.idle.len();
+            kept.links
+                .retain(|link| !link.is_closed() && !(gone && link.is_idle()));
+            !(gone && kept.open == 0 && kept.links.is_empty())
+        });
+    }
+
+    /// Opens connections in advance to a backend in use that has fewer idle ones than `warm_min`.
+    pub fn keep_warm(self: &Rc<Self>, backend: &Arc<Backend>, connect_ms: u64, watch: Rc<Watch>) {
+        let by_backend = self.by_backend.borrow();
+        let idle = by_backend
+            .get(&backend.id())
+            .map_or(0, |kept| kept.idle.len());
+        let open = by_backend.get(&backend.id()).map_or(0, |kept| kept.open);
+        drop(by_backend);
+        if idle >= self.options.warm_min || open >= self.options.open_max {
+            return;
+        }
+        let (home, backend) = (Rc::clone(self), Arc::clone(backend));
+        task::spawn_local("warm up", async move {
+            if let Ok(lease) = home.connect(&backend, connect_ms, &watch).await {
+                lease.park();
+            }
+        });
+    }
+
+    /// Connections lent out, and idle ones.
+    pub fn census(&self) -> (usize, usize) {
+        let idle = self
+            .by_backend
+            .borrow()
+            .values()
+            .map(|kept| kept.idle.len())
+            .sum();
+        (self.active.get(), idle)
+    }
+}
+
+/// Whether a connection has neither ended nor brought bytes that nobody asked for. Costs no system
+/// call: the runtime's own readiness tells.
+fn is_quiet(stream: &TcpStream) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    stream.poll_read_ready(&mut cx).is_pending()
+}
+
+async fn open(backend: &Backend) -> io::Result<TcpStream> {
+    let url = backend.url();
+    let stream = match url.ip() {
+        Some(ip) => TcpStream::connect(SocketAddr::new(ip, url.port())).await?,
+        // Looks the name up on a thread of its own and tries every address it stands for.
+        None => TcpStream::connect((url.host(), url.port())).await?,
+    };
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Runs a future until a limit of `watch` passes.
+///
+/// # Errors
+/// The limit that passed.
+pub async fn within<T>(watch: &Watch, future: impl Future<Output = T>) -> Result<T, Expired> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match watch.check(cx) {
+        Some(expired) => Poll::Ready(Err(expired)),
+        None => future.as_mut().poll(cx).map(Ok),
+    })
+    .await
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// The connection.
+    pub fn stream(&mut self) -> Option<&mut TcpStream> {
+        self.stream.as_mut()
+    }
+
+    /// Whether it has served an exchange before.
+    pub fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Takes the connection out for HTTP/2, which keeps it in its own way; the lease goes on
+    /// counting it as open.
+    pub fn detach(&mut self) -> Option<TcpStream> {
+        self.stream.take()
+    }
+
+    /// Gives the connection back for the next exchange. Only after an exchange that went by the
+    /// book to its last byte.
+    pub fn park(mut self) {
+        let mut by_backend = self.home.by_backend.borrow_mut();
+        if let Some(kept) = by_backend.get_mut(&self.backend)
+            && kept.idle.len() < self.home.options.idle_max
+            && let Some(stream) = self.stream.take()
+        {
+            kept.idle.push(Idle {
+                stream,
+                since: Tick::now(),
+            });
+            // It stays open; dropping the lease takes one off.
+            kept.open += 1;
+        }
+        drop(by_backend);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let home = &self.home;
+        home.active.set(home.active.get().saturating_sub(1));
+        if let Some(kept) = home.by_backend.borrow_mut().get_mut(&self.backend) {
+            kept.open = kept.open.saturating_sub(1);
+        }
+    }
+}

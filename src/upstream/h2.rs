@@ -1,0 +1,386 @@
+//! HTTP/2 to backends, through hyper's client: a few links for each worker and backend, each
+//! shared by many exchanges.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::TokioIo;
+
+use super::{
+    answer::{Answer, AnswerBody},
+    backend::Backend,
+    connections::{Connections, Lease, within},
+    error::{BodyError, ExchangeError, Malformed, UploadError},
+    h1::exchange::{ExchangeLimits, Failed},
+    request::{Framing, Outgoing},
+    upload::Upload,
+};
+use crate::{
+    base::{clock::Tick, task},
+    net::watch::{Expired, Phase, Watch},
+    wire::headers::{self, Named},
+};
+
+/// Exchanges on one link, before another link is opened: what most servers allow.
+const STREAMS_MAX: u32 = 100;
+
+/// One HTTP/2 connection to a backend.
+#[derive(Debug)]
+pub struct Link {
+    sender: http2::SendRequest<SharedUpload>,
+    streams: Cell<u32>,
+}
+
+/// Counts as a stream on its link until it is dropped.
+#[derive(Debug)]
+struct Stream(Rc<Link>);
+
+/// A request's body that its exchange can still ask about while hyper sends it.
+#[derive(Debug)]
+pub struct SharedUpload {
+    upload: Rc<RefCell<Upload>>,
+    failed: Rc<RefCell<Option<UploadError>>>,
+}
+
+/// The client's body failed; the reason is kept with the exchange.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body failed")]
+pub struct UploadFailed;
+
+/// The body of an answer by HTTP/2. Dropped before its end, it resets the stream.
+#[derive(Debug)]
+pub struct H2Body {
+    incoming: Incoming,
+    upload: Rc<RefCell<Upload>>,
+    watch: Rc<Watch>,
+    idle_ms: u64,
+    ended: bool,
+    _stream: Stream,
+}
+
+/// Spawns hyper's own tasks on this thread.
+#[derive(Debug, Clone, Copy)]
+struct Local;
+
+// === impl Link ===
+
+impl Link {
+    /// Whether it takes no more exchanges.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Whether no exchange runs on it.
+    pub fn is_idle(&self) -> bool {
+        self.streams.get() == 0
+    }
+
+    fn stream(self: Rc<Self>) -> Stream {
+        self.streams.set(self.streams.get() + 1);
+        Stream(self)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.streams.set(self.0.streams.get().saturating_sub(1));
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, future: F) {
+        task::spawn_local("h2 backend", future);
+    }
+}
+
+/// A link with room for one more exchange; opened when there is none. True with one that had been
+/// open before.
+async fn link(
+    connections: &Rc<Connections>,
+    backend: &Arc<Backend>,
+    connect_ms: u64,
+    watch: &Watch,
+) -> Result<(Stream, bool), ExchangeError> {
+    let mut links = connections.links(backend.id()).into_iter();
+    let has_room = |link: &Rc<Link>| !link.is_closed() && link.streams.get() < STREAMS_MAX;
+    if let Some(link) = links.find(has_room) {
+        return Ok((link.stream(), true));
+    }
+    let lease = connections.connect(backend, connect_ms, watch).await?;
+    // The handshake writes the preface; the answer to it is awaited with the first exchange.
+    let (sender, connection) = open(lease, watch, connect_ms).await?;
+    task::spawn_local("h2 backend connection", connection);
+    let link = Rc::new(Link {
+        sender,
+        streams: Cell::new(0),
+    });
+    connections.add_link(backend.id(), Rc::clone(&link));
+    Ok((link.stream(), false))
+}
+
+async fn open(
+    mut lease: Lease,
+    watch: &Watch,
+    connect_ms: u64,
+) -> Result<
+    (
+        http2::SendRequest<SharedUpload>,
+        impl Future<Output = ()> + use<>,
+    ),
+    ExchangeError,
+> {
+    let stream = lease.detach().ok_or(ExchangeError::ConnectTimeout)?;
+    let mut builder = http2::Builder::new(Local);
+    builder.max_header_list_size(64 * 1024);
+    watch.enter(Phase::Connect, connect_ms);
+    let handshake = within(watch, builder.handshake(TokioIo::new(stream))).await;
+    watch.rest();
+    match handshake {
+        Ok(Ok((sender, connection))) => Ok((sender, async move {
+            // The lease keeps the connection counted for as long as it is open.
+            let _lease = lease;
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "h2 backend connection ended");
+            }
+        })),
+        Ok(Err(error)) => Err(ExchangeError::Connect(io::Error::other(error))),
+        Err(_) => Err(ExchangeError::ConnectTimeout),
+    }
+}
+
+/// Sends `request` and waits for the head of its answer.
+///
+/// # Errors
+/// [`Failed`] gives the request's body back.
+///
+/// # Cancellation
+/// Resets the stream, which tells the backend.
+pub async fn exchange(
+    connections: &Rc<Connections>,
+    backend: &Arc<Backend>,
+    connect_ms: u64,
+    request: &Outgoing<'_>,
+    upload: Upload,
+    watch: &Rc<Watch>,
+    limits: ExchangeLimits,
+) -> Result<Answer, Failed> {
+    let (stream, reused) = match link(connections, backend, connect_ms, watch).await {
+        Ok(linked) => linked,
+        Err(error) => {
+            return Err(Failed {
+                error,
+                upload,
+                reused: false,
+            });
+        }
+    };
+    let began = Tick::now();
+    let framing = upload.framing();
+    let upload = Rc::new(RefCell::new(upload));
+    let failed = Rc::new(RefCell::new(None));
+    let body = SharedUpload {
+        upload: Rc::clone(&upload),
+        failed: Rc::clone(&failed),
+    };
+    let result = match head(request, backend, framing) {
+        Ok(head) => {
+            watch.enter(Phase::FirstByte, limits.first_byte_ms);
+            let mut sender = stream.0.sender.clone();
+            match within(watch, sender.send_request(head.map(|()| body))).await {
+                Ok(Ok(response)) => Ok(response),
+                Ok(Err(error)) => Err(ExchangeError::Reset(io::Error::other(error))),
+                Err(Expired::Total) => Err(ExchangeError::TotalTimeout),
+                Err(Expired::Phase(Phase::ClientBody)) => Err(UploadError::Timeout.into()),
+                Err(Expired::Phase(_)) => Err(ExchangeError::Timeout),
+            }
+        }
+        Err(malformed) => Err(malformed.into()),
+    };
+    watch.rest();
+    match result {
+        Ok(response) => {
+            let (mut parts, incoming) = response.into_parts();
+            clean(&mut parts.headers);
+            let body = H2Body {
+                ended: incoming.is_end_stream(),
+                incoming,
+                upload,
+                watch: Rc::clone(watch),
+                idle_ms: limits.idle_ms,
+                _stream: stream,
+            };
+            Ok(Answer {
+                status: parts.status,
+                headers: parts.headers,
+                body: AnswerBody::H2(body),
+                waited_ns: Tick::now().ns_since(began),
+            })
+        }
+        Err(error) => {
+            let error = failed.take().map_or(error, ExchangeError::Upload);
+            // hyper may still hold the other half until it has reset the stream; then there can be
+            // no further attempt, and an ended upload says so.
+            let limits = upload.borrow().limits();
+            let ended = || Upload::spent(limits, Rc::clone(watch));
+            let upload = Rc::try_unwrap(upload)
+                .map_or_else(|shared| shared.replace(ended()), RefCell::into_inner);
+            Err(Failed {
+                error,
+                upload,
+                reused,
+            })
+        }
+    }
+}
+
+fn head(
+    request: &Outgoing<'_>,
+    backend: &Backend,
+    framing: Framing,
+) -> Result<Request<()>, Malformed> {
+    let query = request
+        .query
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    let prefix = backend.url().path();
+    let target = format!("{prefix}{}{}{query}", request.path, request.tail);
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority(backend.host().as_bytes())
+        .path_and_query(target)
+        .build()
+        .map_err(|_| Malformed::H2("the request's target cannot be sent"))?;
+    let mut head = Request::new(());
+    *head.method_mut() = request.method.clone();
+    *head.uri_mut() = uri;
+    *head.version_mut() = Version::HTTP_2;
+    let headers = head.headers_mut();
+    for (name, value) in request.travelling() {
+        headers.append(name.clone(), value.clone());
+    }
+    // The one thing that `TE` may still say (RFC 9113 section 8.2.2); gRPC servers ask for it.
+    if request
+        .headers
+        .get(header::TE)
+        .is_some_and(|te| te == "trailers")
+    {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    match framing {
+        Framing::Length(length) => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Framing::None if request.says_empty() => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+        }
+        Framing::None | Framing::Chunked => {}
+    }
+    Ok(head)
+}
+
+/// Takes out what does not travel. The length stays: there may be no body to tell it (HEAD), and
+/// where there is one, hyper has checked it against the header.
+fn clean(headers: &mut HeaderMap) {
+    let named = Named::read(headers);
+    let stays = |name: &HeaderName| {
+        headers::goes_downstream(name, &named) || *name == header::CONTENT_LENGTH
+    };
+    let leaving: Vec<HeaderName> = headers.keys().filter(|n| !stays(n)).cloned().collect();
+    for name in leaving {
+        headers.remove(name);
+    }
+}
+
+// === impl SharedUpload ===
+
+impl Body for SharedUpload {
+    type Data = Bytes;
+    type Error = UploadFailed;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
+        let next = ready!(self.upload.borrow_mut().poll_next(cx));
+        Poll::Ready(match next {
+            Ok(Some(frame)) => Some(Ok(frame)),
+            Ok(None) => None,
+            Err(error) => {
+                *self.failed.borrow_mut() = Some(error);
+                Some(Err(UploadFailed))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.upload.borrow().framing() == Framing::None
+    }
+}
+
+// === impl H2Body ===
+
+impl H2Body {
+    /// Looks at the request's body, as far as it went.
+    pub fn with_upload<T>(&self, look: impl FnOnce(&Upload) -> T) -> T {
+        look(&self.upload.borrow())
+    }
+
+    /// The client's unread body; none while hyper still sends it.
+    pub fn into_unread(self) -> Option<Incoming> {
+        Rc::try_unwrap(self.upload).ok()?.into_inner().into_unread()
+    }
+}
+
+impl Body for H2Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let expired = this
+            .watch
+            .check(cx)
+            .filter(|expired| *expired != Expired::Phase(Phase::ClientRead));
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                this.ended = frame.is_none() || this.incoming.is_end_stream();
+                this.watch.rest();
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::H2)))
+            }
+            Poll::Pending => match expired {
+                Some(Expired::Phase(Phase::ClientBody)) => {
+                    Poll::Ready(Some(Err(BodyError::Client)))
+                }
+                Some(_) => Poll::Ready(Some(Err(BodyError::Timeout))),
+                None => {
+                    if this.watch.phase() != Phase::BackendBody {
+                        this.watch.enter(Phase::BackendBody, this.idle_ms);
+                    }
+                    Poll::Pending
+                }
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

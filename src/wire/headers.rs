@@ -1,0 +1,322 @@
+//! Which headers travel: hop-by-hop ones do not (RFC 9110 section 7.6.1), nor those that
+//! `Connection` names, nor anything that carries a key; weir's own replace what a backend sends.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use smallvec::SmallVec;
+
+/// The client's id of a request, or the one weir gave.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Which version answered; on a request, which one shall.
+pub const X_DEPLOYMENT_VERSION: HeaderName = HeaderName::from_static("x-deployment-version");
+/// The epoch of the snapshot that a request ran under.
+pub const X_CONFIG_EPOCH: HeaderName = HeaderName::from_static("x-config-epoch");
+/// Asks for an answer later.
+pub const X_ASYNC_REQUEST: HeaderName = HeaderName::from_static("x-async-request");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const KEY: HeaderName = HeaderName::from_static("key");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The headers that a message's `Connection` names, beside those that never travel anyway.
+#[derive(Debug, Default)]
+pub struct Named(SmallVec<[HeaderName; 2]>);
+
+/// The keys that a request presents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// None.
+    Nothing,
+    /// One, perhaps several times over.
+    Key(&'a [u8]),
+    /// Two that differ.
+    Conflict,
+}
+
+// === impl Named ===
+
+impl Named {
+    /// Reads the `Connection` headers of a message.
+    pub fn read(headers: &HeaderMap) -> Self {
+        let mut named = Self::default();
+        for value in headers.get_all(header::CONNECTION) {
+            named.add(value.as_bytes());
+        }
+        named
+    }
+
+    /// Adds what one `Connection` header names.
+    pub fn add(&mut self, value: &[u8]) {
+        for token in value.split(|&b| b == b',') {
+            let token = token.trim_ascii();
+            // The two that nearly every such header holds name no header.
+            if token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close") {
+                continue;
+            }
+            if let Ok(name) = HeaderName::from_bytes(token) {
+                self.0.push(name);
+            }
+        }
+    }
+
+    /// Whether this header is named.
+    pub fn contains(&self, name: &HeaderName) -> bool {
+        !self.0.is_empty() && self.0.contains(name)
+    }
+}
+
+/// Whether a header concerns one connection only, whoever sends it.
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+/// Whether a request's header goes to a backend as it is. `Host`, `Content-Length` and
+/// `X-Request-Id` are written anew; `Expect` is answered by weir itself; keys stay here, and so
+/// does what is addressed to weir.
+pub fn goes_upstream(name: &HeaderName, named: &Named) -> bool {
+    let ours = matches!(
+        name.as_str(),
+        "host"
+            | "content-length"
+            | "expect"
+            | "authorization"
+            | "x-api-key"
+            | "key"
+            | "x-request-id"
+            | "x-deployment-version"
+            | "x-async-request"
+    );
+    !ours && !is_hop_by_hop(name) && !named.contains(name)
+}
+
+/// Whether an answer's header goes to the client as it is. The length is told by the body; weir's
+/// own headers replace a backend's of the same name.
+pub fn goes_downstream(name: &HeaderName, named: &Named) -> bool {
+    let ours = matches!(
+        name.as_str(),
+        "content-length" | "x-request-id" | "x-deployment-version" | "x-config-epoch"
+    );
+    !ours && !is_hop_by_hop(name) && !named.contains(name)
+}
+
+/// The key in `Authorization: Bearer`, `X-API-Key` and `key`. Other schemes of `Authorization`
+/// present no key.
+pub fn presented_key(headers: &HeaderMap) -> Presented<'_> {
+    let bearers = headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .filter_map(bearer);
+    let plain = [X_API_KEY, KEY];
+    let mut found = Presented::Nothing;
+    for key in bearers.chain(
+        plain
+            .iter()
+            .flat_map(|name| headers.get_all(name))
+            .map(|value| value.as_bytes().trim_ascii()),
+    ) {
+        match found {
+            Presented::Nothing => found = Presented::Key(key),
+            Presented::Key(known) if known == key => {}
+            _ => return Presented::Conflict,
+        }
+    }
+    found
+}
+
+fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+    let value = value.as_bytes().trim_ascii();
+    let scheme = value.get(..6)?;
+    let behind = value.get(6..)?;
+    let separated = behind.is_empty() || behind[0] == b' ';
+    (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| behind.trim_ascii())
+}
+
+/// The client's request id, if it sent one that is 1 to 128 of `[A-Za-z0-9._:-]`.
+pub fn request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut all = headers.get_all(X_REQUEST_ID).iter();
+    let value = all.next()?;
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+    let fits = (1..=128).contains(&value.len()) && value.as_bytes().iter().all(plain);
+    (fits && all.next().is_none()).then_some(value)
+}
+
+/// The `traceparent` of a child span: the same trace, another parent (W3C Trace Context section
+/// 3.2.2). None when the request carries none that is well formed.
+pub fn child_traceparent(headers: &HeaderMap, span: u64) -> Option<HeaderValue> {
+    let value = headers.get(TRACEPARENT)?.as_bytes();
+    let lower_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    let dashes = |v: &[u8]| v[2] == b'-' && v[35] == b'-' && v[52] == b'-';
+    let well_formed = value.len() >= 55
+        && dashes(value)
+        && [0..2, 3..35, 36..52, 53..55]
+            .into_iter()
+            .all(|part| value[part].iter().all(lower_hex))
+        && (value.len() == 55 || value[55] == b'-');
+    if !well_formed || &value[..2] == b"ff" {
+        return None;
+    }
+    // A span id of zero is invalid; one in 2^64 draws would be.
+    let mut child = value.to_vec();
+    child[36..52].copy_from_slice(format!("{:016x}", span.max(1)).as_bytes());
+    HeaderValue::from_bytes(&child).ok()
+}
+
+/// Whether a header is the request's `traceparent`.
+pub fn is_traceparent(name: &HeaderName) -> bool {
+    *name == TRACEPARENT
+}
+
+/// The version that a request pins: `2` or `{deployment}_v2`.
+pub fn pinned_version(value: &HeaderValue, deployment: &str) -> Option<u32> {
+    let text = value.to_str().ok()?.trim();
+    let number = text
+        .strip_prefix(deployment)
+        .and_then(|rest| rest.strip_prefix("_v"))
+        .unwrap_or(text);
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| number.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn keys_wherever_they_stand() {
+        for (pairs, presented) in [
+            (vec![], Presented::Nothing),
+            (
+                vec![("authorization", "Bearer abc")],
+                Presented::Key(b"abc"),
+            ),
+            (
+                vec![("authorization", "bEARER   abc ")],
+                Presented::Key(b"abc"),
+            ),
+            (vec![("authorization", "Basic abc")], Presented::Nothing),
+            (vec![("authorization", "Bearer")], Presented::Key(b"")),
+            (vec![("authorization", "Bearerabc")], Presented::Nothing),
+            (
+                vec![("x-api-key", "abc"), ("key", "abc")],
+                Presented::Key(b"abc"),
+            ),
+            (
+                vec![("x-api-key", "abc"), ("key", "abd")],
+                Presented::Conflict,
+            ),
+            (
+                vec![("x-api-key", "abc"), ("x-api-key", "x")],
+                Presented::Conflict,
+            ),
+            (
+                vec![("authorization", "Bearer a"), ("key", "b")],
+                Presented::Conflict,
+            ),
+            (vec![("x-api-key", "")], Presented::Key(b"")),
+        ] {
+            assert_eq!(presented_key(&map(&pairs)), presented, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_travels() {
+        let headers = map(&[("connection", "close, X-Private,, keep-alive")]);
+        let named = Named::read(&headers);
+        let up = |name| goes_upstream(&HeaderName::from_static(name), &named);
+        let down = |name| goes_downstream(&HeaderName::from_static(name), &named);
+        for name in [
+            "accept",
+            "content-type",
+            "cookie",
+            "x-config-epoch",
+            "trailer",
+        ] {
+            assert!(up(name), "{name}");
+        }
+        for name in [
+            "x-private",
+            "key",
+            "authorization",
+            "te",
+            "host",
+            "upgrade",
+            "expect",
+        ] {
+            assert!(!up(name), "{name}");
+        }
+        for name in [
+            "server",
+            "date",
+            "set-cookie",
+            "retry-after",
+            "www-authenticate",
+        ] {
+            assert!(down(name), "{name}");
+        }
+        for name in [
+            "x-private",
+            "keep-alive",
+            "x-config-epoch",
+            "content-length",
+        ] {
+            assert!(!down(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn request_ids_are_kept_only_in_their_form() {
+        let kept = |value| request_id(&map(&[("x-request-id", value)])).is_some();
+        assert!(kept("a.B_9:-") && !kept("") && !kept("a b") && !kept("a/b"));
+        let two = map(&[("x-request-id", "a"), ("x-request-id", "b")]);
+        assert_eq!(request_id(&two), None);
+    }
+
+    #[test]
+    fn a_child_keeps_the_trace() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let child = child_traceparent(&map(&[("traceparent", parent)]), 0xabc);
+        let expected = "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000abc-01";
+        assert_eq!(
+            child.as_ref().map(HeaderValue::as_bytes),
+            Some(expected.as_bytes())
+        );
+        for bad in [
+            "",
+            "00-short",
+            "zz-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(
+                child_traceparent(&map(&[("traceparent", bad)]), 1),
+                None,
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn pins() {
+        let pin = |text| pinned_version(&HeaderValue::from_static(text), "iris");
+        assert_eq!(
+            (pin("2"), pin("iris_v2"), pin("rose_v2")),
+            (Some(2), Some(2), None)
+        );
+        assert_eq!((pin(""), pin("+2"), pin("99999999999")), (None, None, None));
+    }
+}

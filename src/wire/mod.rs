@@ -1,0 +1,5 @@
+//! What stands on the wire: paths, headers, and faults as clients see them.
+
+pub mod headers;
+pub mod native;
+pub mod target;
