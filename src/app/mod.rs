@@ -315,7 +315,7 @@ fn pages(
     let shared = shared.clone();
     admin::Pages {
         metrics: Box::new(move || {
-            refresh(&shared.current.load(), &shared.faults);
+            refresh(&shared.current, &shared.faults);
             show_figures(&shared);
             process.collect();
             exporter.render()

@@ -15,10 +15,7 @@ use crate::{
     },
     snapshot::{BuildOptions, Current, Declared, Principal, build},
     spec::{Declarations, DeploymentSpec, KeySpec},
-    telemetry::{
-        series::{self, Seconds},
-        table,
-    },
+    telemetry::{series::Seconds, table},
 };
 
 /// Holds what is declared and puts changes of it in force. There is one; nobody else writes.
@@ -123,9 +120,7 @@ impl Declarer {
         self.build_time.record_ns(built.ns_since(began), published);
         self.publish_time
             .record_ns(published.ns_since(built), published);
-        series::gauge(&table::EPOCH, &[]).set(self.epoch.0 as f64);
-        series::gauge(&table::DEPLOYMENTS, &[]).set(self.declared.len() as f64);
-        series::gauge(&table::KEYS, &[]).set(self.keys.len() as f64);
+
         changes.epoch = self.epoch;
         changes
     }

@@ -129,18 +129,26 @@ fn note(backend: &Backend, before: Streak, finding: &Finding, options: &ProbeOpt
         Finding::Ready
             if streak.good >= options.healthy_after || backend.health() == Health::Unknown =>
         {
-            if backend.set_health(Health::Up) == Health::Down {
-                tracing::info!(backend = %backend.url(), "backend is ready again");
-            }
+            turn(backend, Health::Up, "it answered");
         }
         Finding::NotReady(reason) if streak.bad >= options.unhealthy_after => {
-            if backend.set_health(Health::Down) != Health::Down {
-                tracing::warn!(backend = %backend.url(), %reason, "backend is not ready");
-            }
+            turn(backend, Health::Down, reason);
         }
         _ => {}
     }
     streak
+}
+
+fn turn(backend: &Backend, health: Health, reason: &str) {
+    match (backend.set_health(health), health) {
+        (Health::Down, Health::Up) => {
+            tracing::info!(backend = %backend.url(), "backend is ready again");
+        }
+        (Health::Unknown | Health::Up, Health::Down) => {
+            tracing::warn!(backend = %backend.url(), reason, "backend is not ready");
+        }
+        _ => {}
+    }
 }
 
 async fn ask(probed: &Probed, timeout_ms: u64) -> Finding {

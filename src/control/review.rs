@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     base::clock::Tick,
-    snapshot::{Current, Snapshot},
-    telemetry::meters::FaultMeters,
+    snapshot::Current,
+    telemetry::{meters::FaultMeters, series, table},
 };
 
 /// From one round to the next.
@@ -22,7 +22,7 @@ pub async fn review(current: Arc<Current>, faults: Arc<FaultMeters>) {
     for count in 1u64.. {
         rounds.tick().await;
         let snapshot = current.load_full();
-        refresh(&snapshot, &faults);
+        refresh(&current, &faults);
         for leg in snapshot.routes().flat_map(|route| route.live().legs()) {
             leg.pool.budget().refill();
             if count.is_multiple_of(ROUNDS_PER_REVIEW) {
@@ -34,8 +34,12 @@ pub async fn review(current: Arc<Current>, faults: Arc<FaultMeters>) {
 
 /// Publishes figures that are kept as plain numbers, and keeps the series of what is live from
 /// being forgotten.
-pub fn refresh(snapshot: &Snapshot, faults: &FaultMeters) {
+pub fn refresh(current: &Current, faults: &FaultMeters) {
     faults.touch();
+    let snapshot = current.load_full();
+    series::gauge(&table::EPOCH, &[]).set(snapshot.epoch().0 as f64);
+    series::gauge(&table::DEPLOYMENTS, &[]).set(snapshot.routes().count() as f64);
+    series::gauge(&table::KEYS, &[]).set(current.keys().len() as f64);
     let now = Tick::now();
     for leg in snapshot.routes().flat_map(|route| route.live().legs()) {
         let (available, unhealthy, ejected) = leg.pool.census(now);

@@ -26,6 +26,9 @@ pub(super) fn admit<'a>(
     keys: &Keys,
 ) -> Result<Admitted<'a>, Fault> {
     let principal = identify(call.presented, keys)?;
+    if call.is_async() && principal.is_none() {
+        return Err(Code::KeyInvalid.into());
+    }
     let route = view.route(call.target.name);
     let (project, deployment) = (call.target.project, call.target.deployment);
     match (&principal, route) {

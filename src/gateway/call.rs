@@ -1,6 +1,6 @@
 //! The first phase: what is being asked, from the head of the request alone.
 
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, Version, request::Parts};
 
 use crate::{
     fault::{Code, Fault},
@@ -17,15 +17,20 @@ pub(super) struct Call<'a, 'p> {
     pub(super) presented: Presented<'a>,
 }
 
+impl Call<'_, '_> {
+    /// Whether the answer is wanted later.
+    pub(super) fn is_async(&self) -> bool {
+        let wish = self.headers.get(headers::X_ASYNC_REQUEST);
+        wish.is_some_and(|wish| wish.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true"))
+    }
+}
+
 /// Reads a request's head; `path` is its path in normal form.
 pub(super) fn read_call<'a, 'p>(parts: &'a Parts, path: &'p str) -> Result<Call<'a, 'p>, Fault> {
-    let target = Target::parse(path).ok_or(Code::RouteUnknown)?;
-    if let Some(wish) = parts.headers.get(headers::X_ASYNC_REQUEST)
-        && wish.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true")
-    {
-        // Answering at once what was asked for later would break the caller in another place.
-        return Err(Code::AsyncUnavailable.into());
+    if parts.version == Version::HTTP_11 && !headers::has_one_host(&parts.headers) {
+        return Err(Code::RequestMalformed.into());
     }
+    let target = Target::parse(path).ok_or(Code::RouteUnknown)?;
     Ok(Call {
         target,
         presented: headers::presented_key(&parts.headers),

@@ -54,7 +54,7 @@ pub(super) async fn drive(local: Rc<Local>, stream: TcpStream) {
         local.options.client,
     ));
     let place = local.clients.borrow_mut().insert(Rc::clone(&socket));
-    match sniff(&socket).await {
+    match sniff(&socket, &local.draining).await {
         Spoken::Http1 => drive_http1(&local, &socket).await,
         // Boxed, so that the many connections of HTTP/1 do not carry its size.
         Spoken::Http2 => Box::pin(drive_http2(&local, &socket)).await,

@@ -80,11 +80,13 @@ pub(super) fn refuse(mut exchange: Box<Exchange>, refused: Refused) -> Response<
     let request_id = exchange.request_id().to_str().unwrap_or_default();
     let (status, mut headers, bytes) = native::render(&fault, request_id);
     put_own(&mut headers, &exchange);
+    // After a request that two readers may cut differently nothing may be taken for the next one.
+    let mut close = fault.entry().status == 400;
     exchange.refused(fault);
-    if let Some(body) = unread
-        && !drain(&exchange, body)
-        && !exchange.caller().is_stream
-    {
+    if let Some(body) = unread {
+        close |= !drain(&exchange, body);
+    }
+    if close && !exchange.caller().is_stream {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     whole(exchange, status, headers, bytes)

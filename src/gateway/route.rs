@@ -18,6 +18,10 @@ pub(super) struct Routed {
 /// Chooses the live version, or the one that the request pins.
 pub(super) fn route(admitted: Admitted<'_>, call: &Call<'_, '_>) -> Result<Routed, Fault> {
     let Admitted { route, principal } = admitted;
+    if call.is_async() {
+        // Answering at once what was asked for later would break the caller in another place.
+        return Err(Code::AsyncUnavailable.into());
+    }
     let plan = match call.headers.get(X_DEPLOYMENT_VERSION) {
         None => route.live(),
         Some(pin) => {

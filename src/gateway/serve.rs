@@ -53,9 +53,8 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Dispatched
         fault,
         unread: Some(body),
     };
-    let path = match normalise(uri.path()) {
-        Ok(path) => path,
-        Err(_) => return Err(unread(Code::PathMalformed.into(), body)),
+    let Ok(path) = normalise(uri.path()) else {
+        return Err(unread(Code::PathMalformed.into(), body));
     };
     let (target, routed) = match decide(exchange, &path) {
         Ok(decided) => decided,

@@ -2,6 +2,7 @@
 //! HTTP/1 request begins with (RFC 9113 section 3.4).
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     io,
     task::{Poll, ready},
@@ -23,11 +24,13 @@ pub(super) enum Spoken {
 }
 
 /// Reads until the protocol is clear; what was read is put back for hyper.
-pub(super) async fn sniff(socket: &ClientSocket) -> Spoken {
+pub(super) async fn sniff(socket: &ClientSocket, draining: &Cell<bool>) -> Spoken {
     let mut seen = [0u8; PREFACE.len()];
     let mut buf = ReadBuf::new(&mut seen);
     let spoken = poll_fn(|cx| {
-        if socket.must_close(cx).is_some() {
+        // A gateway that drains waits for no request that has not begun.
+        let unasked = draining.get() && buf.filled().is_empty();
+        if socket.must_close(cx).is_some() || unasked {
             return Poll::Ready(Ok(Spoken::Nothing));
         }
         loop {

@@ -1,8 +1,10 @@
 //! The client's side of a connection: the socket that hyper reads and writes through, and what
 //! the rest of the worker may know about it meanwhile.
 //!
-//!     hyper ──poll_read / poll_write──▶ ClientIo ──▶ Rc<ClientSocket> ◀── exchange: is it gone?
-//!                                                          ◀── driver: is it past a deadline?
+//! ```text
+//! hyper ──poll_read / poll_write──▶ ClientIo ──▶ Rc<ClientSocket> ◀── exchange: is it gone?
+//!                                                      ◀── driver: is it past a deadline?
+//! ```
 
 use std::{
     cell::{Cell, RefCell},

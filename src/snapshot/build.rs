@@ -256,6 +256,6 @@ mod tests {
         assert_eq!(path(Predict, ""), Some("/predict"));
         assert_eq!(path(Stream, ""), Some("/stream"));
         assert_eq!(path(Stream, "v1/x"), Some("/"));
-        assert_eq!(Tails::Prefixes(vec![]).allow("v1"), false);
+        assert!(!Tails::Prefixes(vec![]).allow("v1"));
     }
 }

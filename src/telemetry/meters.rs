@@ -1,7 +1,13 @@
 //! The handles that one deployment's exchanges write to: resolved when a snapshot is built, so
 //! that a request looks nothing up.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use metrics::{Counter, Gauge};
 
@@ -36,6 +42,9 @@ pub struct VersionMeters {
     role: Role,
     version: String,
     by_status: Box<[LazyCounter; STATUSES.len() + 2]>,
+    /// Statuses between 100 and 599 that hardly ever occur; together with [`STATUSES`] as many
+    /// series as there are such statuses, no more.
+    rare: Mutex<BTreeMap<u16, Counter>>,
 }
 
 /// Brings the count of exchanges under way down again when it is dropped.
@@ -43,8 +52,8 @@ pub struct InFlight {
     meters: std::sync::Arc<RoleMeters>,
 }
 
-/// Statuses that have a series of their own; all others share `other`, because a backend may
-/// answer anything from 100 to 999.
+/// Statuses that are counted without a lock. Those above 599 share `other`: a backend may answer
+/// anything up to 999.
 const STATUSES: [u16; 30] = [
     200, 201, 202, 203, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 408, 409,
     410, 413, 415, 422, 429, 500, 501, 502, 503, 504, 529,
@@ -235,6 +244,7 @@ impl VersionMeters {
             role,
             version: version.to_string(),
             by_status: Box::new(std::array::from_fn(|_| LazyCounter::default())),
+            rare: Mutex::default(),
         }
     }
 
@@ -242,7 +252,11 @@ impl VersionMeters {
     pub fn count(&self, status: Option<u16>) {
         let slot = match status {
             None => STATUSES.len() + 1,
-            Some(status) => STATUSES.binary_search(&status).unwrap_or(STATUSES.len()),
+            Some(status) => match STATUSES.binary_search(&status) {
+                Ok(slot) => slot,
+                Err(_) if status < 600 => return self.count_rare(status),
+                Err(_) => STATUSES.len(),
+            },
         };
         self.by_status[slot].add(&table::REQUESTS, 1, || {
             let (project, deployment) = (self.name.project(), self.name.deployment());
@@ -256,9 +270,29 @@ impl VersionMeters {
         });
     }
 
+    #[cold]
+    fn count_rare(&self, status: u16) {
+        let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
+        let counter = rare.entry(status).or_insert_with(|| {
+            let (project, deployment) = (self.name.project(), self.name.deployment());
+            let role = self.role.as_str();
+            let labels = [
+                project,
+                deployment,
+                &self.version,
+                role,
+                &status.to_string(),
+            ];
+            series::counter(&table::REQUESTS, &labels)
+        });
+        counter.increment(1);
+    }
+
     /// Keeps the series of a live version from being forgotten.
     pub fn touch(&self) {
         self.by_status.iter().for_each(LazyCounter::touch);
+        let rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
+        rare.values().for_each(|counter| counter.increment(0));
     }
 }
 

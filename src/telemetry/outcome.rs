@@ -1,6 +1,8 @@
 //! What the data plane tells about a finished exchange, and the door it goes through.
 //!
-//!     worker ──tell──▶ its batch ──flush, a few times a second──▶ channel ──▶ control runtime
+//! ```text
+//! worker ──tell──▶ its batch ──flush, a few times a second──▶ channel ──▶ control runtime
+//! ```
 //!
 //! The door is lossy by design: when control is slow, outcomes are dropped and counted, and the
 //! main answer never waits. When nobody listens, telling costs one relaxed load.

@@ -38,7 +38,7 @@ pub fn install(series_idle_ms: u64) -> Result<PrometheusHandle, InstallError> {
     let failed = |error: &dyn std::fmt::Display| InstallError(error.to_string());
     SERIES_IDLE_MS.store(series_idle_ms, Ordering::Relaxed);
     let mut builder = PrometheusBuilder::new().idle_timeout(
-        MetricKindMask::COUNTER | MetricKindMask::HISTOGRAM,
+        MetricKindMask::ALL,
         Some(std::time::Duration::from_millis(series_idle_ms)),
     );
     for metric in table::ALL.iter().filter(|m| m.kind == Kind::Histogram) {
@@ -82,7 +82,7 @@ pub fn counter(metric: &Metric, values: &[&str]) -> Counter {
     metrics::with_recorder(|recorder| recorder.register_counter(&key(metric, values), &METADATA))
 }
 
-/// A gauge, registered now. Gauges are not forgotten.
+/// A gauge, registered now. It is forgotten unless it is set regularly.
 pub fn gauge(metric: &Metric, values: &[&str]) -> Gauge {
     metrics::with_recorder(|recorder| recorder.register_gauge(&key(metric, values), &METADATA))
 }

@@ -1,8 +1,10 @@
 //! Passive ejection: a backend that keeps failing leaves its pool for a while and comes back
 //! gradually. The machine of one backend:
 //!
-//!     serving ──failures in a row | poor success rate──▶ ejected ──time──▶ returning ──▶ serving
-//!        ▲ success                                          ▲────failure────┘
+//! ```text
+//! serving ──failures in a row | poor success rate──▶ ejected ──time──▶ returning ──▶ serving
+//!    ▲ success                                          ▲────failure────┘
+//! ```
 //!
 //! The pool decides whether an ejection is allowed; at most half of it may be out.
 

@@ -1,8 +1,10 @@
 //! A worker's own connections to backends: kept alive, lent out one exchange at a time, and never
 //! used again after anything odd.
 //!
-//!     lease ──▶ idle one, if still quiet ──▶ Lease ──park──▶ idle
-//!           └─▶ new one within connect_ms ──┘    └──drop──▶ closed
+//! ```text
+//! lease ──▶ idle one, if still quiet ──▶ Lease ──park──▶ idle
+//!       └─▶ new one within connect_ms ──┘    └──drop──▶ closed
+//! ```
 
 use std::{
     cell::{Cell, RefCell},
@@ -53,6 +55,8 @@ struct Kept {
     idle: Vec<Idle>,
     open: usize,
     links: Vec<Rc<Link>>,
+    /// Held by the one who opens a link.
+    link_turn: Rc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -139,12 +143,9 @@ impl Connections {
     /// Takes a place among the open connections, to be filled or given back.
     fn reserve(self: &Rc<Self>, backend: &Arc<Backend>) -> Result<Lease, ExchangeError> {
         let mut by_backend = self.by_backend.borrow_mut();
-        let kept = by_backend.entry(backend.id()).or_insert_with(|| Kept {
-            backend: Arc::downgrade(backend),
-            idle: Vec::new(),
-            open: 0,
-            links: Vec::new(),
-        });
+        let kept = by_backend
+            .entry(backend.id())
+            .or_insert_with(|| Kept::new(backend));
         if kept.open >= self.options.open_max {
             return Err(ExchangeError::Busy(kept.open));
         }
@@ -165,6 +166,15 @@ impl Connections {
             reused,
             home: Rc::clone(self),
         }
+    }
+
+    /// The right to open an HTTP/2 link to a backend.
+    pub fn link_turn(&self, backend: &Arc<Backend>) -> Rc<tokio::sync::Mutex<()>> {
+        let mut by_backend = self.by_backend.borrow_mut();
+        let kept = by_backend
+            .entry(backend.id())
+            .or_insert_with(|| Kept::new(backend));
+        Rc::clone(&kept.link_turn)
     }
 
     /// The HTTP/2 links to a backend.
@@ -195,7 +205,7 @@ impl Connections {
             });
             kept.open -= before - kept.idle.len();
             kept.links
-                .retain(|link| !link.is_closed() && !(gone && link.is_idle()));
+                .retain(|link| !(link.is_closed() || gone && link.is_idle()));
             !(gone && kept.open == 0 && kept.links.is_empty())
         });
     }
@@ -228,6 +238,18 @@ impl Connections {
             .map(|kept| kept.idle.len())
             .sum();
         (self.active.get(), idle)
+    }
+}
+
+impl Kept {
+    fn new(backend: &Arc<Backend>) -> Self {
+        Self {
+            backend: Arc::downgrade(backend),
+            idle: Vec::new(),
+            open: 0,
+            links: Vec::new(),
+            link_turn: Rc::default(),
+        }
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::clock::Tick;
 
-/// How fast an estimate fades; linkerd2-proxy's default.
-const DECAY_NS: f64 = 10e9;
+/// How fast an estimate fades. linkerd2-proxy takes 10 s, but there it decides alone; here load comes
+/// first, and with 10 s one slow answer kept an idle backend out of a test's whole run.
+const DECAY_NS: f64 = 2e9;
 
 /// The estimate, in nanoseconds.
 #[derive(Debug, Default)]
@@ -59,7 +60,7 @@ mod tests {
         assert!(ewma.faded(at(1)) > 8_900.0);
         ewma.observe(1_000, at(1_001));
         let lower = ewma.faded(at(1_001));
-        assert!((8_000.0..8_500.0).contains(&lower), "{lower}");
+        assert!((5_500.0..6_200.0).contains(&lower), "{lower}");
         assert!(ewma.faded(at(120_000)) < 1.0);
     }
 }

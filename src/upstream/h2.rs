@@ -112,14 +112,26 @@ async fn link(
     connect_ms: u64,
     watch: &Watch,
 ) -> Result<(Stream, bool), ExchangeError> {
-    let mut links = connections.links(backend.id()).into_iter();
-    let has_room = |link: &Rc<Link>| !link.is_closed() && link.streams.get() < STREAMS_MAX;
-    if let Some(link) = links.find(has_room) {
-        return Ok((link.stream(), true));
+    let open = || {
+        let has_room = |link: &Rc<Link>| !link.is_closed() && link.streams.get() < STREAMS_MAX;
+        let link = connections.links(backend.id()).into_iter().find(has_room);
+        link.map(|link| (link.stream(), true))
+    };
+    if let Some(linked) = open() {
+        return Ok(linked);
+    }
+    // One at a time: a burst would otherwise open a link for each of its requests.
+    let turn = connections.link_turn(backend);
+    watch.enter(Phase::Connect, connect_ms);
+    let turn = within(watch, turn.lock()).await;
+    watch.rest();
+    let _turn = turn.map_err(|_| ExchangeError::ConnectTimeout)?;
+    if let Some(linked) = open() {
+        return Ok(linked);
     }
     let lease = connections.connect(backend, connect_ms, watch).await?;
     // The handshake writes the preface; the answer to it is awaited with the first exchange.
-    let (sender, connection) = open(lease, watch, connect_ms).await?;
+    let (sender, connection) = handshake(lease, watch, connect_ms).await?;
     task::spawn_local("h2 backend connection", connection);
     let link = Rc::new(Link {
         sender,
@@ -129,7 +141,7 @@ async fn link(
     Ok((link.stream(), false))
 }
 
-async fn open(
+async fn handshake(
     mut lease: Lease,
     watch: &Watch,
     connect_ms: u64,
@@ -302,6 +314,13 @@ fn clean(headers: &mut HeaderMap) {
     }
 }
 
+fn clean_frame(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        headers::clean_trailers(trailers, headers::goes_downstream);
+    }
+    frame
+}
+
 // === impl SharedUpload ===
 
 impl Body for SharedUpload {
@@ -359,7 +378,7 @@ impl Body for H2Body {
             Poll::Ready(frame) => {
                 this.ended = frame.is_none() || this.incoming.is_end_stream();
                 this.watch.rest();
-                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::H2)))
+                Poll::Ready(frame.map(|frame| frame.map(clean_frame).map_err(BodyError::H2)))
             }
             Poll::Pending => match expired {
                 Some(Expired::Phase(Phase::ClientBody)) => {

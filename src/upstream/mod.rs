@@ -1,7 +1,9 @@
 //! Backends and the way to them: pools, the choice of a backend, health, ejection, connections.
 //!
-//!     Pool ──pick──▶ Backend ──lease──▶ Connections (one set per worker) ──▶ h1 | h2 ──▶ Answer
-//!       ▲ ejection, retry budget  ▲ load, latency, health: atomics that outlive snapshots
+//! ```text
+//! Pool ──pick──▶ Backend ──lease──▶ Connections (one set per worker) ──▶ h1 | h2 ──▶ Answer
+//!   ▲ ejection, retry budget  ▲ load, latency, health: atomics that outlive snapshots
+//! ```
 
 pub mod answer;
 pub mod backend;

@@ -17,7 +17,10 @@ use smallvec::SmallVec;
 use tokio::{io::AsyncWrite, net::TcpStream};
 
 use super::{error::UploadError, request::Framing};
-use crate::net::watch::{Phase, Watch};
+use crate::{
+    net::watch::{Phase, Watch},
+    wire::headers,
+};
 
 /// Limits of a request's body.
 #[derive(Debug, Clone, Copy)]
@@ -320,9 +323,10 @@ impl Upload {
                 Frame::data(data)
             }
             Err(frame) => {
-                let trailers = frame.trailers_ref().cloned();
-                self.source = Source::Ended(trailers);
-                frame
+                let mut trailers = frame.into_trailers().unwrap_or_default();
+                headers::clean_trailers(&mut trailers, headers::goes_upstream);
+                self.source = Source::Ended(Some(trailers.clone()));
+                Frame::trailers(trailers)
             }
         };
         Poll::Ready(Ok(Some(frame)))

@@ -108,6 +108,35 @@ pub fn goes_downstream(name: &HeaderName, named: &Named) -> bool {
     !ours && !is_hop_by_hop(name) && !named.contains(name)
 }
 
+/// Takes out of a message's trailers what may not come behind a body: what does not travel anyway,
+/// and whatever frames, routes or describes the message (RFC 9110 section 6.5.1).
+pub fn clean_trailers(trailers: &mut HeaderMap, travels: fn(&HeaderName, &Named) -> bool) {
+    let named = Named::default();
+    let may_follow = |name: &HeaderName| {
+        travels(name, &named)
+            && !matches!(
+                name.as_str(),
+                "host"
+                    | "content-length"
+                    | "content-type"
+                    | "content-encoding"
+                    | "content-range"
+                    | "trailer"
+                    | "cookie"
+                    | "set-cookie"
+                    | "x-request-id"
+            )
+    };
+    let leaving: SmallVec<[HeaderName; 4]> = trailers
+        .keys()
+        .filter(|name| !may_follow(name))
+        .cloned()
+        .collect();
+    for name in leaving {
+        trailers.remove(name);
+    }
+}
+
 /// The key in `Authorization: Bearer`, `X-API-Key` and `key`. Other schemes of `Authorization`
 /// present no key.
 pub fn presented_key(headers: &HeaderMap) -> Presented<'_> {
@@ -138,6 +167,16 @@ fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     let behind = value.get(6..)?;
     let separated = behind.is_empty() || behind[0] == b' ';
     (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| behind.trim_ascii())
+}
+
+/// Whether there is exactly one `Host`, and it can be one (RFC 9112 section 3.2).
+pub fn has_one_host(headers: &HeaderMap) -> bool {
+    let mut all = headers.get_all(header::HOST).iter();
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(b);
+    let one = all
+        .next()
+        .is_some_and(|host| !host.is_empty() && host.as_bytes().iter().all(plain));
+    one && all.next().is_none()
 }
 
 /// The client's request id, if it sent one that is 1 to 128 of `[A-Za-z0-9._:-]`.
@@ -182,7 +221,9 @@ pub fn pinned_version(value: &HeaderValue, deployment: &str) -> Option<u32> {
         .strip_prefix(deployment)
         .and_then(|rest| rest.strip_prefix("_v"))
         .unwrap_or(text);
-    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let digits = !number.is_empty()
+        && !number.starts_with('0')
+        && number.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| number.parse().ok()).flatten()
 }
 
@@ -318,5 +359,6 @@ mod tests {
             (Some(2), Some(2), None)
         );
         assert_eq!((pin(""), pin("+2"), pin("99999999999")), (None, None, None));
+        assert_eq!((pin("02"), pin("0"), pin("iris_v02")), (None, None, None));
     }
 }

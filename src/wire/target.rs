@@ -1,6 +1,8 @@
 //! One normalised path decides authorisation, routing and the upstream request alike.
 //!
-//!     raw path ──normalise──▶ path ──Target::parse──▶ operation, deployment, tail
+//! ```text
+//! raw path ──normalise──▶ path ──Target::parse──▶ operation, deployment, tail
+//! ```
 //!
 //! What different servers read differently is refused rather than repaired: dot segments (plain
 //! or encoded, with or without `;` parameters), empty segments, encoded slashes and backslashes,

@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::upstream::error::Malformed;
+use crate::{upstream::error::Malformed, wire::headers};
 
 /// The longest line of a chunk's size, extensions included.
 const SIZE_LINE_BYTES_MAX: usize = 1_024;
@@ -214,13 +214,9 @@ fn trailers(input: &[u8]) -> Result<Option<(HeaderMap, usize)>, Malformed> {
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed::Chunk)?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| Malformed::Chunk)?;
-        // Framing and routing can't be changed from behind (RFC 9110 section 6.5.1).
-        let allowed = !matches!(name.as_str(), "content-length" | "host" | "trailer")
-            && !crate::wire::headers::is_hop_by_hop(&name);
-        if allowed {
-            trailers.append(name, value);
-        }
+        trailers.append(name, value);
     }
+    headers::clean_trailers(&mut trailers, headers::goes_downstream);
     Ok(Some((trailers, length)))
 }
 

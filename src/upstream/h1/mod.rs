@@ -1,7 +1,9 @@
 //! The HTTP/1.1 leg to a backend, inline in the task that serves the client: no second task, no
 //! channel between.
 //!
-//!     encode ──▶ one send ──▶ exchange (both directions at once) ──▶ head ──▶ body ──▶ parked
+//! ```text
+//! encode ──▶ one send ──▶ exchange (both directions at once) ──▶ head ──▶ body ──▶ parked
+//! ```
 
 pub mod body;
 pub mod decode;
