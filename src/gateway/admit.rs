@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::call::Call;
+use super::{call::Call, seen::Presented};
 use crate::{
-    base::{clock::unix_ms, secret::KeyDigest},
+    base::clock::unix_ms,
     fault::{Code, Fault},
     snapshot::{Keys, Principal, Route, Snapshot},
     spec::Access,
-    wire::headers::Presented,
 };
 
 /// Proof that a call may reach its deployment.
@@ -25,8 +24,8 @@ pub(super) fn admit<'a>(
     view: &'a Snapshot,
     keys: &Keys,
 ) -> Result<Admitted<'a>, Fault> {
-    let principal = identify(call.presented, keys)?;
-    if call.is_async() && principal.is_none() {
+    let principal = identify(call.seen.presented, keys)?;
+    if call.seen.is_async && principal.is_none() {
         return Err(Code::KeyInvalid.into());
     }
     let route = view.route(call.target.name);
@@ -52,13 +51,12 @@ pub(super) fn admit<'a>(
     })
 }
 
-fn identify(presented: Presented<'_>, keys: &Keys) -> Result<Option<Arc<Principal>>, Fault> {
-    let key = match presented {
+fn identify(presented: Presented, keys: &Keys) -> Result<Option<Arc<Principal>>, Fault> {
+    let digest = match presented {
         Presented::Nothing => return Ok(None),
-        Presented::Conflict => return Err(Code::KeyInvalid.into()),
-        Presented::Key(key) => key,
+        Presented::Wrong => return Err(Code::KeyInvalid.into()),
+        Presented::Key(digest) => digest,
     };
-    let digest = KeyDigest::of_key(key).map_err(|_| Code::KeyInvalid)?;
     let principal = keys.get(&digest).ok_or(Code::KeyInvalid)?;
     keys.touch(&digest, &principal, unix_ms());
     Ok(Some(principal))

@@ -78,6 +78,9 @@ async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
             // weir's own deadlines hold; hyper's would arm a timer for each request.
             .header_read_timeout(None)
             .max_buf_size(local.options.head_bytes_max)
+            // hyper would listen for the client's end by reading, into a fresh buffer each time.
+            // The loop below listens in its place.
+            .half_close(true)
             .serve_connection(TokioIo::new(ClientIo(Rc::clone(socket))), service)
     );
     let mut asked_to_finish = false;
@@ -88,10 +91,15 @@ async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
         if local.draining.get() && !std::mem::replace(&mut asked_to_finish, true) {
             connection.as_mut().graceful_shutdown();
         }
-        if let Err(error) = ready!(connection.as_mut().poll(cx)) {
-            tracing::debug!(%error, "client connection ended");
+        match connection.as_mut().poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(End::Over),
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(%error, "client connection ended");
+                Poll::Ready(End::Over)
+            }
+            Poll::Pending if socket.hears_hang_up(cx) => Poll::Ready(End::HungUp),
+            Poll::Pending => Poll::Pending,
         }
-        Poll::Ready(End::Over)
     })
     .await;
     if ended == End::Over && !socket.is_to_abort() {

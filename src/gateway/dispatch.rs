@@ -3,12 +3,14 @@
 
 use std::cell::Cell;
 
+use http::Uri;
 use hyper::body::Incoming;
 
-use super::{exchange::Exchange, respond::Late, route::Routed};
+use super::{exchange::Exchange, respond::Late};
 use crate::{
     fault::{Code, Fault},
     shadow::mirror::{Original, Ticket},
+    snapshot::Plan,
     telemetry::meters::Reason,
     upstream::{
         answer::Answer,
@@ -16,7 +18,7 @@ use crate::{
         request::Outgoing,
         upload::{Frames, Upload, UploadLimits},
     },
-    wire::{headers::Named, target::Target},
+    wire::target::Target,
 };
 
 /// A main answer, and the copy that waits for its request to be complete.
@@ -35,7 +37,7 @@ pub(super) struct Refused {
 pub(super) fn take_body(
     body: Incoming,
     exchange: &Exchange,
-    routed: &Routed,
+    plan: &Plan,
     ticket: Option<&Ticket>,
 ) -> Result<Box<Upload>, Refused> {
     use http_body::Body;
@@ -43,7 +45,7 @@ pub(super) fn take_body(
     let limits = UploadLimits {
         bytes_max: options.request_body_bytes_max,
         body_timeout_ms: options.body_timeout_ms,
-        idle_ms: routed.plan.timeouts.idle_ms,
+        idle_ms: plan.timeouts.idle_ms,
     };
     if body.size_hint().lower() > limits.bytes_max {
         return Err(Refused {
@@ -60,15 +62,14 @@ pub(super) fn take_body(
 /// Sends the request to main, retries where that is safe, and sends the copy off.
 pub(super) async fn dispatch(
     exchange: &mut Exchange,
-    routed: &Routed,
+    plan: &Plan,
+    uri: &Uri,
     target: Target<'_>,
     upload: Box<Upload>,
     ticket: Option<Ticket>,
 ) -> Result<Dispatched, Refused> {
-    let plan = &routed.plan;
     let local = exchange.local();
     let parts = exchange.parts();
-    let named = Named::read(&parts.headers);
     let waited_ns = Cell::new(0);
     let delivery = Delivery {
         pool: &plan.main.pool,
@@ -82,17 +83,17 @@ pub(super) async fn dispatch(
     let request = Outgoing {
         method: &parts.method,
         headers: &parts.headers,
-        named: &named,
+        named: &exchange.seen().named,
         // Routing has asked already.
         path: plan.main.path(target.operation, target.tail).unwrap_or("/"),
         tail: target.tail,
-        query: parts.uri.query(),
+        query: uri.query(),
         request_id: exchange.request_id(),
         traceparent: None,
     };
     let delivered = delivery.deliver(&request, upload).await;
     let copy = ticket.map(|ticket| {
-        let original = original(exchange, routed, named, target);
+        let original = original(exchange, uri, target);
         Box::new(Late { ticket, original })
     });
     match delivered {
@@ -153,23 +154,15 @@ pub(super) fn mirror(exchange: &Exchange, copy: Late, whole: Whole) -> Option<Bo
     None
 }
 
-fn original(
-    exchange: &mut Exchange,
-    routed: &Routed,
-    named: Named,
-    target: Target<'_>,
-) -> Original {
+fn original(exchange: &mut Exchange, uri: &Uri, target: Target<'_>) -> Original {
     Original {
         headers: exchange.take_headers(),
         method: exchange.parts().method.clone(),
-        named,
+        named: exchange.seen().named.clone(),
         operation: target.operation,
         tail: target.tail.into(),
-        query: exchange.parts().uri.query().map(Into::into),
+        query: uri.query().map(Into::into),
         request_id: exchange.request_id().clone(),
-        key: routed
-            .principal
-            .as_ref()
-            .map(|principal| principal.id().clone()),
+        key: exchange.key().cloned(),
     }
 }

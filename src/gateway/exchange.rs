@@ -3,13 +3,13 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, request::Parts};
+use http::{HeaderMap, HeaderValue, Uri, request::Parts};
 
-use super::local::Local;
+use super::{local::Local, seen::Seen};
 use crate::{
     base::{
         clock::{Tick, unix_ms},
-        id::ExchangeId,
+        id::{ExchangeId, KeyId},
     },
     fault::Fault,
     net::{socket::ClientSocket, watch::Watch},
@@ -19,7 +19,6 @@ use crate::{
         outcome::{Ended, Outcome, Role},
     },
     upstream::backend::Load,
-    wire::headers,
 };
 
 /// Who asks: the connection, and the deadline of this exchange. With HTTP/1 that is the
@@ -51,8 +50,8 @@ pub(super) struct Exchange {
     parts: Parts,
     /// What only an outcome tells; kept when somebody listens.
     told: Option<Box<Told>>,
-    /// The client waits for `100 Continue` before it sends its body.
-    expects_continue: bool,
+    /// What of it concerns weir itself.
+    seen: Seen,
     settled: bool,
 }
 
@@ -80,7 +79,8 @@ impl Exchange {
             })
         });
         let id = ExchangeId::draw(&local.chance);
-        let request_id = headers::request_id(&parts.headers).cloned();
+        let mut seen = Seen::read(&parts.headers);
+        let request_id = seen.request_id.take();
         Box::new(Self {
             id,
             request_id: request_id.unwrap_or_else(|| new_request_id(local)),
@@ -94,7 +94,7 @@ impl Exchange {
             request_bytes: 0,
             response_bytes: 0,
             told,
-            expects_continue: parts.headers.contains_key(http::header::EXPECT),
+            seen,
             parts,
             settled: false,
             local: Rc::clone(local),
@@ -107,13 +107,25 @@ impl Exchange {
         &self.parts
     }
 
+    /// Gives the request's target away.
+    pub(super) fn take_uri(&mut self) -> Uri {
+        std::mem::take(&mut self.parts.uri)
+    }
+
     /// Gives the request's headers away, or lets go of them: a stream may last for hours.
     pub(super) fn take_headers(&mut self) -> HeaderMap {
         std::mem::take(&mut self.parts.headers)
     }
 
-    pub(super) fn expects_continue(&self) -> bool {
-        self.expects_continue
+    /// What of the request's headers concerns weir itself.
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Whose key it is.
+    pub(super) fn key(&self) -> Option<&KeyId> {
+        let principal = self.routed.as_ref()?.principal.as_ref()?;
+        Some(principal.id())
     }
 
     pub(super) fn id(&self) -> ExchangeId {
@@ -254,13 +266,12 @@ impl Drop for Exchange {
 }
 
 fn new_request_id(local: &Local) -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let (mut high, mut low) = (local.chance.next_u64(), local.chance.next_u64());
     let mut text = [0u8; 32];
-    for (front, back) in (0..16).zip(16..32) {
-        text[front] = DIGITS[(high & 15) as usize];
-        text[back] = DIGITS[(low & 15) as usize];
-        (high, low) = (high >> 4, low >> 4);
+    let bits = u128::from(local.chance.next_u64()) << 64 | u128::from(local.chance.next_u64());
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bits.to_be_bytes()) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
     // Hexadecimal digits are a header's value.
     HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))

@@ -16,6 +16,7 @@ mod levelling;
 mod local;
 mod respond;
 mod route;
+mod seen;
 mod serve;
 mod sniff;
 mod worker;

@@ -138,7 +138,7 @@ fn drain(exchange: &Exchange, mut body: Incoming) -> bool {
         return true;
     }
     // Reading would ask a client that waits for `100 Continue` to send.
-    if exchange.expects_continue() || body.size_hint().lower() > DRAIN_BYTES_MAX {
+    if exchange.seen().expects_continue || body.size_hint().lower() > DRAIN_BYTES_MAX {
         return false;
     }
     let local = exchange.local();

@@ -6,7 +6,7 @@ use super::{admit::Admitted, call::Call};
 use crate::{
     fault::{Code, Fault},
     snapshot::{Plan, Principal},
-    wire::headers::{self, X_DEPLOYMENT_VERSION},
+    wire::headers,
 };
 
 /// Proof that an admitted call has a version to go to, which forwards its tail.
@@ -18,11 +18,11 @@ pub(super) struct Routed {
 /// Chooses the live version, or the one that the request pins.
 pub(super) fn route(admitted: Admitted<'_>, call: &Call<'_, '_>) -> Result<Routed, Fault> {
     let Admitted { route, principal } = admitted;
-    if call.is_async() {
+    if call.seen.is_async {
         // Answering at once what was asked for later would break the caller in another place.
         return Err(Code::AsyncUnavailable.into());
     }
-    let plan = match call.headers.get(X_DEPLOYMENT_VERSION) {
+    let plan = match &call.seen.pin {
         None => route.live(),
         Some(pin) => {
             if !principal

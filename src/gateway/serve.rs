@@ -48,7 +48,7 @@ pub(super) fn serve(
 }
 
 async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Dispatched, Refused> {
-    let uri = exchange.parts().uri.clone();
+    let uri = exchange.take_uri();
     let unread = |fault: Fault, body| Refused {
         fault,
         unread: Some(body),
@@ -60,10 +60,11 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Dispatched
         Ok(decided) => decided,
         Err(fault) => return Err(unread(fault, body)),
     };
-    exchange.enter(&routed.plan, routed.principal.clone());
-    let ticket = Ticket::draw(&routed.plan, exchange.id()); // perhaps a copy
-    let upload = take_body(body, exchange, &routed, ticket.as_ref())?; // bounded
-    dispatch(exchange, &routed, target, upload, ticket).await // pick, send, the next-best
+    let Routed { plan, principal } = routed;
+    exchange.enter(&plan, principal);
+    let ticket = Ticket::draw(&plan, exchange.id()); // perhaps a copy
+    let upload = take_body(body, exchange, &plan, ticket.as_ref())?; // bounded
+    dispatch(exchange, &plan, &uri, target, upload, ticket).await // pick, send, the next-best
 }
 
 /// Everything that is decided from the head and one snapshot, before anything is waited for.
@@ -71,7 +72,7 @@ fn decide<'p>(exchange: &mut Exchange, path: &'p str) -> Result<(Target<'p>, Rou
     let local = Rc::clone(exchange.local());
     let view = local.current.load(); // one snapshot, to the last byte
     exchange.note_epoch(view.epoch_header());
-    let call = read_call(exchange.parts(), path)?; // what is asked
+    let call = read_call(exchange.seen(), exchange.parts().version, path)?; // what is asked
     let admitted = admit(&call, &view, local.current.keys())?; // who asks, and may they
     let routed = route(admitted, &call)?; // which version answers
     Ok((call.target, routed))

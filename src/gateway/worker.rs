@@ -166,7 +166,7 @@ async fn tick_until(local: &Rc<Local>, figures: &Figures, done: impl Future<Outp
             _ = ticks.tick() => {}
         }
         count = count.wrapping_add(1);
-        local.watchdog.sweep(Tick::now());
+        local.watchdog.sweep(Tick::coarse());
         for (_, client) in &*local.clients.borrow() {
             client.look_for_hang_up();
         }

@@ -46,7 +46,7 @@ pub struct ClientSocket {
     /// Exchanges under way: at most one with HTTP/1.
     serving: Cell<u32>,
     write_blocked: Cell<bool>,
-    /// Whether hyper waits for more bytes, and so hears of the connection's end.
+    /// Whether whoever reads waits for more, and so hears of the connection's end.
     listening: Cell<bool>,
     hung_up: Cell<bool>,
     to_abort: Cell<bool>,
@@ -124,19 +124,27 @@ impl ClientSocket {
         }
     }
 
-    /// Looks whether the client hung up, where hyper would not notice: it does not read while it
-    /// holds unread bytes of this client (a pipelined request, an upload that nobody takes), and
-    /// the end of the stream hides behind them, but not from `poll`. The worker asks every tick,
-    /// so that the upstream exchange is closed in time (promise 6); for nearly every connection
-    /// that costs two loads, and for those few one system call.
+    /// Whether the client hung up while an exchange is under way; otherwise the task of `cx` is
+    /// woken when it does. The end of the stream can hide behind unread bytes (a pipelined request,
+    /// an upload that nobody takes); then [`ClientSocket::look_for_hang_up`] finds it.
+    pub fn hears_hang_up(&self, cx: &mut Context<'_>) -> bool {
+        if !self.is_serving() {
+            return false;
+        }
+        let stream = self.stream.borrow();
+        let quiet = stream.poll_read_ready(cx).is_pending();
+        let was_quiet = self.listening.replace(quiet);
+        !quiet && was_quiet && is_closed_by_peer(&stream)
+    }
+
+    /// Looks whether the client hung up behind bytes that nobody has read yet. The worker asks every
+    /// tick, so that the upstream exchange is closed in time (promise 6); for nearly every
+    /// connection that costs two loads, and for those few one system call.
     pub fn look_for_hang_up(&self) {
         if !self.is_serving() || self.listening.get() || self.hung_up.get() {
             return;
         }
-        let stream = self.stream.borrow();
-        let closed = rustix::event::PollFd::new(&*stream, rustix::event::PollFlags::RDHUP);
-        let at_once = rustix::event::Timespec::default();
-        if rustix::event::poll(&mut [closed], Some(&at_once)).is_ok_and(|ready| ready > 0) {
+        if is_closed_by_peer(&self.stream.borrow()) {
             self.hung_up.set(true);
             self.watch.wake();
         }
@@ -205,6 +213,12 @@ impl ClientSocket {
             self.watch.renew(self.limits.write_stall_ms);
         }
     }
+}
+
+fn is_closed_by_peer(stream: &TcpStream) -> bool {
+    let closed = rustix::event::PollFd::new(stream, rustix::event::PollFlags::RDHUP);
+    let at_once = rustix::event::Timespec::default();
+    rustix::event::poll(&mut [closed], Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 // === impl ClientIo ===

@@ -74,6 +74,8 @@ struct State {
     phase: Cell<Phase>,
     phase_ends: Cell<u64>,
     total_ends: Cell<u64>,
+    /// A sweep found a limit passed. The clock is looked at only then.
+    due: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -88,6 +90,7 @@ impl Watchdog {
             phase: Cell::new(Phase::Unlimited),
             phase_ends: Cell::new(NEVER),
             total_ends: Cell::new(NEVER),
+            due: Cell::new(false),
             waker: RefCell::default(),
         });
         let place = self.watched.borrow_mut().insert(Rc::clone(&state));
@@ -102,6 +105,7 @@ impl Watchdog {
     pub fn sweep(&self, now: Tick) {
         for (_, state) in &*self.watched.borrow() {
             if state.next_end() <= now.as_ns() {
+                state.due.set(true);
                 state.wake();
             }
         }
@@ -179,10 +183,10 @@ impl Watch {
             slot => *slot = Some(cx.waker().clone()),
         }
         drop(waker);
-        if self.state.next_end() == NEVER {
-            return None;
+        if self.state.due.get() {
+            return self.expired(Tick::coarse());
         }
-        self.expired(Tick::coarse())
+        None
     }
 
     fn expired(&self, now: Tick) -> Option<Expired> {
@@ -191,6 +195,8 @@ impl Watch {
         } else if self.state.total_ends.get() <= now.as_ns() {
             Some(Expired::Total)
         } else {
+            // The limit was lifted, or something moved, before the task came to look.
+            self.state.due.set(false);
             None
         }
     }
@@ -273,19 +279,20 @@ mod tests {
         assert_eq!(watch.check(&cx), None);
 
         watch.enter(Phase::FirstByte, 1_000);
-        dog.sweep(Tick::now());
+        dog.sweep(Tick::coarse());
         assert_eq!(
             (watch.check(&cx), count.0.load(Ordering::Relaxed)),
             (None, 0)
         );
 
         watch.enter(Phase::FirstByte, 0);
-        dog.sweep(Tick::now());
+        dog.sweep(Tick::coarse());
         assert_eq!(watch.check(&cx), Some(Expired::Phase(Phase::FirstByte)));
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
 
         watch.rest();
         watch.start_total(0, Tick::from_ns(1));
+        dog.sweep(Tick::coarse());
         assert_eq!(watch.check(&cx), Some(Expired::Total));
         watch.end_total();
         assert_eq!(watch.check(&cx), None);

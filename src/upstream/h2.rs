@@ -277,9 +277,15 @@ fn head(
     *head.method_mut() = request.method.clone();
     *head.uri_mut() = uri;
     *head.version_mut() = Version::HTTP_2;
-    let headers = head.headers_mut();
-    for (name, value) in request.travelling() {
-        headers.append(name.clone(), value.clone());
+    let fields = head.headers_mut();
+    for (name, value) in request.headers {
+        if request.travels(name) {
+            fields.append(name.clone(), value.clone());
+        }
+    }
+    fields.insert(headers::X_REQUEST_ID, request.request_id.clone());
+    if let Some(traceparent) = request.traceparent {
+        fields.insert(HeaderName::from_static("traceparent"), traceparent.clone());
     }
     // The one thing that `TE` may still say (RFC 9113 section 8.2.2); gRPC servers ask for it.
     if request
@@ -287,14 +293,14 @@ fn head(
         .get(header::TE)
         .is_some_and(|te| te == "trailers")
     {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        fields.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     match framing {
         Framing::Length(length) => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         Framing::None if request.says_empty() => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+            fields.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
         }
         Framing::None | Framing::Chunked => {}
     }

@@ -36,24 +36,11 @@ pub enum Framing {
     Chunked,
 }
 
-impl<'a> Outgoing<'a> {
-    /// The client's headers that travel, and those that weir adds; neither the length nor `Host`.
-    pub fn travelling(self) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
-        static NAMES: [HeaderName; 2] = [
-            headers::X_REQUEST_ID,
-            HeaderName::from_static("traceparent"),
-        ];
-        let own = [Some(self.request_id), self.traceparent];
-        let replaced = self.traceparent.is_some();
-        let kept = self.headers.iter().filter(move |(name, _)| {
-            headers::goes_upstream(name, self.named) && !(replaced && headers::is_traceparent(name))
-        });
-        kept.chain(
-            NAMES
-                .iter()
-                .zip(own)
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
+impl Outgoing<'_> {
+    /// Whether one of the client's headers is sent as it is.
+    pub fn travels(&self, name: &HeaderName) -> bool {
+        headers::goes_upstream(name, self.named)
+            && !(self.traceparent.is_some() && headers::is_traceparent(name))
     }
 
     /// Whether a body of no bytes is worth a `Content-Length: 0`: where the method expects one, or

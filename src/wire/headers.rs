@@ -10,26 +10,11 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const X_DEPLOYMENT_VERSION: HeaderName = HeaderName::from_static("x-deployment-version");
 /// The epoch of the snapshot that a request ran under.
 pub const X_CONFIG_EPOCH: HeaderName = HeaderName::from_static("x-config-epoch");
-/// Asks for an answer later.
-pub const X_ASYNC_REQUEST: HeaderName = HeaderName::from_static("x-async-request");
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const KEY: HeaderName = HeaderName::from_static("key");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The headers that a message's `Connection` names, beside those that never travel anyway.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Named(SmallVec<[HeaderName; 2]>);
-
-/// The keys that a request presents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presented<'a> {
-    /// None.
-    Nothing,
-    /// One, perhaps several times over.
-    Key(&'a [u8]),
-    /// Two that differ.
-    Conflict,
-}
 
 // === impl Named ===
 
@@ -137,31 +122,8 @@ pub fn clean_trailers(trailers: &mut HeaderMap, travels: fn(&HeaderName, &Named)
     }
 }
 
-/// The key in `Authorization: Bearer`, `X-API-Key` and `key`. Other schemes of `Authorization`
-/// present no key.
-pub fn presented_key(headers: &HeaderMap) -> Presented<'_> {
-    let bearers = headers
-        .get_all(header::AUTHORIZATION)
-        .iter()
-        .filter_map(bearer);
-    let plain = [X_API_KEY, KEY];
-    let mut found = Presented::Nothing;
-    for key in bearers.chain(
-        plain
-            .iter()
-            .flat_map(|name| headers.get_all(name))
-            .map(|value| value.as_bytes().trim_ascii()),
-    ) {
-        match found {
-            Presented::Nothing => found = Presented::Key(key),
-            Presented::Key(known) if known == key => {}
-            _ => return Presented::Conflict,
-        }
-    }
-    found
-}
-
-fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+/// The key in an `Authorization: Bearer` header. Other schemes present no key.
+pub fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     let value = value.as_bytes().trim_ascii();
     let scheme = value.get(..6)?;
     let behind = value.get(6..)?;
@@ -169,23 +131,16 @@ fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| behind.trim_ascii())
 }
 
-/// Whether there is exactly one `Host`, and it can be one (RFC 9112 section 3.2).
-pub fn has_one_host(headers: &HeaderMap) -> bool {
-    let mut all = headers.get_all(header::HOST).iter();
+/// Whether a `Host` can be one (RFC 9112 section 3.2).
+pub fn is_host(value: &HeaderValue) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(b);
-    let one = all
-        .next()
-        .is_some_and(|host| !host.is_empty() && host.as_bytes().iter().all(plain));
-    one && all.next().is_none()
+    !value.is_empty() && value.as_bytes().iter().all(plain)
 }
 
-/// The client's request id, if it sent one that is 1 to 128 of `[A-Za-z0-9._:-]`.
-pub fn request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let mut all = headers.get_all(X_REQUEST_ID).iter();
-    let value = all.next()?;
+/// Whether a client's request id is kept: 1 to 128 of `[A-Za-z0-9._:-]`.
+pub fn is_request_id(value: &HeaderValue) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
-    let fits = (1..=128).contains(&value.len()) && value.as_bytes().iter().all(plain);
-    (fits && all.next().is_none()).then_some(value)
+    (1..=128).contains(&value.len()) && value.as_bytes().iter().all(plain)
 }
 
 /// The `traceparent` of a child span: the same trace, another parent (W3C Trace Context section
@@ -240,43 +195,6 @@ mod tests {
     }
 
     #[test]
-    fn keys_wherever_they_stand() {
-        for (pairs, presented) in [
-            (vec![], Presented::Nothing),
-            (
-                vec![("authorization", "Bearer abc")],
-                Presented::Key(b"abc"),
-            ),
-            (
-                vec![("authorization", "bEARER   abc ")],
-                Presented::Key(b"abc"),
-            ),
-            (vec![("authorization", "Basic abc")], Presented::Nothing),
-            (vec![("authorization", "Bearer")], Presented::Key(b"")),
-            (vec![("authorization", "Bearerabc")], Presented::Nothing),
-            (
-                vec![("x-api-key", "abc"), ("key", "abc")],
-                Presented::Key(b"abc"),
-            ),
-            (
-                vec![("x-api-key", "abc"), ("key", "abd")],
-                Presented::Conflict,
-            ),
-            (
-                vec![("x-api-key", "abc"), ("x-api-key", "x")],
-                Presented::Conflict,
-            ),
-            (
-                vec![("authorization", "Bearer a"), ("key", "b")],
-                Presented::Conflict,
-            ),
-            (vec![("x-api-key", "")], Presented::Key(b"")),
-        ] {
-            assert_eq!(presented_key(&map(&pairs)), presented, "{pairs:?}");
-        }
-    }
-
-    #[test]
     fn what_travels() {
         let headers = map(&[("connection", "close, X-Private,, keep-alive")]);
         let named = Named::read(&headers);
@@ -323,10 +241,8 @@ mod tests {
 
     #[test]
     fn request_ids_are_kept_only_in_their_form() {
-        let kept = |value| request_id(&map(&[("x-request-id", value)])).is_some();
+        let kept = |value| is_request_id(&HeaderValue::from_static(value));
         assert!(kept("a.B_9:-") && !kept("") && !kept("a b") && !kept("a/b"));
-        let two = map(&[("x-request-id", "a"), ("x-request-id", "b")]);
-        assert_eq!(request_id(&two), None);
     }
 
     #[test]

@@ -2,21 +2,21 @@
 
 use std::{
     io,
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, ReadBuf},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 
-use super::{READ, SCRATCH_BYTES, decode::Decoder};
+use super::{
+    decode::Decoder,
+    read::{self, LARGE_BYTES},
+};
 use crate::{
     net::watch::{Expired, Phase, Watch},
     upstream::{
@@ -25,9 +25,6 @@ use crate::{
         upload::Upload,
     },
 };
-
-/// The most that one read of a large body takes: what a socket's buffer holds by default.
-const READ_BYTES_MAX: u64 = 64 * 1024;
 
 /// An answer's body. Holds its connection until the last byte, then gives it back if all went by
 /// the book; dropped earlier, it closes the connection, which cancels the exchange.
@@ -145,49 +142,24 @@ impl H1Body {
     /// Reads once. Ready with a piece of the body when one came, with none when more is to be read
     /// or the body is done.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
-        if let Some(left) = self.decoder.expected()
-            && left > SCRATCH_BYTES as u64
-            && self.ahead.is_empty()
-        {
-            let read =
-                ready!(poll_read_large(cx, self.stream()?, left)).map_err(BodyError::Broke)?;
-            if read.is_empty() {
-                return Poll::Ready(Err(torn()));
-            }
-            self.decoder.take(read.len());
-            return Poll::Ready(Ok(Some(read)));
-        }
-        READ.with_borrow_mut(|scratch| {
-            let mut buf = ReadBuf::new(scratch);
-            let polled = Pin::new(self.stream()?).poll_read(cx, &mut buf);
-            ready!(polled).map_err(BodyError::Broke)?;
-            if !buf.filled().is_empty() {
-                return Poll::Ready(self.take_in(buf.filled()));
-            }
+        let large = self.decoder.expected().filter(|&left| left > LARGE_BYTES);
+        let read = match large.filter(|_| self.ahead.is_empty()) {
+            Some(left) => ready!(read::poll_large(cx, self.stream()?, left)),
+            None => ready!(read::poll_some(cx, self.stream()?)),
+        };
+        let read = read.map_err(BodyError::Broke)?;
+        if read.is_empty() {
             let ended = self.decoder.end_of_connection();
-            Poll::Ready(if ended { Ok(None) } else { Err(torn()) })
-        })
-    }
-
-    /// Cuts the next piece out of what was read, copying it and what lies beyond it.
-    fn take_in(&mut self, mut read: &[u8]) -> Result<Option<Bytes>, BodyError> {
-        if !self.ahead.is_empty() {
+            let torn = || BodyError::Broke(io::ErrorKind::UnexpectedEof.into());
+            return Poll::Ready(if ended { Ok(None) } else { Err(torn()) });
+        }
+        self.ahead = if self.ahead.is_empty() {
+            read
+        } else {
             // A line of framing was cut in two.
-            let joined = [&self.ahead[..], read].concat();
-            self.ahead = joined.into();
-            return self.next_ahead();
-        }
-        read = &read[self.decoder.skip_framing(read)?..];
-        let (data, mut rest) = read.split_at(self.decoder.body_bytes(read.len()));
-        let data = (!data.is_empty()).then(|| Bytes::copy_from_slice(data));
-        if let Some(data) = &data {
-            self.decoder.take(data.len());
-            rest = &rest[self.decoder.skip_framing(rest)?..];
-        }
-        if !rest.is_empty() {
-            self.ahead = Bytes::copy_from_slice(rest);
-        }
-        Ok(data)
+            [&self.ahead[..], &read[..]].concat().into()
+        };
+        Poll::Ready(self.next_ahead())
     }
 
     /// Goes on sending the request's body while the answer comes.
@@ -206,23 +178,6 @@ impl H1Body {
         }
         Ok(())
     }
-}
-
-fn torn() -> BodyError {
-    BodyError::Broke(io::ErrorKind::UnexpectedEof.into())
-}
-
-fn poll_read_large(
-    cx: &mut Context<'_>,
-    stream: &mut TcpStream,
-    left: u64,
-) -> Poll<io::Result<Bytes>> {
-    // Asked first, so that a stream that waits holds no buffer.
-    ready!(stream.poll_read_ready(cx))?;
-    let mut buf = BytesMut::with_capacity(left.min(READ_BYTES_MAX) as usize);
-    let mut limited = (&mut *stream).take(left);
-    ready!(pin!(limited.read_buf(&mut buf)).poll(cx))?;
-    Poll::Ready(Ok(buf.freeze()))
 }
 
 impl Body for H1Body {

@@ -1,6 +1,6 @@
 //! Writing a request's head.
 
-use std::io::Write;
+use http::HeaderValue;
 
 use crate::upstream::{
     backend::Backend,
@@ -22,17 +22,29 @@ pub fn head(out: &mut Vec<u8>, request: &Outgoing<'_>, backend: &Backend, framin
     put(b" HTTP/1.1\r\nhost: ");
     put(backend.host().as_bytes());
     put(b"\r\n");
-    for (name, value) in request.travelling() {
-        put(name.as_str().as_bytes());
+    let mut put_field = |name: &str, value: &HeaderValue| {
+        put(name.as_bytes());
         put(b": ");
         put(value.as_bytes());
         put(b"\r\n");
+    };
+    for (name, value) in request.headers {
+        if request.travels(name) {
+            put_field(name.as_str(), value);
+        }
+    }
+    put_field("x-request-id", request.request_id);
+    if let Some(traceparent) = request.traceparent {
+        put_field("traceparent", traceparent);
     }
     match framing {
         Framing::None if request.says_empty() => put(b"content-length: 0\r\n\r\n"),
         Framing::None => put(b"\r\n"),
         Framing::Chunked => put(b"transfer-encoding: chunked\r\n\r\n"),
-        // Writing to a vector does not fail.
-        Framing::Length(length) => drop(write!(out, "content-length: {length}\r\n\r\n")),
+        Framing::Length(length) => {
+            put(b"content-length: ");
+            put(itoa::Buffer::new().format(length).as_bytes());
+            put(b"\r\n\r\n");
+        }
     }
 }

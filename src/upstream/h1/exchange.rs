@@ -3,23 +3,20 @@
 use std::{
     future::poll_fn,
     io,
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
 use http::Method;
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 
 use super::{
-    READ, SCRATCH_BYTES, WRITE,
+    WRITE,
     body::{H1Body, Opened},
     encode,
     head::{self, Head, Parsed},
+    read,
 };
 use crate::{
     base::clock::Tick,
@@ -213,38 +210,35 @@ impl HeadReader<'_> {
         cx: &mut Context<'_>,
         stream: &mut TcpStream,
     ) -> Poll<Result<(Box<Head>, Bytes), ExchangeError>> {
-        READ.with_borrow_mut(|scratch| {
-            loop {
-                let mut buf = ReadBuf::new(&mut scratch[..SCRATCH_BYTES]);
-                let read = match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buf)) {
-                    Ok(()) => buf.filled(),
-                    Err(error) if self.gathered.is_empty() => {
-                        return Poll::Ready(Err(ExchangeError::Reset(error)));
-                    }
-                    Err(_) => return Poll::Ready(Err(Malformed::HeadTorn.into())),
-                };
-                if read.is_empty() {
-                    let torn = !self.gathered.is_empty() || self.interim > 0;
-                    return Poll::Ready(Err(if torn {
-                        Malformed::HeadTorn.into()
-                    } else {
-                        ExchangeError::Reset(io::ErrorKind::UnexpectedEof.into())
-                    }));
+        loop {
+            let read = match ready!(read::poll_some(cx, stream)) {
+                Ok(read) => read,
+                Err(error) if self.gathered.is_empty() => {
+                    return Poll::Ready(Err(ExchangeError::Reset(error)));
                 }
-                if let Some(done) = self.take_in(read)? {
-                    return Poll::Ready(Ok(done));
-                }
+                Err(_) => return Poll::Ready(Err(Malformed::HeadTorn.into())),
+            };
+            if read.is_empty() {
+                let torn = !self.gathered.is_empty() || self.interim > 0;
+                return Poll::Ready(Err(if torn {
+                    Malformed::HeadTorn.into()
+                } else {
+                    ExchangeError::Reset(io::ErrorKind::UnexpectedEof.into())
+                }));
             }
-        })
+            if let Some(done) = self.take_in(read)? {
+                return Poll::Ready(Ok(done));
+            }
+        }
     }
 
     /// The head and what was read behind it, when it is all there.
-    fn take_in(&mut self, read: &[u8]) -> Result<Option<(Box<Head>, Bytes)>, Malformed> {
+    fn take_in(&mut self, read: Bytes) -> Result<Option<(Box<Head>, Bytes)>, Malformed> {
         let mut bytes = if self.gathered.is_empty() {
-            Bytes::copy_from_slice(read)
+            read
         } else {
             let looked = self.gathered.len().saturating_sub(3);
-            self.gathered.extend_from_slice(read);
+            self.gathered.extend_from_slice(&read);
             // Parsed again only when a head may be complete, so that one that comes byte by byte
             // does not cost its square.
             if !ends_a_head(&self.gathered[looked..]) {

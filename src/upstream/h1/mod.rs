@@ -10,14 +10,11 @@ pub mod decode;
 pub mod encode;
 pub mod exchange;
 pub mod head;
+mod read;
 
 use std::cell::RefCell;
 
-/// What one read can bring. An idle stream holds no buffer of ours: bytes are read here, and only
-/// what arrived is copied out. Larger bodies are read into buffers of their own.
-pub const SCRATCH_BYTES: usize = 16 * 1024;
-
 thread_local! {
-    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
+    /// Where a request's head is put together, with a small body behind it.
     static WRITE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(4 * 1024));
 }
