@@ -32,7 +32,7 @@ pub use ready::Ready;
 
 use crate::{
     admin,
-    base::task,
+    base::{memory, task},
     config::Settings,
     control::{
         access_log,
@@ -137,6 +137,7 @@ impl Gateway {
                 declarer.declare(Declarations::default());
             }
         }
+        memory::give_back();
         let directory = data_dir::DataDir::open(&settings.data_dir, &settings.admin.token)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)

@@ -3,6 +3,7 @@
 pub mod chance;
 pub mod clock;
 pub mod id;
+pub mod memory;
 pub mod name;
 pub mod secret;
 pub mod task;

@@ -2,7 +2,7 @@
 //! key into what it was not meant for.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
@@ -27,7 +27,7 @@ pub struct Declarer {
     /// grow.
     versions: HashMap<DeploymentName, Declared>,
     declared: HashSet<DeploymentName>,
-    keys: BTreeMap<KeyDigest, KeySpec>,
+    keys: HashMap<KeyDigest, Arc<Principal>>,
     build_time: Seconds,
     publish_time: Seconds,
 }
@@ -64,7 +64,7 @@ impl Declarer {
             epoch: Epoch(0),
             versions: HashMap::new(),
             declared: HashSet::new(),
-            keys: BTreeMap::new(),
+            keys: HashMap::new(),
             build_time: Seconds::new(&table::SNAPSHOT_BUILD, &[]),
             publish_time: Seconds::new(&table::SNAPSHOT_PUBLISH, &[]),
         }
@@ -90,26 +90,33 @@ impl Declarer {
         drop(before);
         let built = Tick::now();
 
-        let keys: BTreeMap<_, _> = declarations
+        let keys: HashMap<_, _> = declarations
             .keys
             .into_iter()
-            .map(|k| (k.digest, k))
+            .map(|key| {
+                let known = self
+                    .keys
+                    .get(&key.digest)
+                    .filter(|known| known.stands_for(&key));
+                let principal = known.map_or_else(|| Arc::new(Principal::new(&key)), Arc::clone);
+                (key.digest, principal)
+            })
             .collect();
         let revoked = self.keys.keys().filter(|digest| !keys.contains_key(digest));
         // A key that opens something else is replaced in one store, so that it fails nobody, and
         // before the snapshot: what it opened until now must not meet what is declared from now on.
-        let grant = |key: &KeySpec| Some((key.digest, Some(Arc::new(Principal::new(key)))));
+        let grant = |digest: &KeyDigest, key: &Arc<Principal>| (*digest, Some(Arc::clone(key)));
         let replaced = keys
-            .values()
-            .filter_map(|key| match self.keys.get(&key.digest) {
-                Some(old) if old != key => grant(key),
+            .iter()
+            .filter_map(|(digest, key)| match self.keys.get(digest) {
+                Some(old) if !Arc::ptr_eq(old, key) => Some(grant(digest, key)),
                 _ => None,
             });
         let granted = keys
-            .values()
-            .filter_map(|key| match self.keys.get(&key.digest) {
+            .iter()
+            .filter_map(|(digest, key)| match self.keys.get(digest) {
                 Some(_) => None,
-                None => grant(key),
+                None => Some(grant(digest, key)),
             });
         let in_force = self.current.keys();
         in_force.apply(revoked.map(|digest| (*digest, None)).chain(replaced));
@@ -136,6 +143,11 @@ impl Declarer {
         };
         let names: HashSet<_> = deployments.iter().map(|spec| &spec.name).collect();
         let keys: HashMap<_, _> = declarations.keys.iter().map(|k| (&k.digest, k)).collect();
+        let known_key = |key: &KeySpec| {
+            self.keys
+                .get(&key.digest)
+                .is_some_and(|known| known.stands_for(key))
+        };
         Changes {
             epoch: self.epoch,
             deployments_changed: deployments.iter().filter(|spec| !known(spec)).count(),
@@ -144,10 +156,7 @@ impl Declarer {
                 .iter()
                 .filter(|name| !names.contains(name))
                 .count(),
-            keys_granted: keys
-                .values()
-                .filter(|k| self.keys.get(&k.digest) != Some(**k))
-                .count(),
+            keys_granted: keys.values().filter(|key| !known_key(key)).count(),
             keys_revoked: self
                 .keys
                 .keys()

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::declare::{Changes, Declarer};
 use crate::{
+    base::memory,
     spec::{Declarations, Mistakes, utf8},
     telemetry::{series, table},
 };
@@ -99,6 +100,7 @@ fn reload_once(path: &Path, declarer: &mut Declarer) {
         }
         Ok(declarations) => {
             let changes = declarer.declare(declarations);
+            memory::give_back();
             log(&changes, path);
             if changes.is_empty() {
                 "unchanged"

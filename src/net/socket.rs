@@ -235,10 +235,19 @@ impl AsyncRead for ClientIo {
             let count = ahead.len().min(buf.remaining());
             buf.put_slice(&ahead[..count]);
             ahead.drain(..count);
-            if ahead.is_empty() {
-                *ahead = Vec::new();
+            if !ahead.is_empty() {
+                return Poll::Ready(Ok(()));
             }
-            return Poll::Ready(Ok(()));
+            *ahead = Vec::new();
+            drop(ahead);
+            // What stands behind it goes with it: hyper would make its buffer twice as large for a
+            // head that comes in two pieces.
+            let behind = socket.poll_read_raw(cx, buf);
+            return if behind.is_pending() {
+                Poll::Ready(Ok(()))
+            } else {
+                behind
+            };
         }
         drop(ahead);
         let before = buf.filled().len();

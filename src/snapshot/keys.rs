@@ -68,6 +68,14 @@ impl Principal {
         }
     }
 
+    /// Whether this is what `spec` stands for; its description opens nothing.
+    pub fn stands_for(&self, spec: &KeySpec) -> bool {
+        self.id == spec.id
+            && self.scope == spec.scope
+            && self.may_pin == spec.may_pin
+            && self.expires_at_ms == spec.expires_at_ms
+    }
+
     /// The key's public id.
     pub fn id(&self) -> &KeyId {
         &self.id
