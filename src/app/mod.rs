@@ -48,20 +48,17 @@ use crate::{
     telemetry::{
         meters::FaultMeters,
         outcome::{self, Listener},
-        series, table,
+        seconds, series, table,
     },
 };
 
 /// Threads of the control runtime: one that works while another waits for a disk.
 const CONTROL_THREADS: usize = 2;
 
-/// How often the exporter folds samples into buckets when nobody scrapes; between two of them each
-/// sample is kept as a number of its own.
-const UPKEEP_EVERY: Duration = Duration::from_secs(1);
-
-/// Upkeeps between two renderings made only to let the exporter forget idle series, which it does
-/// at no other time.
-const UPKEEPS_PER_RENDERING: u64 = 60;
+/// How often the exporter renders for nobody: at no other time does it forget idle series, and
+/// without a scrape those of retired versions would pile up. Its upkeep, which folds samples of
+/// histograms, runs with it.
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Where the declarations come from.
 pub enum Source {
@@ -277,12 +274,10 @@ fn start_control(
     }
     task::spawn("metrics upkeep", async move {
         let mut upkeeps = tokio::time::interval(UPKEEP_EVERY);
-        for count in 1u64.. {
+        loop {
             upkeeps.tick().await;
             exporter.run_upkeep();
-            if count.is_multiple_of(UPKEEPS_PER_RENDERING) {
-                let _ = exporter.render_to_write(&mut io::sink());
-            }
+            let _ = exporter.render_to_write(&mut io::sink());
         }
     });
 }
@@ -319,7 +314,9 @@ fn pages(
             refresh(&shared.current, &shared.faults);
             show_figures(&shared);
             process.collect();
-            exporter.render()
+            let mut exposition = exporter.render();
+            seconds::render(&mut exposition);
+            exposition
         }),
         is_ready: Box::new(move || is_ready.load(Ordering::Relaxed)),
         metrics_token: (!token.is_empty())

@@ -54,6 +54,12 @@ impl Tick {
     }
 }
 
+/// Milliseconds since 1970 at the system's last timer tick, for stamps that need be true to a second.
+pub fn unix_ms_coarse() -> u64 {
+    let time = clock_gettime(ClockId::RealtimeCoarse);
+    time.tv_sec.max(0) as u64 * 1_000 + time.tv_nsec as u64 / 1_000_000
+}
+
 /// Milliseconds since 1970, for records and expiries.
 pub fn unix_ms() -> u64 {
     SystemTime::now()

@@ -15,7 +15,7 @@ use crate::{
     },
     snapshot::{BuildOptions, Current, Declared, Principal, build},
     spec::{Declarations, DeploymentSpec, KeySpec},
-    telemetry::{series::Seconds, table},
+    telemetry::{seconds::Seconds, table},
 };
 
 /// Holds what is declared and puts changes of it in force. There is one; nobody else writes.
@@ -124,9 +124,8 @@ impl Declarer {
         in_force.apply(granted);
         self.keys = keys;
         let published = Tick::now();
-        self.build_time.record_ns(built.ns_since(began), published);
-        self.publish_time
-            .record_ns(published.ns_since(built), published);
+        self.build_time.record_ns(built.ns_since(began));
+        self.publish_time.record_ns(published.ns_since(built));
 
         changes.epoch = self.epoch;
         changes

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{call::Call, seen::Presented};
 use crate::{
-    base::clock::unix_ms,
+    base::clock::unix_ms_coarse,
     fault::{Code, Fault},
     snapshot::{Keys, Principal, Route, Snapshot},
     spec::Access,
@@ -58,6 +58,6 @@ fn identify(presented: Presented, keys: &Keys) -> Result<Option<Arc<Principal>>,
         Presented::Key(digest) => digest,
     };
     let principal = keys.get(&digest).ok_or(Code::KeyInvalid)?;
-    keys.touch(&digest, &principal, unix_ms());
+    keys.touch(&digest, &principal, unix_ms_coarse());
     Ok(Some(principal))
 }

@@ -77,6 +77,7 @@ async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
         http1::Builder::new()
             // weir's own deadlines hold; hyper's would arm a timer for each request.
             .header_read_timeout(None)
+            .max_header_size(local.options.head_bytes_max)
             .max_buf_size(local.options.head_bytes_max)
             // hyper would listen for the client's end by reading, into a fresh buffer each time.
             // The loop below listens in its place.

@@ -98,7 +98,12 @@ pub(super) async fn dispatch(
     });
     match delivered {
         Ok(Delivered { answer, load }) => {
-            exchange.answered(answer.status.as_u16(), load, waited_ns.get());
+            exchange.answered(
+                answer.status.as_u16(),
+                load,
+                waited_ns.get(),
+                answer.head_at,
+            );
             let whole = answer.body.with_upload(whole);
             let late = copy.and_then(|copy| mirror(exchange, *copy, whole));
             Ok(Dispatched { answer, late })

@@ -171,16 +171,15 @@ impl Exchange {
     }
 
     /// The head of a backend's answer is there.
-    pub(super) fn answered(&mut self, status: u16, load: Load, waited_ns: u64) {
-        let now = Tick::now();
-        let first_byte_ns = now.ns_since(self.started);
+    pub(super) fn answered(&mut self, status: u16, load: Load, waited_ns: u64, head_at: Tick) {
+        let first_byte_ns = head_at.ns_since(self.started);
         self.status = Some(status);
         self.load = Some(load);
         self.first_byte_ns = Some(first_byte_ns);
         if let Some(routed) = &self.routed {
             let own_ns = first_byte_ns.saturating_sub(waited_ns);
             let meters = &routed.plan.main.role_meters;
-            meters.record_first_byte(first_byte_ns, own_ns, now);
+            meters.record_first_byte(first_byte_ns, own_ns);
         }
     }
 
@@ -215,14 +214,13 @@ impl Exchange {
             return;
         }
         self.load = None;
-        let now = Tick::now();
-        let duration_ns = now.ns_since(self.started);
+        let duration_ns = Tick::now().ns_since(self.started);
         if let Some(routed) = &self.routed {
             let leg = &routed.plan.main;
             leg.version_meters.count(self.status);
             let (sent, received) = (self.request_bytes, self.response_bytes);
             leg.role_meters
-                .record_end(duration_ns, sent, received, ended, now);
+                .record_end(duration_ns, sent, received, ended);
         }
         if let Some(told) = self.told.take() {
             self.tell(*told, duration_ns, ended);

@@ -198,7 +198,7 @@ impl Mirror {
         }
         leg.version_meters.count(fate.status);
         leg.role_meters
-            .record_end(duration_ns, copy.bytes, fate.response_bytes, ended, now);
+            .record_end(duration_ns, copy.bytes, fate.response_bytes, ended);
         self.teller.tell(|| Outcome {
             exchange: copy.exchange,
             request_id: copy.original.request_id.to_str().unwrap_or_default().into(),
@@ -272,7 +272,7 @@ impl Mirror {
             Ok(delivered) => {
                 let now = Tick::now();
                 let first_byte_ns = now.ns_since(copy.started);
-                leg.role_meters.record_first_byte(first_byte_ns, 0, now);
+                leg.role_meters.record_first_byte(first_byte_ns, 0);
                 fate.status = Some(delivered.answer.status.as_u16());
                 fate.first_byte_ns = Some(first_byte_ns);
                 read_to_end(delivered.answer, challenger.response_bytes_max, &mut fate).await;

@@ -13,10 +13,11 @@ use metrics::{Counter, Gauge};
 
 use super::{
     outcome::{Ended, Role},
-    series::{self, LazyCounter, Seconds},
+    seconds::Seconds,
+    series::{self, LazyCounter},
     table,
 };
-use crate::base::{clock::Tick, id::VersionNumber, name::DeploymentName};
+use crate::base::{id::VersionNumber, name::DeploymentName};
 
 /// What one deployment's exchanges in one role write to, whatever the version. Handed from
 /// snapshot to snapshot.
@@ -155,16 +156,16 @@ impl RoleMeters {
 
     /// Records the head of an answer: `first_byte_ns` after the request's head, of which
     /// `own_ns` were weir's.
-    pub fn record_first_byte(&self, first_byte_ns: u64, own_ns: u64, now: Tick) {
-        self.first_byte.record_ns(first_byte_ns, now);
+    pub fn record_first_byte(&self, first_byte_ns: u64, own_ns: u64) {
+        self.first_byte.record_ns(first_byte_ns);
         if self.role == Role::Main {
-            self.overhead.record_ns(own_ns, now);
+            self.overhead.record_ns(own_ns);
         }
     }
 
     /// Records the end of an exchange.
-    pub fn record_end(&self, duration_ns: u64, sent: u64, received: u64, ended: Ended, now: Tick) {
-        self.duration.record_ns(duration_ns, now);
+    pub fn record_end(&self, duration_ns: u64, sent: u64, received: u64, ended: Ended) {
+        self.duration.record_ns(duration_ns);
         if sent > 0 {
             let (metric, labels) = (&table::REQUEST_BYTES, || self.labels());
             self.request_bytes.add(metric, sent, labels);

@@ -3,5 +3,6 @@
 pub mod log;
 pub mod meters;
 pub mod outcome;
+pub mod seconds;
 pub mod series;
 pub mod table;

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{error::BodyError, h1::body::H1Body, h2::H2Body, upload::Upload};
+use crate::base::clock::Tick;
 
 /// Status, headers that travel, and a body that is still on its way.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Answer {
     /// From the request written until the head of the answer read: time that was the backend's,
     /// or the client's who was still sending.
     pub waited_ns: u64,
+    /// When the head of the answer was read.
+    pub head_at: Tick,
 }
 
 /// The body of an answer.

@@ -88,7 +88,10 @@ impl Delivery<'_> {
                 let error = last.unwrap_or(ExchangeError::ConnectTimeout);
                 return Err(Undelivered { error, upload });
             };
-            let failed = match self.attempt(backend, request, upload, stale_allowed).await {
+            let failed = match self
+                .attempt(backend, request, upload, stale_allowed, now)
+                .await
+            {
                 Ok(delivered) => return Ok(delivered),
                 Err(failed) => failed,
             };
@@ -140,6 +143,7 @@ impl Delivery<'_> {
         request: &Outgoing<'_>,
         upload: Box<Upload>,
         reuse: bool,
+        began: Tick,
     ) -> Result<Delivered, Failed> {
         let load = backend.load();
         let limits = ExchangeLimits {
@@ -147,7 +151,6 @@ impl Delivery<'_> {
             idle_ms: self.timeouts.idle_ms,
             head_bytes_max: self.connections.options().head_bytes_max,
         };
-        let began = Tick::now();
         let connect_ms = self.timeouts.connect_ms;
         let (connections, watch) = (self.connections, self.watch);
         let mut connecting = 0;
@@ -191,14 +194,13 @@ impl Delivery<'_> {
                 }),
             }
         };
-        let now = Tick::now();
-        let took = now.ns_since(began);
         let waited = match &result {
             Ok(answer) => connecting + answer.waited_ns,
-            Err(_) => took,
+            Err(_) => Tick::now().ns_since(began),
         };
         self.waited_ns.set(self.waited_ns.get() + waited);
         let answer = result?;
+        let now = answer.head_at;
         self.pool.observe(backend, answer.waited_ns, now);
         let verdict = match answer.status.as_u16() {
             502..=504 => Verdict::Failure,

@@ -224,6 +224,7 @@ pub async fn exchange(
         Ok(response) => {
             let (mut parts, incoming) = response.into_parts();
             clean(&mut parts.headers);
+            let head_at = Tick::now();
             let body = H2Body {
                 ended: incoming.is_end_stream(),
                 incoming,
@@ -236,7 +237,8 @@ pub async fn exchange(
                 status: parts.status,
                 headers: parts.headers,
                 body: AnswerBody::H2(body),
-                waited_ns: Tick::now().ns_since(began),
+                waited_ns: head_at.ns_since(began),
+                head_at,
             })
         }
         Err(error) => {

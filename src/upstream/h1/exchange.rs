@@ -125,12 +125,14 @@ pub async fn exchange(
                 upload_stopped,
                 keep_alive: head.keep_alive,
             };
+            let head_at = Tick::now();
             let body = H1Body::new(opened, Rc::clone(watch), limits.idle_ms);
             Ok(Answer {
                 status: head.status,
                 headers: head.headers,
                 body: AnswerBody::H1(body),
-                waited_ns: Tick::now().ns_since(written),
+                waited_ns: head_at.ns_since(written),
+                head_at,
             })
         }
     }
