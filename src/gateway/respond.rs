@@ -24,7 +24,7 @@ use crate::{
     upstream::{answer::AnswerBody, error::BodyError},
     wire::{
         headers::{X_CONFIG_EPOCH, X_DEPLOYMENT_VERSION, X_REQUEST_ID},
-        native,
+        native, spare,
     },
 };
 
@@ -56,7 +56,7 @@ pub(super) struct Late {
 
 /// A backend's answer as the client gets it.
 pub(super) fn respond(mut exchange: Box<Exchange>, dispatched: Dispatched) -> Response<ReplyBody> {
-    drop(exchange.take_headers());
+    spare::give(exchange.take_headers());
     let Dispatched { answer, late } = dispatched;
     let mut headers = answer.headers;
     put_own(&mut headers, &exchange);

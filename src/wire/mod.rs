@@ -2,4 +2,5 @@
 
 pub mod headers;
 pub mod native;
+pub mod spare;
 pub mod target;

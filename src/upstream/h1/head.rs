@@ -8,7 +8,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use super::decode::Decoder;
 use crate::{
     upstream::error::Malformed,
-    wire::headers::{self, Named},
+    wire::{
+        headers::{self, Named},
+        spare,
+    },
 };
 
 /// Headers in one head; hyper's own limit on the client's side.
@@ -66,7 +69,7 @@ pub fn parse(bytes: &Bytes, method: &Method) -> Result<Parsed, Malformed> {
     }
     let bodyless = *method == Method::HEAD
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let mut kept = HeaderMap::with_capacity(response.headers.len() + 4);
+    let mut kept = spare::take(response.headers.len() + 4);
     for field in response.headers.iter() {
         if !bodyless && is_framing(field.name) {
             continue;
