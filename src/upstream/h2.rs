@@ -236,7 +236,7 @@ pub async fn exchange(
             Ok(Answer {
                 status: parts.status,
                 headers: parts.headers,
-                body: AnswerBody::H2(body),
+                body: AnswerBody::H2(Box::new(body)),
                 waited_ns: head_at.ns_since(began),
                 head_at,
             })

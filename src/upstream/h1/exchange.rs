@@ -130,7 +130,7 @@ pub async fn exchange(
             Ok(Answer {
                 status: head.status,
                 headers: head.headers,
-                body: AnswerBody::H1(body),
+                body: AnswerBody::H1(Box::new(body)),
                 waited_ns: head_at.ns_since(written),
                 head_at,
             })
