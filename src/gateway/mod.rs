@@ -23,4 +23,6 @@ mod worker;
 
 pub use levelling::Levelling;
 pub use local::GatewayOptions;
+#[cfg(any(test, fuzzing))]
+pub use seen::any_headers_hold;
 pub use worker::{Figures, Shared, Worker};

@@ -91,8 +91,69 @@ impl Seen {
     }
 }
 
+/// What holds for any headers, one `name: value` a line, for fuzzing and property tests: a key is
+/// presented exactly when all the places for one that are in use hold the same text, and it can be
+/// a key; what weir reads of the rest has its form.
+#[cfg(any(test, fuzzing))]
+pub fn any_headers_hold(bytes: &[u8]) {
+    let mut map = HeaderMap::new();
+    for line in bytes.split(|&b| b == b'\n') {
+        let mut halves = line.splitn(2, |&b| b == b':');
+        let name = header::HeaderName::from_bytes(halves.next().unwrap_or_default());
+        let value = HeaderValue::from_bytes(halves.next().unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            map.append(name, value);
+        }
+    }
+    let seen = Seen::read(&map);
+    let mut keys: Vec<&[u8]> = Vec::new();
+    for name in ["x-api-key", "key"] {
+        let values = map.get_all(name).iter();
+        keys.extend(values.map(|value| value.as_bytes().trim_ascii()));
+    }
+    keys.extend(
+        map.get_all("authorization")
+            .iter()
+            .filter_map(headers::bearer),
+    );
+    let can_be_key = |key: &[u8]| {
+        (16..=512).contains(&key.len()) && key.iter().all(|b| (b'!'..=b'~').contains(b))
+    };
+    match (seen.presented, &keys[..]) {
+        (Presented::Key(digest), [first, rest @ ..]) => {
+            assert!(rest.iter().all(|key| key == first) && can_be_key(first));
+            assert_eq!(digest.as_bytes(), blake3::hash(first).as_bytes());
+            assert_eq!(format!("{digest:?}"), "KeyDigest(***)");
+        }
+        (Presented::Wrong, [first, rest @ ..]) => {
+            assert!(rest.iter().any(|key| key != first) || !can_be_key(first));
+        }
+        (presented, keys) => {
+            let nothing = presented == Presented::Nothing && keys.is_empty();
+            assert!(nothing, "{presented:?} of {keys:?}");
+        }
+    }
+    for (name, value) in &map {
+        let is_key = matches!(name.as_str(), "x-api-key" | "key" | "authorization");
+        assert!(!(is_key && headers::goes_upstream(name, &seen.named)));
+        if let Some(number) = headers::pinned_version(value, "iris") {
+            let text = value.to_str().unwrap_or_default().trim();
+            assert!([format!("{number}"), format!("iris_v{number}")].contains(&text.to_owned()));
+        }
+    }
+    if let Some(id) = &seen.request_id {
+        assert!((1..=128).contains(&id.len()) && id.to_str().is_ok());
+    }
+    if let Some(child) = headers::child_traceparent(&map, 7) {
+        assert_eq!(child.as_bytes()[36..52], *b"0000000000000007");
+    }
+    assert!(map.get_all("host").iter().count() == 1 || !seen.has_one_host);
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn seen(pairs: &[(&'static str, &'static str)]) -> Seen {
@@ -167,4 +228,18 @@ mod tests {
         assert!(seen(&[("expect", "100-continue")]).expects_continue);
         assert!(seen(&[("x-deployment-version", "2")]).pin.is_some());
     }
+
+    proptest! {
+        #[test]
+        fn any_headers(
+            noise in prop::collection::vec(any::<u8>(), 0..100),
+            lines in prop::collection::vec(LINES, 0..6),
+        ) {
+            any_headers_hold(&noise);
+            any_headers_hold(lines.concat().as_bytes());
+        }
+    }
+
+    /// What heads are made of, and what they are attacked with.
+    const LINES: &str = "(authorization:[bB]earer *|x-api-key: ?|key: ?)(a{15,17}|0123456789abcdef|[!-~]{0,20}) ?\n|(host|x-request-id|x-deployment-version):(iris_v)?[ -~]{0,9}\n|traceparent:[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-0[0-9]\n";
 }

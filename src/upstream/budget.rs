@@ -12,7 +12,7 @@ pub struct BudgetOptions {
     pub min: u32,
 }
 
-/// A balance that requests pay into and retries draw from. A retry costs [`COST`]; a request
+/// A balance that requests pay into and retries draw from. A retry costs `COST`; a request
 /// pays `percent`, so that `percent` retries are paid for by a hundred requests.
 #[derive(Debug)]
 pub struct Budget {

@@ -144,6 +144,42 @@ impl<'a> Target<'a> {
     }
 }
 
+/// What holds for any path, for fuzzing and property tests: it is refused, or has a normal form
+/// that is its own normal form and that no two servers read differently.
+#[cfg(any(test, fuzzing))]
+pub fn any_path_holds(raw: &str) {
+    let Ok(path) = normalise(raw) else { return };
+    assert_eq!(normalise(&path), Ok(Cow::Borrowed(&*path)), "of {raw:?}");
+    assert!(raw.contains('%') || *path == *raw);
+    assert!(path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\'));
+    let segments: Vec<_> = path.split('/').collect();
+    assert!(segments.len() > 1 && segments[0].is_empty(), "{path:?}");
+    for segment in &segments[1..] {
+        let name = segment.split(';').next().unwrap_or_default();
+        assert!(!matches!(name, "." | ".."), "{path:?}");
+    }
+    let inner = &segments[1..segments.len() - 1];
+    assert!(inner.iter().all(|segment| !segment.is_empty()), "{path:?}");
+    // What is still escaped has one spelling, and is nothing that would change the segments.
+    for escape in path.split('%').skip(1) {
+        let digits = escape.get(..2).unwrap_or_default();
+        let byte = u8::from_str_radix(digits, 16).unwrap_or(0);
+        assert_eq!(format!("{byte:02X}"), digits, "{path:?}");
+        assert!(byte >= b' ' && !matches!(byte, b'/' | b'\\' | 0x7f));
+        assert!(!byte.is_ascii_alphanumeric() && !b"-._~".contains(&byte));
+    }
+    let Some(target) = Target::parse(&path) else {
+        return;
+    };
+    let Target { name, tail, .. } = target;
+    assert_eq!(name, format!("{}/{}", target.project, target.deployment));
+    assert!(!target.project.contains('/') && !target.deployment.contains('/'));
+    let behind = path[1..].split_once('/');
+    let behind = behind.map(|(_, rest)| rest.trim_end_matches('/'));
+    let told = format!("{name}/{tail}");
+    assert_eq!(behind, Some(told.trim_end_matches('/')), "{path:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -250,11 +286,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn normal_forms_stay_as_they_are(raw in "/[ -~]{0,40}") {
-            if let Ok(once) = normalise(&raw) {
-                prop_assert_eq!(normalise(&once), Ok(Cow::Borrowed(&*once)));
-                prop_assert!(!once.contains("/../") && !once.contains("//"));
-            }
+        fn any_path(text in any::<String>(), pieces in prop::collection::vec(PIECES, 0..12)) {
+            any_path_holds(&text);
+            any_path_holds(&pieces.concat());
         }
     }
+
+    /// What paths are made of, and what they are attacked with.
+    const PIECES: &str =
+        "/|/predict|/stream|/demo|a|[.]|;|;x|%2[eEfF5]|%5[cC]|%[0-9a-fA-F]{2}|%e2%82%ac|[ -~]";
 }

@@ -205,9 +205,11 @@ fn trailers(input: &[u8]) -> Result<Option<(HeaderMap, usize)>, Malformed> {
         return Ok(Some((HeaderMap::new(), 2)));
     }
     let mut slots = [httparse::EMPTY_HEADER; TRAILERS_MAX];
-    let (length, fields) = match httparse::parse_headers(input, &mut slots) {
+    // Only so far: how much came in one read must not decide what is accepted.
+    let looked = &input[..input.len().min(TRAILER_BYTES_MAX)];
+    let (length, fields) = match httparse::parse_headers(looked, &mut slots) {
         Ok(httparse::Status::Complete(parsed)) => parsed,
-        Ok(httparse::Status::Partial) if input.len() < TRAILER_BYTES_MAX => return Ok(None),
+        Ok(httparse::Status::Partial) if looked.len() < TRAILER_BYTES_MAX => return Ok(None),
         _ => return Err(Malformed::Chunk),
     };
     let mut trailers = HeaderMap::with_capacity(fields.len());
@@ -246,6 +248,28 @@ pub fn decode_in_pieces(
     }
 }
 
+/// What holds for any chunked body, for fuzzing and property tests: however it is cut, it is read
+/// as it is in one piece. The first eight bytes are the sizes of the pieces, again and again.
+#[cfg(any(test, fuzzing))]
+pub fn any_cut_holds(bytes: &[u8]) {
+    let Some((sizes, text)) = bytes.split_at_checked(8) else {
+        return;
+    };
+    let whole = decode_in_pieces(Decoder::chunked(), text, || text.len());
+    let mut sizes = sizes.iter().cycle();
+    let next = || sizes.next().map_or(1, |&size| usize::from(size));
+    assert_eq!(decode_in_pieces(Decoder::chunked(), text, next), whole);
+    let bytewise = decode_in_pieces(Decoder::chunked(), text, || 1);
+    assert_eq!(bytewise, whole);
+    if let Ok((body, done, used)) = whole {
+        assert!(body.len() <= used && used <= text.len());
+        // Whatever stands behind the end changes nothing.
+        let more = [&text[..used], b"5\r\nhello\r\n0\r\n\r\n"].concat();
+        let again = decode_in_pieces(Decoder::chunked(), &more, || more.len());
+        assert!(!done || again == Ok((body, done, used)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -281,6 +305,15 @@ mod tests {
     }
 
     #[test]
+    fn trailers_are_bounded_however_they_come() {
+        for (value_bytes, fits) in [(16_000, true), (17_000, false)] {
+            let text = format!("0\r\nA: {}\r\n\r\n", "x".repeat(value_bytes));
+            assert_eq!(whole(text.as_bytes()).is_ok(), fits);
+            any_cut_holds(&[&[255; 8], text.as_bytes()].concat());
+        }
+    }
+
+    #[test]
     fn ends() {
         let mut close = Decoder::until_close();
         assert!(close.end_of_connection());
@@ -312,8 +345,17 @@ mod tests {
         }
 
         #[test]
-        fn hostile_bytes_never_panic(text in prop::collection::vec(any::<u8>(), 0..200), cut in 1usize..9) {
-            let _ = decode_in_pieces(Decoder::chunked(), &text, || cut);
+        fn any_cut(
+            noise in prop::collection::vec(any::<u8>(), 0..200),
+            sizes in prop::collection::vec(1..9u8, 8),
+            pieces in prop::collection::vec(PIECES, 0..12),
+        ) {
+            any_cut_holds(&noise);
+            any_cut_holds(&[&sizes[..], pieces.concat().as_bytes()].concat());
         }
     }
+
+    /// What chunked bodies are made of, and what they are attacked with.
+    const PIECES: &str =
+        "\r|\n|\r\n|0\r\n|0\r\n\r\n|5\r\nhello\r\n|1;x=y\r\na\r\n|A: b\r\n|[0-9a-f]{1,3}|[ -~]";
 }

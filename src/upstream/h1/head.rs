@@ -168,8 +168,64 @@ fn content_length(value: &[u8]) -> Option<u64> {
         .flatten()
 }
 
+/// What holds for any bytes that a backend answers with, for fuzzing and property tests: a head
+/// that is accepted has one framing, the one that a naive look at its lines finds, and carries
+/// nothing on that concerns its connection.
+#[cfg(any(test, fuzzing))]
+pub fn any_head_holds(bytes: &[u8]) {
+    let bytes = Bytes::copy_from_slice(bytes);
+    let bodyless_too = parse(&bytes, &Method::HEAD);
+    let (head, length) = match parse(&bytes, &Method::POST) {
+        Ok(Parsed::Final(head, length)) => (head, length),
+        Ok(Parsed::Interim(length)) => {
+            assert!((1..=bytes.len()).contains(&length));
+            assert!(matches!(bodyless_too, Ok(Parsed::Interim(same)) if same == length));
+            return;
+        }
+        Ok(Parsed::Partial) => return assert!(matches!(bodyless_too, Ok(Parsed::Partial))),
+        Err(error) => return assert_eq!(bodyless_too.err(), Some(error)),
+    };
+    assert!(matches!(bodyless_too, Ok(Parsed::Final(_, same)) if same == length));
+    let short = bytes.slice(..length - 1);
+    assert!(matches!(parse(&short, &Method::POST), Ok(Parsed::Partial)));
+
+    let text = bytes[..length].to_ascii_lowercase();
+    let lines: Vec<_> = text
+        .split(|&b| b == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .collect();
+    assert!(text.iter().all(|&b| b != 0));
+    let values = |name: &str| -> Vec<_> {
+        let values = lines
+            .iter()
+            .filter_map(|line| line.strip_prefix(name.as_bytes()));
+        values.map(<[u8]>::trim_ascii).collect()
+    };
+    let (codings, mut lengths) = (values("transfer-encoding:"), values("content-length:"));
+    lengths.dedup_by_key(|digits| content_length(digits));
+    assert!(codings.len() + lengths.len() <= 1, "two framings");
+    let decoder = &head.decoder;
+    if matches!(head.status.as_u16(), 204 | 304) {
+        assert!(decoder.is_done());
+    } else if let [coding] = codings[..] {
+        assert_eq!(coding, b"chunked");
+        assert!(decoder.exact_length().is_none() && !decoder.is_until_close());
+    } else if let [digits] = lengths[..] {
+        assert_eq!(decoder.exact_length(), content_length(digits));
+        assert!(decoder.exact_length().is_some());
+    } else {
+        assert!(decoder.is_until_close() && !head.keep_alive);
+    }
+    for (name, value) in &head.headers {
+        assert!(!headers::is_hop_by_hop(name), "{name}");
+        assert!(!value.as_bytes().contains(&b'\r') && !value.as_bytes().contains(&b'\n'));
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn head(text: &str) -> Result<Parsed, Malformed> {
@@ -280,4 +336,20 @@ mod tests {
         ));
         assert!(matches!(head("HTTP/1.1 200 OK\r\nA:"), Ok(Parsed::Partial)));
     }
+
+    proptest! {
+        #[test]
+        fn any_head(
+            noise in prop::collection::vec(any::<u8>(), 0..100),
+            status in STATUS,
+            fields in prop::collection::vec(FIELDS, 0..5),
+        ) {
+            any_head_holds(&noise);
+            any_head_holds(format!("{status}\r\n{}\r\n", fields.concat()).as_bytes());
+        }
+    }
+
+    const STATUS: &str = "HTTP/1[.](1|1|0) ([1-5][0-9]{2}|200|204|304)( [ -~]{0,5})?";
+    /// What heads are made of, and what they are attacked with.
+    const FIELDS: &str = "Content-Length: [0-9]{1,2}\r\n|Transfer-Encoding: chunked\r\n|Connection: (close|keep-alive|x-hop)\r\n|(Content-Length|Transfer-Encoding|X-Hop)( ?):[ -~]{0,9}(\r\n|\n|\r)|[a-z-]{1,9}:[ -~]{0,9}\r\n";
 }

@@ -1,0 +1,207 @@
+//! `route`, `path`: what does it cost to find a deployment among a thousand, and to bring its path
+//! into normal form? `build_1k_deployments`: what does one change among a thousand cost?
+//! `publish_under_readers`: what does it cost to put it in force while workers read, and them?
+
+use std::{
+    collections::HashMap,
+    hint::black_box,
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use criterion::{BatchSize, Criterion};
+use weir::{
+    base::id::{Epoch, VersionNumber},
+    snapshot::{BuildOptions, Current, Declared, Snapshot, build},
+    spec::Declarations,
+    telemetry::series,
+    upstream::{breaker::EjectionOptions, budget::BudgetOptions},
+    wire::target::{Target, normalise},
+};
+
+use crate::Busy;
+
+const DEPLOYMENTS: usize = 1_000;
+
+pub(crate) const OPTIONS: BuildOptions = BuildOptions {
+    ejection: EjectionOptions {
+        consecutive_failures: 5,
+        success_rate_margin: 0.3,
+        success_rate_min_requests: 20,
+        base_ms: 10_000,
+        max_ms: 300_000,
+        return_ramp_ms: 10_000,
+    },
+    budget: BudgetOptions {
+        percent: 20,
+        min: 3,
+    },
+    mirror_queue_bytes_max: 1 << 20,
+};
+
+pub(crate) fn bench_route(criterion: &mut Criterion) {
+    let snapshot = build(&declared(), &Snapshot::empty(), Epoch(1), &OPTIONS);
+    let names: Vec<_> = (0..DEPLOYMENTS).map(name).collect();
+    let routes = snapshot.routes();
+    let plain: HashMap<String, _> = routes
+        .map(|route| (route.name().to_string(), Arc::clone(route)))
+        .collect();
+
+    let mut group = criterion.benchmark_group("route");
+    group.bench_function("snapshot", |b| {
+        let mut asked = names.iter().cycle();
+        b.iter(|| snapshot.route(black_box(asked.next()?)));
+    });
+    group.bench_function("plain_siphash", |b| {
+        let mut asked = names.iter().cycle();
+        b.iter(|| plain.get(black_box(asked.next()?)));
+    });
+    group.finish();
+
+    let mut group = criterion.benchmark_group("path");
+    for (name, path) in [
+        ("", "/predict/project/deployment-0500/v1/models"),
+        (
+            "_escaped",
+            "/predict/project/%64eployment-0500/a%20b/%e2%82%ac",
+        ),
+    ] {
+        let check = |found: Option<usize>| assert!(found.is_some(), "{path}");
+        check(found(path));
+        check(found_plainly(path));
+        group.bench_function(format!("normalise{name}"), |b| {
+            b.iter(|| found(black_box(path)));
+        });
+        group.bench_function(format!("plain{name}"), |b| {
+            b.iter(|| found_plainly(black_box(path)));
+        });
+    }
+    group.finish();
+}
+
+fn found(path: &str) -> Option<usize> {
+    let path = normalise(path).ok()?;
+    Target::parse(&path).map(|target| target.name.len())
+}
+
+/// Decodes always, splits always, keeps the parts.
+fn found_plainly(path: &str) -> Option<usize> {
+    let (mut decoded, mut bytes) = (Vec::new(), path.bytes());
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => byte,
+        });
+    }
+    let decoded = String::from_utf8(decoded).ok()?;
+    let parts: Vec<_> = decoded.split('/').collect();
+    if parts.iter().any(|part| matches!(*part, "." | "..")) {
+        return None;
+    }
+    let [_, "predict" | "stream", project, deployment, ..] = parts[..] else {
+        return None;
+    };
+    Some(format!("{project}/{deployment}").len())
+}
+
+pub(crate) fn bench_build(criterion: &mut Criterion) {
+    // With the exporter in place, as in the gateway: without one, its handles cost nothing.
+    let _exporter = series::install(600_000).expect("the only one");
+    let (declared, changed) = (declared(), one_changed());
+    let before = build(&declared, &Snapshot::empty(), Epoch(1), &OPTIONS);
+    let mut group = criterion.benchmark_group("build_1k_deployments");
+    group.bench_function("one_changed", |b| {
+        b.iter(|| build(&changed, &before, Epoch(2), &OPTIONS));
+    });
+    group.bench_function("plain_all_anew", |b| {
+        b.iter(|| build(&changed, &Snapshot::empty(), Epoch(2), &OPTIONS));
+    });
+    group.finish();
+}
+
+pub(crate) fn bench_publish(criterion: &mut Criterion) {
+    let versions = [declared(), one_changed()];
+    let first = Arc::new(build(&versions[0], &Snapshot::empty(), Epoch(1), &OPTIONS));
+    let epochs = AtomicU64::new(2);
+    let next = |before: &Snapshot| {
+        let epoch = epochs.fetch_add(1, Ordering::Relaxed);
+        let declared = &versions[epoch as usize % 2];
+        Arc::new(build(declared, before, Epoch(epoch), &OPTIONS))
+    };
+    let current = Arc::new(Current::empty());
+    current.publish(Arc::clone(&first));
+    let plain = Arc::new(RwLock::new(Arc::clone(&first)));
+    let name = name(DEPLOYMENTS / 2);
+
+    let mut group = criterion.benchmark_group("publish_under_readers");
+    let read = |current: &Arc<Current>| {
+        let (current, name) = (Arc::clone(current), name.clone());
+        move || drop(black_box(current.load().route(&name).cloned()))
+    };
+    let read_plainly = |plain: &Arc<RwLock<Arc<Snapshot>>>| {
+        let (plain, name) = (Arc::clone(plain), name.clone());
+        move || {
+            let snapshot = plain.read().expect("no panic").clone();
+            drop(black_box(snapshot.route(&name).cloned()));
+        }
+    };
+    group.bench_function("build_and_publish", |b| {
+        let _reader = Busy::with(read(&current));
+        b.iter(|| current.publish(next(&current.load_full())));
+    });
+    group.bench_function("publish", |b| {
+        let _reader = Busy::with(read(&current));
+        let fresh = || next(&current.load_full());
+        b.iter_batched(fresh, |fresh| current.publish(fresh), BatchSize::SmallInput);
+    });
+    group.bench_function("publish_plain_rwlock", |b| {
+        let _reader = Busy::with(read_plainly(&plain));
+        let fresh = || next(&first);
+        let publish = |fresh| *plain.write().expect("no panic") = fresh;
+        b.iter_batched(fresh, publish, BatchSize::SmallInput);
+    });
+    group.bench_function("read", |b| {
+        let _reader = Busy::with(read(&current));
+        b.iter(read(&current));
+    });
+    group.bench_function("read_plain_rwlock", |b| {
+        let _reader = Busy::with(read_plainly(&plain));
+        b.iter(read_plainly(&plain));
+    });
+    group.finish();
+}
+
+fn name(n: usize) -> String {
+    format!("project/deployment-{n:04}")
+}
+
+/// A thousand deployments of two backends each.
+fn declared() -> Vec<Declared> {
+    let tables = (0..DEPLOYMENTS).map(|n| {
+        format!(
+            "[[deployment]]\nproject = \"project\"\nname = \"deployment-{n:04}\"\nversion = {{ main = {{ \
+             backends = [{{ url = \"http://127.0.0.1:9001\" }}, {{ url = \"http://127.0.0.1:9002\" }}] }} }}\n"
+        )
+    });
+    let text: String = tables.collect();
+    let declarations = Declarations::from_toml(&text).expect("well formed");
+    let specs = declarations.deployments.into_iter();
+    specs
+        .map(|spec| Declared {
+            spec: Arc::new(spec),
+            version: VersionNumber(1),
+        })
+        .collect()
+}
+
+/// The same, but that one of them has another version.
+fn one_changed() -> Vec<Declared> {
+    let mut declared = declared();
+    declared[DEPLOYMENTS / 2].version = VersionNumber(2);
+    declared
+}
