@@ -35,30 +35,60 @@ pub fn spawn(
 }
 
 pin_project! {
-    /// A task that ends itself alone when it panics. Written out, because an `async fn` would hold
-    /// the task twice: once as its argument, once where it is polled.
-    struct Guarded<F> {
+    /// A future whose panic is its output. Written out, because an `async fn` would hold the future
+    /// twice: once as its argument, once where it is polled.
+    pub struct Caught<F> {
         name: &'static str,
         #[pin]
-        task: F,
+        future: F,
+    }
+}
+
+/// A future panicked; the log says where and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Panicked;
+
+/// Lets a panic of `future` end it alone. What it borrowed may be half changed then, and is only to
+/// be dropped or answered from.
+pub fn caught<F: Future>(name: &'static str, future: F) -> Caught<F> {
+    Caught { name, future }
+}
+
+impl<F: Future> Future for Caught<F> {
+    type Output = Result<F::Output, Panicked>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let future = this.future;
+        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => {
+                tracing::error!(task = *this.name, panic = words(&*panic), "panicked");
+                Poll::Ready(Err(Panicked))
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A task that ends itself alone when it panics.
+    struct Guarded<F> {
+        #[pin]
+        task: Caught<F>,
     }
 }
 
 fn guarded<F: Future<Output = ()>>(name: &'static str, task: F) -> Guarded<F> {
-    Guarded { name, task }
+    Guarded {
+        task: caught(name, task),
+    }
 }
 
 impl<F: Future<Output = ()>> Future for Guarded<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let (name, task) = (*this.name, this.task);
-        // What the task holds is dropped with it and never looked at again.
-        catch_unwind(AssertUnwindSafe(|| task.poll(cx))).unwrap_or_else(|panic| {
-            tracing::error!(task = name, panic = words(&*panic), "task panicked");
-            Poll::Ready(())
-        })
+        self.project().task.poll(cx).map(|_| ())
     }
 }
 
@@ -78,5 +108,7 @@ mod tests {
     async fn a_panic_ends_its_task_alone() {
         let ended = spawn("panics", async { panic!("on purpose") }).await;
         assert!(ended.is_ok());
+        let caught = caught("panics", async { panic!("on purpose") }).await;
+        assert_eq!(caught, Err::<(), _>(Panicked));
     }
 }

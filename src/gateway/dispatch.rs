@@ -33,6 +33,16 @@ pub(super) struct Refused {
     pub(super) unread: Option<Incoming>,
 }
 
+impl Refused {
+    /// weir itself failed, and with it whatever read the body.
+    pub(super) fn own(code: Code) -> Self {
+        Self {
+            fault: code.into(),
+            unread: None,
+        }
+    }
+}
+
 /// Takes the body over, bounded by its limit: one that says it is larger is refused unread.
 pub(super) fn take_body(
     body: Incoming,

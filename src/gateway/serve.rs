@@ -18,6 +18,7 @@ use super::{
     route::{Routed, route},
 };
 use crate::{
+    base::task::{Panicked, caught},
     fault::{Code, Fault},
     shadow::mirror::Ticket,
     wire::target::{Target, normalise},
@@ -40,10 +41,13 @@ pub(super) fn serve(
         if let Some(own) = health(exchange.parts(), exchange.local()) {
             return Ok(answer_own(exchange, own));
         }
-        Ok(match try_serve(&mut exchange, body).await {
-            Ok(dispatched) => respond(exchange, dispatched),
-            Err(refused) => refuse(exchange, refused),
-        })
+        Ok(
+            match caught("request", try_serve(&mut exchange, body)).await {
+                Ok(Ok(dispatched)) => respond(exchange, dispatched),
+                Ok(Err(refused)) => refuse(exchange, refused),
+                Err(Panicked) => refuse(exchange, Refused::own(Code::Internal)),
+            },
+        )
     }
 }
 
