@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -104,13 +104,21 @@ pub(super) fn answer_own(exchange: Box<Exchange>, own: Own) -> Response<ReplyBod
 }
 
 fn whole(
-    exchange: Box<Exchange>,
+    mut exchange: Box<Exchange>,
     status: StatusCode,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<ReplyBody> {
+    let mut kind = Kind::Whole(bytes);
+    if exchange.parts().method == Method::HEAD
+        && let Kind::Whole(bytes) = std::mem::replace(&mut kind, Kind::Ended)
+    {
+        // With HTTP/1 hyper drops such a body unasked, with HTTP/2 it would send it.
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        exchange.settle(Ended::Complete);
+    }
     let mut response = Response::new(ReplyBody {
-        kind: Kind::Whole(bytes),
+        kind,
         exchange,
         late: None,
         unflushed: false,
