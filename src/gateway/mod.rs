@@ -21,6 +21,6 @@ mod serve;
 mod sniff;
 mod worker;
 
-pub use levelling::Levelling;
+pub use levelling::{Handed, Levelling};
 pub use local::GatewayOptions;
 pub use worker::{Figures, Shared, Worker};
