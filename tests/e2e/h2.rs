@@ -343,3 +343,36 @@ fn frames_that_are_no_http2_end_the_connection() {
         "fine"
     );
 }
+
+#[test]
+fn an_h2c_backend_that_says_nothing_after_an_upload_in_pieces_is_a_504() {
+    let gate = Gate::new();
+    let waits = gate.clone();
+    let backend = H2Backend::start(move |_, _| {
+        waits.wait();
+        http::Response::new(whole(b""))
+    });
+    let gateway = Gateway::start(
+        Declarations::new()
+            .with(
+                deployment("demo/iris")
+                    .backend_at(&backend.url(), ", protocol = \"h2c\"")
+                    .timeouts("first_byte_ms = 600"),
+            )
+            .with(key(KEY, "demo")),
+    );
+    let mut client = gateway.connect();
+    client.send(format!(
+        "POST {PREDICT} HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\ncontent-length: 10\r\n\r\nhello"
+    ));
+    eventually(PATIENCE, "the request on its way", || {
+        backend.connections() > 0
+    });
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    client.send("world");
+    let since = Instant::now();
+    let answer = client.response("POST");
+    assert_eq!(answer.status, 504);
+    assert!(since.elapsed() < std::time::Duration::from_secs(4));
+    gate.open();
+}
