@@ -201,6 +201,13 @@ impl ReplyBody {
         self.exchange.settle(ended);
     }
 
+    /// Whether the connection has yet to write what it was given. With HTTP/2 its being blocked may
+    /// be the business of other streams.
+    fn waits_for_socket(&self) -> bool {
+        let caller = self.exchange.caller();
+        !caller.is_stream && caller.socket.is_write_blocked()
+    }
+
     fn break_off(&mut self, error: BodyError) {
         let (socket, no_length) = match &self.kind {
             Kind::Backend(body) => {
@@ -236,7 +243,13 @@ impl Body for ReplyBody {
         if this.broken.is_some() {
             // hyper drops what it has not written when a body fails. What came before the break
             // belongs to the client, so the failure waits until it is out.
-            if this.exchange.caller().socket.is_write_blocked() {
+            let caller = this.exchange.caller();
+            if caller.socket.is_write_blocked() {
+                if caller.is_stream {
+                    // The connection may be full of other streams' bytes; nobody wakes this one
+                    // when they are gone, but for the next tick.
+                    caller.watch.enter(Phase::BackendBody, 0);
+                }
                 return Poll::Pending;
             }
             return Poll::Ready(this.broken.take().map(Err));
@@ -278,7 +291,7 @@ impl Body for ReplyBody {
             }
             Poll::Ready(Some(Err(error))) => {
                 this.break_off(error);
-                if this.unflushed {
+                if this.unflushed || this.waits_for_socket() {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
