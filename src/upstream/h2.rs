@@ -402,6 +402,10 @@ impl Body for H2Body {
             .watch
             .check(cx)
             .filter(|expired| *expired != Expired::Phase(Phase::ClientRead));
+        if expired == Some(Expired::Total) {
+            // Not left to a pause: a backend that always has more to say makes none.
+            return Poll::Ready(Some(Err(BodyError::Timeout)));
+        }
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
                 this.ended = frame.is_none() || this.incoming.is_end_stream();
