@@ -376,3 +376,18 @@ fn an_h2c_backend_that_says_nothing_after_an_upload_in_pieces_is_a_504() {
     assert!(since.elapsed() < std::time::Duration::from_secs(4));
     gate.open();
 }
+
+#[test]
+fn nothing_is_kept_warm_for_an_h2c_backend() {
+    let backend = h2_echo();
+    let gateway = Gateway::with(h2c(&backend))
+        .env("WEIR_UPSTREAM_WARM_MIN", 1)
+        .env("WEIR_HEALTH_INTERVAL_MS", 60_000)
+        .env("WEIR_WORKERS", 1)
+        .start();
+    let line = format!("POST {PREDICT}");
+    assert_eq!(gateway.call(&line, &[AUTH], b"x").status, 201);
+    // One for the probe, one for the request; two rounds of housekeeping add none.
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    assert_eq!(backend.connections(), 2);
+}
