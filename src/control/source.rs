@@ -19,6 +19,13 @@ use crate::{
 /// config maps do: replace it by a rename, or by another link.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long the file has to stay as it is before a change of it is taken: whoever writes it in place
+/// empties it first, and a file cut at the right line is a good one that revokes half the keys.
+const SETTLES_FOR: Duration = Duration::from_millis(50);
+
+/// How often a file that keeps changing is waited for; then it is read as it is.
+const SETTLES_MAX: u32 = 20;
+
 /// Why a file's declarations could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -81,10 +88,27 @@ pub async fn follow(path: PathBuf, mut declarer: Declarer, mut reload: mpsc::Rec
         // Taken before reading: a change meanwhile shows as one at the next look.
         let now = stamp(&path);
         if asked || now != seen {
-            seen = now;
+            seen = if asked {
+                now
+            } else {
+                settled(&path, now).await
+            };
             reload_once(&path, &mut declarer);
         }
     }
+}
+
+/// The state in which a file that has changed comes to rest. Whoever asks by a signal has written it
+/// to its end and is not kept waiting.
+async fn settled(path: &Path, mut now: Stamp) -> Stamp {
+    for _ in 0..SETTLES_MAX {
+        tokio::time::sleep(SETTLES_FOR).await;
+        let before = std::mem::replace(&mut now, stamp(path));
+        if now == before {
+            break;
+        }
+    }
+    now
 }
 
 fn reload_once(path: &Path, declarer: &mut Declarer) {
@@ -124,4 +148,24 @@ pub fn log(changes: &Changes, path: &Path) {
         "declarations {}",
         if changes.is_empty() { "unchanged" } else { "in force" }
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_being_written_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("declared.toml");
+        fs::write(&path, "").expect("written");
+        let empty = stamp(&path);
+        let (settled, ()) = tokio::join!(settled(&path, empty), async {
+            // Polled second: the first has begun to wait by now.
+            fs::write(&path, "# whole\n").expect("written");
+        });
+        assert_ne!(settled, empty);
+        assert_eq!(settled, stamp(&path));
+        assert_eq!(settled.map(|(_, length, _)| length), Some(8));
+    }
 }

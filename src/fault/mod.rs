@@ -110,6 +110,10 @@ catalogue! {
     /// The request body is larger than the gateway takes.
     BodyTooLarge = "body_too_large", 413, Client, Retry::Never, "Request body too large",
         "The request body is larger than this gateway takes.";
+    /// The head holds more headers than the gateway takes. One that is too large for other reasons is
+    /// refused before there is a request.
+    HeadTooLarge = "head_too_large", 431, Client, Retry::Never, "Request head too large",
+        "The request has more headers than this gateway takes.";
     /// A panic inside weir.
     Internal = "internal", 500, Gateway, Retry::AfterSeconds(1), "Internal error",
         "The gateway failed on this request; the operator's log says more under its request id.";

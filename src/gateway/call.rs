@@ -1,12 +1,15 @@
 //! The first phase: what is being asked, from the head of the request alone.
 
-use http::Version;
+use http::{Method, Version, request::Parts};
 
 use super::seen::Seen;
 use crate::{
     fault::{Code, Fault},
     wire::target::Target,
 };
+
+/// Headers in one head. hyper sees to it for HTTP/1, and for HTTP/2 to their size alone.
+const HEADERS_MAX: usize = 100;
 
 /// A request whose path names a deployment.
 pub(super) struct Call<'a, 'p> {
@@ -17,11 +20,19 @@ pub(super) struct Call<'a, 'p> {
 /// Reads a request's head; `path` is its path in normal form.
 pub(super) fn read_call<'a, 'p>(
     seen: &'a Seen,
-    version: Version,
+    parts: &Parts,
     path: &'p str,
 ) -> Result<Call<'a, 'p>, Fault> {
-    if version == Version::HTTP_11 && !seen.has_one_host {
+    if parts.version == Version::HTTP_11 && !seen.has_one_host {
         return Err(Code::RequestMalformed.into());
+    }
+    // A backend that takes it for what it says makes a tunnel of a connection that other requests
+    // are to use.
+    if parts.method == Method::CONNECT {
+        return Err(Code::RequestMalformed.into());
+    }
+    if parts.headers.len() > HEADERS_MAX {
+        return Err(Code::HeadTooLarge.into());
     }
     let target = Target::parse(path).ok_or(Code::RouteUnknown)?;
     Ok(Call { target, seen })

@@ -109,6 +109,7 @@ async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
 }
 
 async fn drive_http2(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
+    socket.speaks_http2();
     let spawner = StreamSpawner::default();
     let newest = Rc::clone(&spawner.newest);
     let service = service_fn(|request: Request<Incoming>| {
@@ -159,13 +160,14 @@ fn must_end(socket: &ClientSocket, cx: &Context<'_>) -> Option<End> {
     if socket.has_hung_up() {
         return Some(End::HungUp);
     }
-    let phase = socket.must_close(cx)?;
-    let reason = match phase {
-        Phase::Head => "head_timeout",
-        Phase::Idle => "idle_timeout",
-        _ => "write_stall",
+    let reason = match socket.must_close(cx)? {
+        Expired::Phase(Phase::Idle) => None,
+        Expired::Phase(Phase::Head) => Some("head_timeout"),
+        Expired::Phase(Phase::ClientRead) => Some("write_stall"),
+        Expired::Phase(_) => Some("body_timeout"),
+        Expired::Total => Some("total_timeout"),
     };
-    if phase != Phase::Idle {
+    if let Some(reason) = reason {
         series::count(&table::CONNECTIONS_REFUSED, &[reason], 1);
     }
     Some(End::Expired)
@@ -227,8 +229,15 @@ impl<F: Future<Output = ()>> Future for Stallable<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if this.watch.check(cx) == Some(Expired::Phase(Phase::ClientRead)) {
-            series::count(&table::CONNECTIONS_REFUSED, &["stream_stall"], 1);
+        let reason = match this.watch.check(cx) {
+            Some(Expired::Phase(Phase::ClientRead)) => Some("stream_stall"),
+            Some(Expired::Total) if this.watch.phase() == Phase::ClientRead => {
+                Some("total_timeout")
+            }
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            series::count(&table::CONNECTIONS_REFUSED, &[reason], 1);
             return Poll::Ready(());
         }
         this.stream.poll(cx)

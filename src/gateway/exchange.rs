@@ -19,6 +19,7 @@ use crate::{
         outcome::{Ended, Outcome, Role},
     },
     upstream::backend::Load,
+    wire::headers,
 };
 
 /// Who asks: the connection, and the deadline of this exchange. With HTTP/1 that is the
@@ -69,7 +70,10 @@ struct Told {
 
 impl Exchange {
     /// Boxed: it goes through many hands, and the one allocation holds all that a request needs.
-    pub(super) fn begin(local: &Rc<Local>, caller: Caller, parts: Parts) -> Box<Self> {
+    pub(super) fn begin(local: &Rc<Local>, caller: Caller, mut parts: Parts) -> Box<Self> {
+        if caller.is_stream {
+            headers::join_cookies(&mut parts.headers);
+        }
         caller.socket.begin_exchange();
         let told = local.teller.is_wanted().then(|| {
             Box::new(Told {

@@ -4,7 +4,10 @@
 
 use std::{
     net::TcpStream,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::mpsc;
@@ -16,13 +19,44 @@ const INBOX_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct Levelling {
     open: Vec<AtomicUsize>,
-    inboxes: Vec<mpsc::Sender<TcpStream>>,
+    inboxes: Vec<mpsc::Sender<Handed>>,
     open_max: usize,
+}
+
+/// A connection on its way to another worker, counted there already.
+#[derive(Debug)]
+pub struct Handed {
+    pub(super) stream: TcpStream,
+    pub(super) place: OpenPlace,
+}
+
+/// Counts as an open connection until it is dropped, by whatever end: a worker that drains drops
+/// what is still on its way to it.
+#[derive(Debug)]
+pub(super) struct OpenPlace {
+    index: usize,
+    levelling: Arc<Levelling>,
+}
+
+impl OpenPlace {
+    /// Takes over a count that was made on a worker.
+    pub(super) fn of(levelling: &Arc<Levelling>, worker: usize) -> Self {
+        Self {
+            index: worker,
+            levelling: Arc::clone(levelling),
+        }
+    }
+}
+
+impl Drop for OpenPlace {
+    fn drop(&mut self) {
+        self.levelling.leave(self.index);
+    }
 }
 
 impl Levelling {
     /// For so many workers and, together, so many connections; with each worker's inbox.
-    pub fn new(workers: usize, open_max: usize) -> (Self, Vec<mpsc::Receiver<TcpStream>>) {
+    pub fn new(workers: usize, open_max: usize) -> (Self, Vec<mpsc::Receiver<Handed>>) {
         let (inboxes, receivers) = (0..workers).map(|_| mpsc::channel(INBOX_MAX)).unzip();
         let levelling = Self {
             open: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
@@ -69,18 +103,19 @@ impl Levelling {
     ///
     /// # Errors
     /// Gives the connection back when the other's inbox is full.
-    pub fn hand_over(&self, from: usize, to: usize, stream: TcpStream) -> Result<(), TcpStream> {
+    pub fn hand_over(
+        self: &Arc<Self>,
+        from: usize,
+        to: usize,
+        stream: TcpStream,
+    ) -> Result<(), TcpStream> {
         self.open[to].fetch_add(1, Ordering::Relaxed);
-        match self.inboxes[to].try_send(stream) {
-            Ok(()) => {
-                self.leave(from);
-                Ok(())
-            }
-            Err(refused) => {
-                self.leave(to);
-                Err(refused.into_inner())
-            }
-        }
+        let place = OpenPlace::of(self, to);
+        self.inboxes[to]
+            .try_send(Handed { stream, place })
+            .map_err(|refused| refused.into_inner().stream)?;
+        self.leave(from);
+        Ok(())
     }
 }
 
@@ -99,6 +134,23 @@ mod tests {
             }
         }
         assert_eq!((levelling.open(0), levelling.open(1)), (4, 4));
+    }
+
+    #[test]
+    fn what_is_on_its_way_to_a_worker_that_ends_counts_no_more() {
+        let (levelling, inboxes) = Levelling::new(2, 100);
+        let levelling = Arc::new(levelling);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stream = || TcpStream::connect(address).expect("a connection");
+        assert!(levelling.admit(0));
+        levelling.hand_over(0, 1, stream()).expect("there is room");
+        assert_eq!((levelling.open(0), levelling.open(1)), (0, 1));
+        drop(inboxes);
+        assert_eq!((levelling.open(0), levelling.open(1)), (0, 0));
+        assert!(levelling.admit(0));
+        assert!(levelling.hand_over(0, 1, stream()).is_err());
+        assert_eq!((levelling.open(0), levelling.open(1)), (1, 0));
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod serve;
 mod sniff;
 mod worker;
 
-pub use levelling::Levelling;
+pub use levelling::{Handed, Levelling};
 pub use local::GatewayOptions;
 #[cfg(any(test, fuzzing))]
 pub use seen::any_headers_hold;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -104,13 +104,21 @@ pub(super) fn answer_own(exchange: Box<Exchange>, own: Own) -> Response<ReplyBod
 }
 
 fn whole(
-    exchange: Box<Exchange>,
+    mut exchange: Box<Exchange>,
     status: StatusCode,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<ReplyBody> {
+    let mut kind = Kind::Whole(bytes);
+    if exchange.parts().method == Method::HEAD
+        && let Kind::Whole(bytes) = std::mem::replace(&mut kind, Kind::Ended)
+    {
+        // With HTTP/1 hyper drops such a body unasked, with HTTP/2 it would send it.
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        exchange.settle(Ended::Complete);
+    }
     let mut response = Response::new(ReplyBody {
-        kind: Kind::Whole(bytes),
+        kind,
         exchange,
         late: None,
         unflushed: false,
@@ -193,6 +201,13 @@ impl ReplyBody {
         self.exchange.settle(ended);
     }
 
+    /// Whether the connection has yet to write what it was given. With HTTP/2 its being blocked may
+    /// be the business of other streams.
+    fn waits_for_socket(&self) -> bool {
+        let caller = self.exchange.caller();
+        !caller.is_stream && caller.socket.is_write_blocked()
+    }
+
     fn break_off(&mut self, error: BodyError) {
         let (socket, no_length) = match &self.kind {
             Kind::Backend(body) => {
@@ -228,7 +243,13 @@ impl Body for ReplyBody {
         if this.broken.is_some() {
             // hyper drops what it has not written when a body fails. What came before the break
             // belongs to the client, so the failure waits until it is out.
-            if this.exchange.caller().socket.is_write_blocked() {
+            let caller = this.exchange.caller();
+            if caller.socket.is_write_blocked() {
+                if caller.is_stream {
+                    // The connection may be full of other streams' bytes; nobody wakes this one
+                    // when they are gone, but for the next tick.
+                    caller.watch.enter(Phase::BackendBody, 0);
+                }
                 return Poll::Pending;
             }
             return Poll::Ready(this.broken.take().map(Err));
@@ -270,7 +291,7 @@ impl Body for ReplyBody {
             }
             Poll::Ready(Some(Err(error))) => {
                 this.break_off(error);
-                if this.unflushed {
+                if this.unflushed || this.waits_for_socket() {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

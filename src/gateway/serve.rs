@@ -76,7 +76,7 @@ fn decide<'p>(exchange: &mut Exchange, path: &'p str) -> Result<(Target<'p>, Rou
     let local = Rc::clone(exchange.local());
     let view = local.current.load(); // one snapshot, to the last byte
     exchange.note_epoch(view.epoch_header());
-    let call = read_call(exchange.seen(), exchange.parts().version, path)?; // what is asked
+    let call = read_call(exchange.seen(), exchange.parts(), path)?; // what is asked
     let admitted = admit(&call, &view, local.current.keys())?; // who asks, and may they
     let routed = route(admitted, &call)?; // which version answers
     Ok((call.target, routed))

@@ -28,14 +28,18 @@ pub(super) async fn sniff(socket: &ClientSocket, draining: &Cell<bool>) -> Spoke
     let mut seen = [0u8; PREFACE.len()];
     let mut buf = ReadBuf::new(&mut seen);
     let spoken = poll_fn(|cx| {
-        // A gateway that drains waits for no request that has not begun.
-        let unasked = draining.get() && buf.filled().is_empty();
-        if socket.must_close(cx).is_some() || unasked {
+        if socket.must_close(cx).is_some() {
             return Poll::Ready(Ok(Spoken::Nothing));
         }
         loop {
             let before = buf.filled().len();
-            ready!(socket.poll_read_raw(cx, &mut buf))?;
+            let read = socket.poll_read_raw(cx, &mut buf);
+            // A gateway that drains waits for no request that has not begun; one that has come is
+            // answered.
+            if read.is_pending() && draining.get() && before == 0 {
+                return Poll::Ready(Ok(Spoken::Nothing));
+            }
+            ready!(read)?;
             let filled = buf.filled();
             let spoken = match filled.len() {
                 count if count == before => Spoken::Nothing,

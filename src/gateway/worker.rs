@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     connection::drive,
-    levelling::Levelling,
+    levelling::{Handed, Levelling, OpenPlace},
     local::{GatewayOptions, Local},
 };
 use crate::{
@@ -83,7 +83,7 @@ impl Worker {
     pub fn start(
         index: usize,
         socket: Socket,
-        inbox: mpsc::Receiver<std::net::TcpStream>,
+        inbox: mpsc::Receiver<Handed>,
         shared: Shared,
     ) -> io::Result<Self> {
         let thread = thread::Builder::new()
@@ -106,7 +106,7 @@ impl Worker {
 fn run(
     index: usize,
     socket: Socket,
-    inbox: mpsc::Receiver<std::net::TcpStream>,
+    inbox: mpsc::Receiver<Handed>,
     shared: Shared,
 ) -> io::Result<()> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -204,17 +204,18 @@ struct Accepting {
 }
 
 impl Accepting {
-    async fn run(self, listener: TcpListener, mut inbox: mpsc::Receiver<std::net::TcpStream>) {
+    async fn run(self, listener: TcpListener, mut inbox: mpsc::Receiver<Handed>) {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => self.take(stream),
                     Err(error) => rest(&error).await,
                 },
-                Some(stream) = inbox.recv() => match TcpStream::from_std(stream) {
-                    Ok(stream) => self.serve(stream),
-                    Err(_) => self.levelling.leave(self.index),
-                },
+                Some(Handed { stream, place }) = inbox.recv() => {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        self.serve(stream, place);
+                    }
+                }
             }
         }
     }
@@ -224,8 +225,9 @@ impl Accepting {
             series::count(&table::CONNECTIONS_REFUSED, &["connections_max"], 1);
             return;
         }
+        let place = || OpenPlace::of(&self.levelling, self.index);
         let Some(other) = self.levelling.better(self.index) else {
-            return self.serve(stream);
+            return self.serve(stream, place());
         };
         let handed = match stream.into_std() {
             Ok(stream) => self.levelling.hand_over(self.index, other, stream),
@@ -234,37 +236,21 @@ impl Accepting {
         match handed {
             Ok(()) => series::count(&table::HANDED_OVER, &[], 1),
             Err(stream) => match TcpStream::from_std(stream) {
-                Ok(stream) => self.serve(stream),
+                Ok(stream) => self.serve(stream, place()),
                 Err(_) => self.levelling.leave(self.index),
             },
         }
     }
 
     /// Serves an admitted connection in a task of its own.
-    fn serve(&self, stream: TcpStream) {
+    fn serve(&self, stream: TcpStream, place: OpenPlace) {
         // Without it a head and a first token may wait for each other's acknowledgement, 40 ms.
         let _ = stream.set_nodelay(true);
-        let place = OpenPlace {
-            index: self.index,
-            levelling: Arc::clone(&self.levelling),
-        };
         let local = Rc::clone(&self.local);
         task::spawn_local("client connection", async move {
             let _place = place;
             drive(local, stream).await;
         });
-    }
-}
-
-/// Counts as an open connection until it is dropped, by whatever end.
-struct OpenPlace {
-    index: usize,
-    levelling: Arc<Levelling>,
-}
-
-impl Drop for OpenPlace {
-    fn drop(&mut self) {
-        self.levelling.leave(self.index);
     }
 }
 

@@ -50,6 +50,8 @@ pub struct ClientSocket {
     listening: Cell<bool>,
     hung_up: Cell<bool>,
     to_abort: Cell<bool>,
+    /// Whether bytes between two requests begin a head: with HTTP/2 they may be anything.
+    begins_heads: Cell<bool>,
     /// Bytes that were read to find out the protocol, not yet handed to hyper.
     ahead: RefCell<Vec<u8>>,
 }
@@ -77,6 +79,7 @@ impl ClientSocket {
             listening: Cell::new(false),
             hung_up: Cell::new(false),
             to_abort: Cell::new(false),
+            begins_heads: Cell::new(true),
             ahead: RefCell::default(),
         }
     }
@@ -89,6 +92,12 @@ impl ClientSocket {
     /// The longest a client may leave its answer unread, in milliseconds.
     pub fn write_stall_ms(&self) -> u64 {
         self.limits.write_stall_ms
+    }
+
+    /// Bytes between two requests begin no head from here on: with HTTP/2 they may as well be a ping,
+    /// or room for more of an answer.
+    pub fn speaks_http2(&self) {
+        self.begins_heads.set(false);
     }
 
     /// An exchange begins: what is waited for is now its business.
@@ -117,11 +126,15 @@ impl ClientSocket {
     }
 
     /// A passed limit for which the connection itself must go: no exchange will notice.
-    pub fn must_close(&self, cx: &Context<'_>) -> Option<Phase> {
-        match self.watch.check(cx)? {
-            Expired::Phase(phase @ (Phase::Idle | Phase::Head | Phase::ClientRead)) => Some(phase),
-            _ => None,
-        }
+    pub fn must_close(&self, cx: &Context<'_>) -> Option<Expired> {
+        let expired = self.watch.check(cx)?;
+        let unnoticed = match expired {
+            Expired::Phase(Phase::Idle | Phase::Head | Phase::ClientRead) => true,
+            // hyper asks nothing of an exchange while the client does not take what there is.
+            Expired::Total => self.write_blocked.get(),
+            Expired::Phase(_) => !self.is_serving(),
+        };
+        unnoticed.then_some(expired)
     }
 
     /// Whether the client hung up while an exchange is under way; otherwise the task of `cx` is
@@ -201,16 +214,12 @@ impl ClientSocket {
                 self.watch
                     .enter(Phase::ClientRead, self.limits.write_stall_ms);
             }
-        } else if was_blocked {
-            if self.is_serving() {
-                if phase == Phase::ClientRead {
-                    self.watch.renew(self.limits.write_stall_ms);
-                }
-            } else {
-                self.watch.enter(Phase::Idle, self.limits.idle_ms);
-            }
+        } else if was_blocked && !self.is_serving() {
+            self.watch.enter(Phase::Idle, self.limits.idle_ms);
         } else if phase == Phase::ClientRead {
-            self.watch.renew(self.limits.write_stall_ms);
+            // The client took something. If it does not take the rest, the next write says so; there
+            // may be no next one for a long while.
+            self.watch.rest();
         }
     }
 }
@@ -253,7 +262,8 @@ impl AsyncRead for ClientIo {
         let before = buf.filled().len();
         let polled = socket.poll_read_raw(cx, buf);
         socket.listening.set(polled.is_pending());
-        if buf.filled().len() > before && socket.watch.phase() == Phase::Idle {
+        let begins = socket.begins_heads.get() && socket.watch.phase() == Phase::Idle;
+        if begins && buf.filled().len() > before {
             socket.watch.enter(Phase::Head, socket.limits.head_ms);
         }
         polled

@@ -275,7 +275,8 @@ impl Mirror {
                 leg.role_meters.record_first_byte(first_byte_ns, 0);
                 fate.status = Some(delivered.answer.status.as_u16());
                 fate.first_byte_ns = Some(first_byte_ns);
-                read_to_end(delivered.answer, challenger.response_bytes_max, &mut fate).await;
+                let bytes_max = challenger.response_bytes_max;
+                read_to_end(delivered.answer, bytes_max, watch, &mut fate).await;
             }
         }
         fate
@@ -283,12 +284,14 @@ impl Mirror {
 }
 
 /// Reads an answer to its end or its cap; what is read is counted and forgotten.
-async fn read_to_end(mut answer: Answer, bytes_max: u64, fate: &mut Fate) {
+async fn read_to_end(mut answer: Answer, bytes_max: u64, watch: &Watch, fate: &mut Fate) {
     loop {
         let frame = std::future::poll_fn(|cx| Pin::new(&mut answer.body).poll_frame(cx)).await;
         match frame {
             None => return,
             Some(Ok(frame)) => {
+                // The next piece has its time anew.
+                watch.rest();
                 fate.response_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if fate.response_bytes > bytes_max {
                     fate.ended = Some(Ended::TooLarge);

@@ -22,6 +22,7 @@ use super::{backend::Backend, error::ExchangeError, h2::Link};
 use crate::{
     base::{clock::Tick, id::BackendId, task},
     net::watch::{Expired, Phase, Watch, within},
+    spec::Protocol,
     telemetry::{series, table},
 };
 
@@ -212,6 +213,10 @@ impl Connections {
 
     /// Opens connections in advance to a backend in use that has fewer idle ones than `warm_min`.
     pub fn keep_warm(self: &Rc<Self>, backend: &Arc<Backend>, connect_ms: u64, watch: Rc<Watch>) {
+        if backend.protocol() == Protocol::H2c {
+            // Its links stay open by themselves; a connection kept here would never be asked for.
+            return;
+        }
         let by_backend = self.by_backend.borrow();
         let idle = by_backend
             .get(&backend.id())

@@ -97,7 +97,10 @@ impl Delivery<'_> {
             };
             upload = failed.upload;
             let error = failed.error;
-            if error.blames_backend() && !(failed.reused && is_reset(&error)) {
+            // A client that is still sending when the time is over used it up itself.
+            let client_late = matches!(error, ExchangeError::TotalTimeout) && !upload.is_received();
+            let stale = failed.reused && is_reset(&error);
+            if error.blames_backend() && !stale && !client_late {
                 self.pool.record(backend, Verdict::Failure, Tick::now());
             }
             tracing::debug!(backend = %backend.url(), %error, "attempt failed");

@@ -50,7 +50,16 @@ struct Stream(Rc<Link>);
 #[derive(Debug)]
 pub struct SharedUpload {
     upload: Rc<RefCell<Upload>>,
-    failed: Rc<RefCell<Option<UploadError>>>,
+    fate: Rc<UploadFate>,
+    watch: Rc<Watch>,
+    limits: ExchangeLimits,
+}
+
+/// What an exchange and its upload tell each other.
+#[derive(Debug, Default)]
+struct UploadFate {
+    failed: RefCell<Option<UploadError>>,
+    answered: Cell<bool>,
 }
 
 /// The client's body failed; the reason is kept with the exchange.
@@ -200,10 +209,12 @@ pub async fn exchange(
     let began = Tick::now();
     let framing = upload.framing();
     let upload = Rc::new(RefCell::new(*upload));
-    let failed = Rc::new(RefCell::new(None));
+    let fate = Rc::<UploadFate>::default();
     let body = SharedUpload {
         upload: Rc::clone(&upload),
-        failed: Rc::clone(&failed),
+        fate: Rc::clone(&fate),
+        watch: Rc::clone(watch),
+        limits,
     };
     let result = match head(request, backend, framing) {
         Ok(head) => {
@@ -222,6 +233,7 @@ pub async fn exchange(
     watch.rest();
     match result {
         Ok(response) => {
+            fate.answered.set(true);
             let (mut parts, incoming) = response.into_parts();
             clean(&mut parts.headers);
             let head_at = Tick::now();
@@ -242,7 +254,7 @@ pub async fn exchange(
             })
         }
         Err(error) => {
-            let error = failed.take().map_or(error, ExchangeError::Upload);
+            let error = fate.failed.take().map_or(error, ExchangeError::Upload);
             // hyper may still hold the other half until it has reset the stream; then there can be
             // no further attempt, and an ended upload says so.
             let limits = upload.borrow().limits();
@@ -340,11 +352,21 @@ impl Body for SharedUpload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
         let next = ready!(self.upload.borrow_mut().poll_next(cx));
+        if self.watch.phase() == Phase::Unlimited {
+            // It is no longer the client that is waited for, and the exchange, which waits for the
+            // backend meanwhile, is not woken to say so.
+            match self.fate.answered.get() {
+                true => self.watch.enter(Phase::BackendBody, self.limits.idle_ms),
+                false => self
+                    .watch
+                    .enter(Phase::FirstByte, self.limits.first_byte_ms),
+            }
+        }
         Poll::Ready(match next {
             Ok(Some(frame)) => Some(Ok(frame)),
             Ok(None) => None,
             Err(error) => {
-                *self.failed.borrow_mut() = Some(error);
+                *self.fate.failed.borrow_mut() = Some(error);
                 Some(Err(UploadFailed))
             }
         })
@@ -382,6 +404,10 @@ impl Body for H2Body {
             .watch
             .check(cx)
             .filter(|expired| *expired != Expired::Phase(Phase::ClientRead));
+        if expired == Some(Expired::Total) {
+            // Not left to a pause: a backend that always has more to say makes none.
+            return Poll::Ready(Some(Err(BodyError::Timeout)));
+        }
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
                 this.ended = frame.is_none() || this.incoming.is_end_stream();

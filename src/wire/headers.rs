@@ -122,6 +122,24 @@ pub fn clean_trailers(trailers: &mut HeaderMap, travels: fn(&HeaderName, &Named)
     }
 }
 
+/// Makes one header of a request's cookies: clients of HTTP/2 may send each pair in a header of its
+/// own, which HTTP/1 does not know (RFC 9113 section 8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).iter();
+    if crumbs.next().is_none() || crumbs.next().is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    // What is joined of values is one.
+    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, whole);
+    }
+}
+
 /// The key in an `Authorization: Bearer` header. Other schemes present no key.
 pub fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     let value = value.as_bytes().trim_ascii();

@@ -343,3 +343,51 @@ fn frames_that_are_no_http2_end_the_connection() {
         "fine"
     );
 }
+
+#[test]
+fn an_h2c_backend_that_says_nothing_after_an_upload_in_pieces_is_a_504() {
+    let gate = Gate::new();
+    let waits = gate.clone();
+    let backend = H2Backend::start(move |_, _| {
+        waits.wait();
+        http::Response::new(whole(b""))
+    });
+    let gateway = Gateway::start(
+        Declarations::new()
+            .with(
+                deployment("demo/iris")
+                    .backend_at(&backend.url(), ", protocol = \"h2c\"")
+                    .timeouts("first_byte_ms = 600"),
+            )
+            .with(key(KEY, "demo")),
+    );
+    let mut client = gateway.connect();
+    client.send(format!(
+        "POST {PREDICT} HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\ncontent-length: 10\r\n\r\nhello"
+    ));
+    eventually(PATIENCE, "the request on its way", || {
+        backend.connections() > 0
+    });
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    client.send("world");
+    let since = Instant::now();
+    let answer = client.response("POST");
+    assert_eq!(answer.status, 504);
+    assert!(since.elapsed() < std::time::Duration::from_secs(4));
+    gate.open();
+}
+
+#[test]
+fn nothing_is_kept_warm_for_an_h2c_backend() {
+    let backend = h2_echo();
+    let gateway = Gateway::with(h2c(&backend))
+        .env("WEIR_UPSTREAM_WARM_MIN", 1)
+        .env("WEIR_HEALTH_INTERVAL_MS", 60_000)
+        .env("WEIR_WORKERS", 1)
+        .start();
+    let line = format!("POST {PREDICT}");
+    assert_eq!(gateway.call(&line, &[AUTH], b"x").status, 201);
+    // One for the probe, one for the request; two rounds of housekeeping add none.
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    assert_eq!(backend.connections(), 2);
+}

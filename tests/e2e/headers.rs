@@ -1,7 +1,8 @@
 //! Which headers travel, which stop here, and which the gateway answers for.
 
 use crate::support::{
-    AUTH, Backend, Declarations, Gateway, KEY, Next, Nowhere, PREDICT, deployment, iris, key,
+    AUTH, Backend, Declarations, Gateway, KEY, Next, Nowhere, PREDICT, deployment, h2::H2Client,
+    iris, key,
 };
 
 #[test]
@@ -371,4 +372,16 @@ fn pinning_a_version() {
             answer.status
         );
     }
+}
+
+#[test]
+fn cookies_that_came_in_crumbs_travel_as_one() {
+    let backend = Backend::echo();
+    let gateway = Gateway::start(iris(&backend));
+    let crumbs = [AUTH, ("cookie", "a=1"), ("accept", "x"), ("cookie", "b=2")];
+    let client = H2Client::connect(gateway.addr());
+    assert_eq!(client.call("POST", PREDICT, &crumbs, b"").status, 200);
+    let up = backend.last().head;
+    assert_eq!(up.all("cookie"), ["a=1; b=2"]);
+    assert_eq!(up.all("accept"), ["x"]);
 }

@@ -7,7 +7,8 @@ use std::sync::{
 
 use crate::balance::{moody, pool};
 use crate::support::{
-    AUTH, Backend, Declarations, Gateway, KEY, Nowhere, PATIENCE, deployment, eventually, key, post,
+    AUTH, Backend, Declarations, Gateway, KEY, Next, Nowhere, PATIENCE, PREDICT, deployment,
+    eventually, key, post,
 };
 
 #[test]
@@ -177,4 +178,37 @@ fn one_dead_of_two_backends_costs_no_request() {
         let answer = client.call(&post(), &[AUTH], b"{}");
         assert_eq!(answer.status, 200, "request {n}: {}", answer.text());
     }
+}
+
+#[test]
+fn clients_that_are_too_slow_for_the_total_limit_eject_nobody() {
+    let upload = || {
+        Backend::start(|conn, head| {
+            conn.body(head);
+            Next::Close
+        })
+    };
+    let (one, two) = (upload(), upload());
+    let gateway = Gateway::with(
+        Declarations::new()
+            .with(
+                deployment("demo/iris")
+                    .backend(&one)
+                    .backend(&two)
+                    .timeouts("total_ms = 300"),
+            )
+            .with(key(KEY, "demo")),
+    )
+    .env("WEIR_EJECTION_CONSECUTIVE_FAILURES", 2)
+    .start();
+    let mut clients: Vec<_> = (0..12).map(|_| gateway.connect()).collect();
+    for client in &mut clients {
+        client.send(format!(
+            "POST {PREDICT} HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\ncontent-length: 9\r\n\r\nx"
+        ));
+    }
+    for mut client in clients {
+        assert_eq!(client.response("POST").status, 504);
+    }
+    assert!(gateway.metric("weir_ejections_total", &[]) < 0.5);
 }

@@ -65,6 +65,21 @@ fn headers_have_a_number() {
 }
 
 #[test]
+fn headers_have_a_number_over_http2_too() {
+    let backend = Backend::echo();
+    let gateway = Gateway::start(iris(&backend));
+    let client = H2Client::connect(gateway.addr());
+    for (count, fits) in [(90, true), (101, false), (1_000, false)] {
+        let names: Vec<String> = (0..count - 1).map(|n| format!("x-{n}")).collect();
+        let mut headers = vec![AUTH];
+        headers.extend(names.iter().map(|name| (name.as_str(), "v")));
+        let status = client.call("POST", PREDICT, &headers, b"").status;
+        assert_eq!(status, if fits { 200 } else { 431 }, "{count}");
+    }
+    assert_eq!(backend.count(), 1);
+}
+
+#[test]
 fn paths_have_a_length() {
     let backend = Backend::echo();
     let gateway = Gateway::start(iris(&backend));

@@ -32,5 +32,6 @@ mod mirror;
 mod pipelining;
 mod retries;
 mod routing;
+mod stalls;
 mod swap;
 mod timeouts;

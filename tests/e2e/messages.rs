@@ -1,7 +1,8 @@
 //! HTTP/1.1 as its readers know it: answers without bodies, old versions, interim answers, trailers.
 
 use crate::support::{
-    AUTH, Backend, Ended, Gateway, KEY, Next, PREDICT, client::chunk, iris, pattern,
+    AUTH, Backend, Declarations, Ended, Gateway, KEY, Next, Nowhere, PREDICT, client::chunk,
+    deployment, h2::H2Client, iris, key, pattern,
 };
 
 fn head_with(more: &str) -> String {
@@ -249,4 +250,31 @@ fn an_answer_in_crumbs_is_the_same_answer() {
             .all(|r| r.conn == backend.last().conn),
         "reused"
     );
+}
+
+#[test]
+fn a_head_request_for_what_weir_says_itself_has_no_body_and_is_complete() {
+    let backend = Nowhere::new();
+    let gateway = Gateway::start(
+        Declarations::new()
+            .with(deployment("demo/iris").backend_at(&backend.url(), ""))
+            .with(key(KEY, "demo")),
+    );
+    let calls = [
+        (PREDICT, 503),
+        ("/predict/demo/none", 404),
+        ("/v2/health/live", 200),
+    ];
+    let mut one = gateway.connect();
+    let two = H2Client::connect(gateway.addr());
+    for (path, status) in calls {
+        let told = one.call(&format!("GET {path}"), &[AUTH], b"");
+        let answer = one.call(&format!("HEAD {path}"), &[AUTH], b"");
+        assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
+        assert_eq!(answer.get("content-length"), told.get("content-length"));
+        let answer = two.call("HEAD", path, &[AUTH], b"");
+        assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
+        assert!(answer.clean, "{path}");
+    }
+    assert!(gateway.metric("weir_exchanges_broken_total", &[]) < 0.5);
 }

@@ -321,3 +321,42 @@ fn an_upload_cut_short_is_no_whole_one_for_the_challenger_either() {
         "{got:?}"
     );
 }
+
+#[test]
+fn a_copy_that_streams_steadily_outlives_the_idle_limit() {
+    let main = Backend::echo();
+    let challenger = Backend::start(|conn, head| {
+        conn.body(head);
+        conn.start_chunked();
+        for n in 0..10 {
+            let _ = conn.write(chunk(format!("{n}")));
+            if conn.wait_end(Duration::from_millis(150)).is_some() {
+                return Next::Close;
+            }
+        }
+        let _ = conn.write("0\r\n\r\n");
+        Next::Keep
+    });
+    let gateway = Gateway::start(
+        Declarations::new()
+            .with(
+                deployment("demo/iris")
+                    .backend(&main)
+                    .challenger(&challenger.url(), "")
+                    .timeouts("idle_ms = 600"),
+            )
+            .with(key(KEY, "demo")),
+    );
+    assert_eq!(
+        gateway
+            .call(&format!("POST {PREDICT}"), &[AUTH], b"{}")
+            .status,
+        200
+    );
+    let copy = [("role", "challenger")];
+    eventually(PATIENCE, "the copy's end", || {
+        gateway.metric("weir_requests_total", &copy) > 0.5
+    });
+    assert!(gateway.metric("weir_exchanges_broken_total", &copy) < 0.5);
+    assert!((gateway.metric("weir_response_bytes_total", &copy) - 10.0).abs() < 0.5);
+}

@@ -296,6 +296,8 @@ fn other_forms_of_target_are_no_way_in() {
         format!("POST https://{authority}/secret"),
         "POST predict/demo/iris".to_owned(),
         "POST ?x".to_owned(),
+        // A backend may take it for the wish for a tunnel, and what follows for its content.
+        format!("CONNECT {PREDICT}"),
     ] {
         let mut client = gateway.connect();
         client.request(&line, &[AUTH], b"");

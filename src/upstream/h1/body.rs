@@ -195,6 +195,10 @@ impl Body for H1Body {
             .watch
             .check(cx)
             .filter(|expired| *expired != Expired::Phase(Phase::ClientRead));
+        if expired == Some(Expired::Total) {
+            // Not left to a pause: a backend that always has more to say makes none.
+            return this.fail(BodyError::Timeout);
+        }
         if let Err(error) = this.poll_upload(cx) {
             return this.fail(error);
         }
