@@ -54,13 +54,28 @@ pub(super) async fn drive(local: Rc<Local>, stream: TcpStream) {
         local.options.client,
     ));
     let place = local.clients.borrow_mut().insert(Rc::clone(&socket));
+    let _listed = Listed {
+        local: Rc::clone(&local),
+        place,
+    };
     match sniff(&socket, &local.draining).await {
         Spoken::Http1 => drive_http1(&local, &socket).await,
         // Boxed, so that the many connections of HTTP/1 do not carry its size.
         Spoken::Http2 => Box::pin(drive_http2(&local, &socket)).await,
         Spoken::Nothing => {}
     }
-    local.clients.borrow_mut().try_remove(place);
+}
+
+/// Stands in the worker's list of clients until it is dropped, by whatever end.
+struct Listed {
+    local: Rc<Local>,
+    place: usize,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.local.clients.borrow_mut().try_remove(self.place);
+    }
 }
 
 async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {

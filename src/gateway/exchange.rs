@@ -18,7 +18,7 @@ use crate::{
         meters::InFlight,
         outcome::{Ended, Outcome, Role},
     },
-    upstream::backend::Load,
+    upstream::{backend::Load, breaker::Verdict},
     wire::headers,
 };
 
@@ -195,6 +195,15 @@ impl Exchange {
         }
         self.status = Some(fault.entry().status);
         self.fault = Some(fault);
+    }
+
+    /// The backend broke off behind the head of its answer. Its record had a success for the head;
+    /// one that always breaks off ends at half the others' success rate.
+    pub(super) fn note_break(&self) {
+        if let (Some(routed), Some(load)) = (&self.routed, &self.load) {
+            let pool = &routed.plan.main.pool;
+            pool.record(load.backend(), Verdict::Errored, Tick::now());
+        }
     }
 
     /// Words for the outcome.

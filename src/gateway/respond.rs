@@ -222,11 +222,15 @@ impl ReplyBody {
             socket.abort_on_close();
         }
         self.exchange.note_error(&error);
-        self.end(match error {
+        let ended = match error {
             BodyError::Timeout => Ended::TimedOut,
             BodyError::Client => Ended::ClientGone,
             _ => Ended::BackendBroke,
-        });
+        };
+        if ended != Ended::ClientGone {
+            self.exchange.note_break();
+        }
+        self.end(ended);
         self.broken = Some(error);
     }
 }

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::io::ReadBuf;
 
-use crate::net::socket::ClientSocket;
+use crate::{
+    net::socket::ClientSocket,
+    telemetry::{series, table},
+};
 
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -29,6 +32,7 @@ pub(super) async fn sniff(socket: &ClientSocket, draining: &Cell<bool>) -> Spoke
     let mut buf = ReadBuf::new(&mut seen);
     let spoken = poll_fn(|cx| {
         if socket.must_close(cx).is_some() {
+            series::count(&table::CONNECTIONS_REFUSED, &["head_timeout"], 1);
             return Poll::Ready(Ok(Spoken::Nothing));
         }
         loop {

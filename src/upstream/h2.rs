@@ -9,13 +9,14 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http2};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::{
     answer::{Answer, AnswerBody},
@@ -34,6 +35,11 @@ use crate::{
 
 /// Exchanges on one link, before another link is opened: what most servers allow.
 const STREAMS_MAX: u32 = 100;
+
+/// How often a link with exchanges on it is asked for a sign of life ...
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// ... and how long that may take before the link is given up, with what runs on it.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One HTTP/2 connection to a backend.
 #[derive(Debug)]
@@ -134,7 +140,7 @@ async fn link(
     watch.enter(Phase::Connect, connect_ms);
     let turn = within(watch, turn.lock()).await;
     watch.rest();
-    let _turn = turn.map_err(|_| ExchangeError::ConnectTimeout)?;
+    let _turn = turn.map_err(connect_expired)?;
     if let Some(linked) = open() {
         return Ok(linked);
     }
@@ -150,6 +156,13 @@ async fn link(
     Ok((link.stream(), false))
 }
 
+fn connect_expired(expired: Expired) -> ExchangeError {
+    match expired {
+        Expired::Total => ExchangeError::TotalTimeout,
+        Expired::Phase(_) => ExchangeError::ConnectTimeout,
+    }
+}
+
 async fn handshake(
     mut lease: Lease,
     watch: &Watch,
@@ -163,7 +176,12 @@ async fn handshake(
 > {
     let stream = lease.detach().ok_or(ExchangeError::ConnectTimeout)?;
     let mut builder = http2::Builder::new(Local);
-    builder.max_header_list_size(64 * 1024);
+    builder
+        .max_header_list_size(64 * 1024)
+        // A link that died without a word would otherwise cost every exchange its first_byte_ms.
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE_EVERY)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     watch.enter(Phase::Connect, connect_ms);
     let handshake = within(watch, builder.handshake(TokioIo::new(stream))).await;
     watch.rest();
@@ -176,7 +194,7 @@ async fn handshake(
             }
         })),
         Ok(Err(error)) => Err(ExchangeError::Connect(io::Error::other(error))),
-        Err(_) => Err(ExchangeError::ConnectTimeout),
+        Err(expired) => Err(connect_expired(expired)),
     }
 }
 

@@ -165,7 +165,8 @@ impl Upload {
 
     /// Whether another attempt could send it from its beginning.
     pub fn can_restart(&self) -> bool {
-        self.kept.is_some()
+        // A larger one too, as long as none of it was taken.
+        self.kept.is_some() || (self.received == 0 && !self.is_received())
     }
 
     /// Starts over, for another attempt on another connection.

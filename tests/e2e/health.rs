@@ -212,3 +212,23 @@ fn clients_that_are_too_slow_for_the_total_limit_eject_nobody() {
     }
     assert!(gateway.metric("weir_ejections_total", &[]) < 0.5);
 }
+
+/// A backend that starts every answer and ends none passes for well at each head; its success rate
+/// beside the others' gives it away.
+#[test]
+fn a_backend_that_always_breaks_off_is_ejected() {
+    let torn = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
+    let bad = Backend::raw(torn, Next::Close);
+    let good = Backend::says("ok");
+    let gateway = Gateway::with(pool(&[&bad, &good]))
+        .env("WEIR_EJECTION_SUCCESS_RATE_MIN_REQUESTS", 5)
+        .start();
+    eventually(PATIENCE, "the ejection", || {
+        let mut client = gateway.connect();
+        client.request(&post(), &[AUTH], b"{}");
+        // A torn answer is torn for the client too.
+        let _ = client.try_response("POST");
+        gateway.metric("weir_ejections_total", &[("reason", "success_rate")]) > 0.5
+    });
+    assert!(bad.count() >= 5 && good.count() >= 5);
+}
