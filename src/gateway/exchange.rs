@@ -83,7 +83,7 @@ impl Exchange {
             })
         });
         let id = ExchangeId::draw(&local.chance);
-        let mut seen = Seen::read(&parts.headers);
+        let mut seen = Seen::read(&parts.headers, caller.socket.key_memo());
         let request_id = seen.request_id.take();
         Box::new(Self {
             id,
@@ -277,7 +277,8 @@ impl Drop for Exchange {
 }
 
 fn new_request_id(local: &Local) -> HeaderValue {
-    let mut text = [0u8; 32];
+    let mut text = [0u8; 24];
+    // 96 random bits: as many as tell any two requests of a year apart.
     let bits = u128::from(local.chance.next_u64()) << 64 | u128::from(local.chance.next_u64());
     for (pair, byte) in text.chunks_exact_mut(2).zip(bits.to_be_bytes()) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";

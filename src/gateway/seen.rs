@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::{
-    base::secret::KeyDigest,
+    base::secret::{DigestMemo, KeyDigest},
     wire::headers::{self, Named},
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn read(map: &HeaderMap) -> Self {
+    pub(super) fn read(map: &HeaderMap, memo: &DigestMemo) -> Self {
         let mut seen = Self {
             presented: Presented::Nothing,
             request_id: None,
@@ -84,7 +84,7 @@ impl Seen {
         seen.presented = match key {
             _ if conflict => Presented::Wrong,
             None => Presented::Nothing,
-            Some(key) => KeyDigest::of_key(key).map_or(Presented::Wrong, Presented::Key),
+            Some(key) => memo.digest_of(key).map_or(Presented::Wrong, Presented::Key),
         };
         debug_assert!(map.contains_key(header::HOST) || !seen.has_one_host);
         seen
@@ -105,7 +105,7 @@ pub fn any_headers_hold(bytes: &[u8]) {
             map.append(name, value);
         }
     }
-    let seen = Seen::read(&map);
+    let seen = Seen::read(&map, &DigestMemo::default());
     let mut keys: Vec<&[u8]> = Vec::new();
     for name in ["x-api-key", "key"] {
         let values = map.get_all(name).iter();
@@ -161,7 +161,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        Seen::read(&headers)
+        Seen::read(&headers, &DigestMemo::default())
     }
 
     const KEY: &str = "0123456789abcdef";

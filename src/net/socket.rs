@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::watch::{Expired, Phase, Watch};
+use crate::base::secret::DigestMemo;
 
 /// Writes up to this size are copied together and sent at once: for a head with a small body one
 /// `send` costs less than a `writev` of its parts (measured on loopback; beyond 4 KiB the copy
@@ -52,6 +53,8 @@ pub struct ClientSocket {
     to_abort: Cell<bool>,
     /// Whether bytes between two requests begin a head: with HTTP/2 they may be anything.
     begins_heads: Cell<bool>,
+    /// The digest of the key that this client presents.
+    key_memo: DigestMemo,
     /// Bytes that were read to find out the protocol, not yet handed to hyper.
     ahead: RefCell<Vec<u8>>,
 }
@@ -80,8 +83,14 @@ impl ClientSocket {
             hung_up: Cell::new(false),
             to_abort: Cell::new(false),
             begins_heads: Cell::new(true),
+            key_memo: DigestMemo::default(),
             ahead: RefCell::default(),
         }
+    }
+
+    /// The digest of the key that this client presents.
+    pub fn key_memo(&self) -> &DigestMemo {
+        &self.key_memo
     }
 
     /// The connection's deadline; with HTTP/1 an exchange uses it while it lasts.

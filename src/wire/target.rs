@@ -47,21 +47,26 @@ pub struct Malformed;
 /// [`Malformed`] for what this module's page lists.
 pub fn normalise(path: &str) -> Result<Cow<'_, str>, Malformed> {
     let bytes = path.as_bytes();
-    let mut escaped = false;
+    let (mut escaped, mut suspicious, mut before) = (false, false, 0);
     for &byte in bytes {
         match byte {
             b'%' => escaped = true,
             b'\\' | 0..=0x20 | 0x7f.. => return Err(Malformed),
+            // Nearly no path holds "/." or "//"; only those are looked at more closely.
+            b'.' | b'/' => suspicious |= before == b'/',
             _ => {}
         }
+        before = byte;
     }
-    let path = if escaped {
-        Cow::Owned(unescape(bytes)?)
-    } else {
-        Cow::Borrowed(path)
-    };
+    if !escaped {
+        if suspicious || bytes.first() != Some(&b'/') {
+            check_segments(path)?;
+        }
+        return Ok(Cow::Borrowed(path));
+    }
+    let path = unescape(bytes)?;
     check_segments(&path)?;
-    Ok(path)
+    Ok(Cow::Owned(path))
 }
 
 fn unescape(bytes: &[u8]) -> Result<String, Malformed> {
@@ -104,11 +109,6 @@ fn check_segments(path: &str) -> Result<(), Malformed> {
     let Some(segments) = path.strip_prefix('/') else {
         return Err(Malformed);
     };
-    let bytes = path.as_bytes();
-    // Nearly no path holds "/." or "//": one cheap pass decides for nearly all of them.
-    if !bytes.windows(2).any(|pair| matches!(pair, b"/." | b"//")) {
-        return Ok(());
-    }
     let mut segments = segments.split('/').peekable();
     while let Some(segment) = segments.next() {
         // Some servers cut `;parameters` off before they look for dot segments.
@@ -129,8 +129,18 @@ impl<'a> Target<'a> {
         } else {
             (Operation::Stream, path.strip_prefix("/stream/")?)
         };
-        let (project, rest) = name.split_once('/')?;
-        let (deployment, tail) = rest.split_once('/').unwrap_or((rest, ""));
+        // Byte by byte: names are too short for a search to pay.
+        let slash = |from: usize| {
+            let rest = name.as_bytes().get(from..)?;
+            Some(from + rest.iter().position(|&byte| byte == b'/')?)
+        };
+        let first = slash(0)?;
+        let second = slash(first + 1);
+        let (project, deployment) = (
+            &name[..first],
+            &name[first + 1..second.unwrap_or(name.len())],
+        );
+        let tail = second.map_or("", |second| &name[second + 1..]);
         if project.is_empty() || deployment.is_empty() {
             return None;
         }
