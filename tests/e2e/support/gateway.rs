@@ -66,6 +66,8 @@ impl Builder {
             .env("WEIR_DATA_LISTEN", "127.0.0.1:0")
             .env("WEIR_ADMIN_LISTEN", "127.0.0.1:0")
             .env("WEIR_DATA_DIR", dir.path().join("data"))
+            // Where the demo keeps its own.
+            .env("TMPDIR", dir.path())
             .env("WEIR_WORKERS", "2")
             .env("WEIR_ADMIN_TOKEN", "an-admin-token-for-the-tests-only")
             .envs(self.env)
