@@ -61,7 +61,7 @@ impl KeyDigest {
 /// Remembers the digest of the key that was presented last: a connection nearly always presents the
 /// same one, and comparing it costs a thirtieth of the digest.
 #[derive(Default)]
-pub struct DigestMemo(RefCell<Option<(Box<[u8]>, KeyDigest)>>);
+pub struct DigestMemo(RefCell<(Vec<u8>, Option<KeyDigest>)>);
 
 impl DigestMemo {
     /// The digest of a presented key, like [`KeyDigest::of_key`].
@@ -69,12 +69,15 @@ impl DigestMemo {
     /// # Errors
     /// [`KeyFormError::Secret`] when the bytes can't be a key.
     pub fn digest_of(&self, key: &[u8]) -> Result<KeyDigest, KeyFormError> {
-        let mut last = self.0.borrow_mut();
-        match &*last {
-            Some((known, digest)) if **known == *key => Ok(*digest),
+        let (known, last) = &mut *self.0.borrow_mut();
+        match last {
+            Some(digest) if known == key => Ok(*digest),
             _ => {
                 let digest = KeyDigest::of_key(key)?;
-                *last = Some((key.into(), digest));
+                // The buffer is kept: a proxy in front may present another key each time.
+                known.clear();
+                known.extend_from_slice(key);
+                *last = Some(digest);
                 Ok(digest)
             }
         }

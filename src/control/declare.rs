@@ -14,7 +14,7 @@ use crate::{
         secret::KeyDigest,
     },
     snapshot::{BuildOptions, Current, Declared, Principal, build},
-    spec::{Declarations, DeploymentSpec, KeySpec},
+    spec::{Declarations, DeploymentSpec, KeySpec, Scope},
     telemetry::{seconds::Seconds, table},
 };
 
@@ -90,6 +90,7 @@ impl Declarer {
         drop(before);
         let built = Tick::now();
 
+        let mut scopes: HashSet<Scope> = HashSet::new();
         let keys: HashMap<_, _> = declarations
             .keys
             .into_iter()
@@ -98,7 +99,13 @@ impl Declarer {
                     .keys
                     .get(&key.digest)
                     .filter(|known| known.stands_for(&key));
-                let principal = known.map_or_else(|| Arc::new(Principal::new(&key)), Arc::clone);
+                let principal = known.map(Arc::clone).unwrap_or_else(|| {
+                    let shared = scopes.get(&key.scope).cloned().unwrap_or_else(|| {
+                        scopes.insert(key.scope.clone());
+                        key.scope.clone()
+                    });
+                    Arc::new(Principal::with_scope(&key, shared))
+                });
                 (key.digest, principal)
             })
             .collect();
