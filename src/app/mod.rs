@@ -213,7 +213,7 @@ impl Gateway {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             start_control(&settings, &current, &faults, outcomes, self.exporter);
-            follow(self.source, self.declarer)?;
+            let _idle = follow(self.source, self.declarer)?;
             let admin = start_admin(self.admin, pages, admin_stopped);
             started()?;
             tokio::select! {
@@ -282,10 +282,11 @@ fn start_control(
     });
 }
 
-/// Follows the declarations' source. Called on the control runtime.
-fn follow(source: Source, declarer: Declarer) -> io::Result<()> {
+/// Follows the declarations' source. Called on the control runtime. A declarer that has nothing to
+/// follow is given back, to be kept: its metrics live as long as it does.
+fn follow(source: Source, declarer: Declarer) -> io::Result<Option<Declarer>> {
     let Source::File(path) = source else {
-        return Ok(());
+        return Ok(Some(declarer));
     };
     let mut hang_up = signal(SignalKind::hangup())?;
     let (ask, asked) = mpsc::channel(1);
@@ -296,7 +297,7 @@ fn follow(source: Source, declarer: Declarer) -> io::Result<()> {
         }
     });
     task::spawn("declarations", source::follow(path, declarer, asked));
-    Ok(())
+    Ok(None)
 }
 
 fn pages(

@@ -36,6 +36,8 @@ fn the_demo_answers_streams_and_refuses() {
         flower,
     );
     assert_eq!(refused.status, 401);
+    // Declarations that come from no file are built and published like any others.
+    assert!(demo.metric("weir_snapshot_build_seconds_count", &[]) > 0.5);
 
     let mut client = demo.connect();
     let since = Instant::now();
