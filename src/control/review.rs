@@ -36,6 +36,7 @@ pub async fn review(current: Arc<Current>, faults: Arc<FaultMeters>) {
 /// being forgotten.
 pub fn refresh(current: &Current, faults: &FaultMeters) {
     faults.touch();
+    series::touch_counted();
     let snapshot = current.load_full();
     series::gauge(&table::EPOCH, &[]).set(snapshot.epoch().0 as f64);
     series::gauge(&table::DEPLOYMENTS, &[]).set(snapshot.routes().count() as f64);

@@ -5,7 +5,10 @@
 //! write into nothing, so what is live is touched regularly ([`LazyCounter::touch`]). Histograms
 //! are not the exporter's; see `seconds`.
 
-use std::sync::OnceLock;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -67,9 +70,23 @@ pub fn gauge(metric: &Metric, values: &[&str]) -> Gauge {
     metrics::with_recorder(|recorder| recorder.register_gauge(&key(metric, values), &METADATA))
 }
 
-/// Adds to a counter that is written too rarely to keep a handle for it.
+/// The counters that [`count`] has written. They belong to no deployment and never go: there are as
+/// many as this program has words for their labels.
+static COUNTED: Mutex<BTreeMap<Key, Counter>> = Mutex::new(BTreeMap::new());
+
+/// Adds to a counter that is written too rarely for its writers to keep a handle.
 pub fn count(metric: &Metric, values: &[&str], by: u64) {
-    counter(metric, values).increment(by);
+    let mut counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let counter = counted
+        .entry(key(metric, values))
+        .or_insert_with(|| counter(metric, values));
+    counter.increment(by);
+}
+
+/// Keeps what [`count`] has written from being forgotten.
+pub fn touch_counted() {
+    let counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    counted.values().for_each(|counter| counter.increment(0));
 }
 
 /// A counter that registers when it is first written, so that what never happens has no series.

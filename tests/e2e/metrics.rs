@@ -254,6 +254,8 @@ fn series_of_retired_versions_and_deleted_deployments_expire() {
         left.len(),
         &left[..left.len().min(5)]
     );
+    // What belongs to no deployment stays, however long nobody has written to it.
+    assert!(gateway.metric("weir_upstream_connects_total", &[("result", "ok")]) > 0.5);
 }
 
 #[test]
