@@ -9,11 +9,11 @@ use weir::{
     telemetry::{meters::RoleMeters, outcome::Role},
     upstream::{
         backend::Backend,
+        breaker::EjectionOptions,
+        budget::BudgetOptions,
         pool::{Member, Pool},
     },
 };
-
-use crate::snapshots::OPTIONS;
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pick");
@@ -45,5 +45,6 @@ fn pool(size: u16) -> Pool {
         Member { backend, weight: 1 }
     });
     let meters = Arc::new(RoleMeters::new(&name, Role::Main));
-    Pool::new(members.collect(), OPTIONS.ejection, OPTIONS.budget, meters)
+    let (ejection, budget) = (EjectionOptions::default(), BudgetOptions::default());
+    Pool::new(members.collect(), ejection, budget, meters)
 }

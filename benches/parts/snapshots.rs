@@ -17,7 +17,6 @@ use weir::{
     snapshot::{BuildOptions, Current, Declared, Snapshot, build},
     spec::Declarations,
     telemetry::series,
-    upstream::{breaker::EjectionOptions, budget::BudgetOptions},
     wire::target::{Target, normalise},
 };
 
@@ -25,24 +24,13 @@ use crate::Busy;
 
 const DEPLOYMENTS: usize = 1_000;
 
-pub(crate) const OPTIONS: BuildOptions = BuildOptions {
-    ejection: EjectionOptions {
-        consecutive_failures: 5,
-        success_rate_margin: 0.3,
-        success_rate_min_requests: 20,
-        base_ms: 10_000,
-        max_ms: 300_000,
-        return_ramp_ms: 10_000,
-    },
-    budget: BudgetOptions {
-        percent: 20,
-        min: 3,
-    },
-    mirror_queue_bytes_max: 1 << 20,
-};
-
 pub(crate) fn bench_route(criterion: &mut Criterion) {
-    let snapshot = build(&declared(), &Snapshot::empty(), Epoch(1), &OPTIONS);
+    let snapshot = build(
+        &declared(),
+        &Snapshot::empty(),
+        Epoch(1),
+        &BuildOptions::default(),
+    );
     let names: Vec<_> = (0..DEPLOYMENTS).map(name).collect();
     let routes = snapshot.routes();
     let plain: HashMap<String, _> = routes
@@ -113,25 +101,47 @@ pub(crate) fn bench_build(criterion: &mut Criterion) {
     // With the exporter in place, as in the gateway: without one, its handles cost nothing.
     let _exporter = series::install(600_000).expect("the only one");
     let (declared, changed) = (declared(), one_changed());
-    let before = build(&declared, &Snapshot::empty(), Epoch(1), &OPTIONS);
+    let before = build(
+        &declared,
+        &Snapshot::empty(),
+        Epoch(1),
+        &BuildOptions::default(),
+    );
     let mut group = criterion.benchmark_group("build_1k_deployments");
     group.bench_function("one_changed", |b| {
-        b.iter(|| build(&changed, &before, Epoch(2), &OPTIONS));
+        b.iter(|| build(&changed, &before, Epoch(2), &BuildOptions::default()));
     });
     group.bench_function("plain_all_anew", |b| {
-        b.iter(|| build(&changed, &Snapshot::empty(), Epoch(2), &OPTIONS));
+        b.iter(|| {
+            build(
+                &changed,
+                &Snapshot::empty(),
+                Epoch(2),
+                &BuildOptions::default(),
+            )
+        });
     });
     group.finish();
 }
 
 pub(crate) fn bench_publish(criterion: &mut Criterion) {
     let versions = [declared(), one_changed()];
-    let first = Arc::new(build(&versions[0], &Snapshot::empty(), Epoch(1), &OPTIONS));
+    let first = Arc::new(build(
+        &versions[0],
+        &Snapshot::empty(),
+        Epoch(1),
+        &BuildOptions::default(),
+    ));
     let epochs = AtomicU64::new(2);
     let next = |before: &Snapshot| {
         let epoch = epochs.fetch_add(1, Ordering::Relaxed);
         let declared = &versions[epoch as usize % 2];
-        Arc::new(build(declared, before, Epoch(epoch), &OPTIONS))
+        Arc::new(build(
+            declared,
+            before,
+            Epoch(epoch),
+            &BuildOptions::default(),
+        ))
     };
     let current = Arc::new(Current::empty());
     current.publish(Arc::clone(&first));

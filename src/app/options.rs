@@ -89,3 +89,13 @@ fn connections_by_descriptors() -> usize {
         None => CONNECTIONS_FALLBACK,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_defaults_are_the_settings() {
+        assert_eq!(build(&Settings::default()), BuildOptions::default());
+    }
+}

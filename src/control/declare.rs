@@ -193,26 +193,13 @@ impl Declarer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::{breaker::EjectionOptions, budget::BudgetOptions};
 
     fn declarer() -> (Declarer, Arc<Current>) {
         let current = Arc::new(Current::empty());
-        let options = BuildOptions {
-            ejection: EjectionOptions {
-                consecutive_failures: 5,
-                success_rate_margin: 0.3,
-                success_rate_min_requests: 20,
-                base_ms: 10_000,
-                max_ms: 300_000,
-                return_ramp_ms: 10_000,
-            },
-            budget: BudgetOptions {
-                percent: 20,
-                min: 3,
-            },
-            mirror_queue_bytes_max: 1 << 20,
-        };
-        (Declarer::new(Arc::clone(&current), options), current)
+        (
+            Declarer::new(Arc::clone(&current), BuildOptions::default()),
+            current,
+        )
     }
 
     fn text(port: u16, access: &str, keys: &[&str]) -> Declarations {

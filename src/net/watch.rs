@@ -189,6 +189,13 @@ impl Watch {
         None
     }
 
+    /// The same for the body of an answer that is being asked for more: being asked says that the
+    /// client has taken what there was.
+    pub fn check_asked(&self, cx: &Context<'_>) -> Option<Expired> {
+        self.check(cx)
+            .filter(|expired| *expired != Expired::Phase(Phase::ClientRead))
+    }
+
     fn expired(&self, now: Tick) -> Option<Expired> {
         if self.state.phase_ends.get() <= now.as_ns() {
             Some(Expired::Phase(self.state.phase.get()))

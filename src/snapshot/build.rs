@@ -35,7 +35,7 @@ pub struct Declared {
 }
 
 /// What applies to every deployment alike.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BuildOptions {
     /// When backends are ejected.
     pub ejection: EjectionOptions,
@@ -43,6 +43,17 @@ pub struct BuildOptions {
     pub budget: BudgetOptions,
     /// Bytes that the copies waiting for one challenger may hold.
     pub mirror_queue_bytes_max: u64,
+}
+
+/// The settings' defaults.
+impl Default for BuildOptions {
+    fn default() -> Self {
+        Self {
+            ejection: EjectionOptions::default(),
+            budget: BudgetOptions::default(),
+            mirror_queue_bytes_max: 64 << 20,
+        }
+    }
 }
 
 /// Compiles what is declared.
@@ -181,22 +192,6 @@ mod tests {
     use super::*;
     use crate::spec::{Declarations, Tails};
 
-    const OPTIONS: BuildOptions = BuildOptions {
-        ejection: EjectionOptions {
-            consecutive_failures: 5,
-            success_rate_margin: 0.3,
-            success_rate_min_requests: 20,
-            base_ms: 10_000,
-            max_ms: 300_000,
-            return_ramp_ms: 10_000,
-        },
-        budget: BudgetOptions {
-            percent: 20,
-            min: 3,
-        },
-        mirror_queue_bytes_max: 1 << 20,
-    };
-
     fn declared(ports: &[u16], version: u32) -> Declared {
         let urls: Vec<_> = ports
             .iter()
@@ -230,26 +225,41 @@ mod tests {
             &[declared(&[1, 2], 1)],
             &Snapshot::empty(),
             Epoch(1),
-            &OPTIONS,
+            &BuildOptions::default(),
         );
-        let same = build(&[declared(&[1, 2], 1)], &first, Epoch(2), &OPTIONS);
+        let same = build(
+            &[declared(&[1, 2], 1)],
+            &first,
+            Epoch(2),
+            &BuildOptions::default(),
+        );
         let route = |snapshot: &Snapshot| Arc::clone(snapshot.route("demo/iris").expect("there"));
         assert!(Arc::ptr_eq(&route(&first), &route(&same)));
         assert_eq!(same.epoch_header(), "2");
 
-        let swapped = build(&[declared(&[2, 3], 2)], &same, Epoch(3), &OPTIONS);
+        let swapped = build(
+            &[declared(&[2, 3], 2)],
+            &same,
+            Epoch(3),
+            &BuildOptions::default(),
+        );
         assert_eq!(ids(&swapped)[0], ids(&first)[1]);
         assert!(!ids(&first).contains(&ids(&swapped)[1]));
         let plan = Arc::clone(route(&swapped).live());
         assert_eq!(plan.version_header, "iris_v2");
 
-        let gone = build(&[], &swapped, Epoch(4), &OPTIONS);
+        let gone = build(&[], &swapped, Epoch(4), &BuildOptions::default());
         assert!(gone.route("demo/iris").is_none());
     }
 
     #[test]
     fn paths_and_tails() {
-        let snapshot = build(&[declared(&[1], 1)], &Snapshot::empty(), Epoch(1), &OPTIONS);
+        let snapshot = build(
+            &[declared(&[1], 1)],
+            &Snapshot::empty(),
+            Epoch(1),
+            &BuildOptions::default(),
+        );
         let plan = Arc::clone(snapshot.route("demo/iris").expect("there").live());
         let path = |operation, tail| plan.main.path(operation, tail);
         use crate::wire::target::Operation::{Predict, Stream};

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::clock::Tick;
 
 /// When a backend is ejected, and for how long.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EjectionOptions {
     /// Failures in a row.
     pub consecutive_failures: u32,
@@ -27,6 +27,20 @@ pub struct EjectionOptions {
     pub max_ms: u64,
     /// From a tenth of its share back to all of it, in milliseconds.
     pub return_ramp_ms: u64,
+}
+
+/// The settings' defaults.
+impl Default for EjectionOptions {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: 5,
+            success_rate_margin: 0.3,
+            success_rate_min_requests: 20,
+            base_ms: 10_000,
+            max_ms: 300_000,
+            return_ramp_ms: 10_000,
+        }
+    }
 }
 
 /// How an exchange went, for the backend.

@@ -4,12 +4,22 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// What the budget allows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BudgetOptions {
     /// Retries for every hundred requests.
     pub percent: u32,
     /// Retries that are possible at any time after a quiet second, whatever the traffic.
     pub min: u32,
+}
+
+/// The settings' defaults.
+impl Default for BudgetOptions {
+    fn default() -> Self {
+        Self {
+            percent: 20,
+            min: 3,
+        }
+    }
 }
 
 /// A balance that requests pay into and retries draw from. A retry costs `COST`; a request

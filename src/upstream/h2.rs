@@ -418,10 +418,7 @@ impl Body for H2Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let expired = this
-            .watch
-            .check(cx)
-            .filter(|expired| *expired != Expired::Phase(Phase::ClientRead));
+        let expired = this.watch.check_asked(cx);
         if expired == Some(Expired::Total) {
             // Not left to a pause: a backend that always has more to say makes none.
             return Poll::Ready(Some(Err(BodyError::Timeout)));

@@ -189,12 +189,8 @@ impl Body for H1Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        // Asked before anything moves and enters a phase anew. Being polled at all says that the
-        // client has taken what there was.
-        let expired = this
-            .watch
-            .check(cx)
-            .filter(|expired| *expired != Expired::Phase(Phase::ClientRead));
+        // Asked before anything moves and enters a phase anew.
+        let expired = this.watch.check_asked(cx);
         if expired == Some(Expired::Total) {
             // Not left to a pause: a backend that always has more to say makes none.
             return this.fail(BodyError::Timeout);
