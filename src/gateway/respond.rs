@@ -227,7 +227,8 @@ impl ReplyBody {
             BodyError::Client => Ended::ClientGone,
             _ => Ended::BackendBroke,
         };
-        if ended != Ended::ClientGone {
+        // A time limit may have been used up by the client, or by a stream that is simply long.
+        if ended == Ended::BackendBroke {
             self.exchange.note_break();
         }
         self.end(ended);
