@@ -13,6 +13,7 @@ pub mod net;
 pub mod shadow;
 pub mod snapshot;
 pub mod spec;
+pub mod store;
 pub mod telemetry;
 pub mod upstream;
 pub mod wire;

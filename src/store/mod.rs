@@ -1,0 +1,308 @@
+//! What outlives the process: three small traits, and an embedded store that implements them.
+//!
+//! ```text
+//! control, queue ──commit──▶ one writer: waits, groups, fsyncs ──▶ one file
+//!                ◀──get, list, range── readers, beside it
+//! ```
+//!
+//! Whoever uses a store knows these traits alone. `contract` holds what each implementation has to
+//! keep, as tests that run over every one of them. A revision is a number that only grows over the
+//! whole store; every commit gets its own, and each record carries that of its last commit.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::broadcast;
+
+use crate::base::id::Revision;
+
+/// The longest key of a record, in bytes.
+pub const KEY_BYTES_MAX: usize = 512;
+/// The longest value of a record or an entry, in bytes. Larger things are no records.
+pub const VALUE_BYTES_MAX: usize = 4 << 20;
+/// Writes of one batch.
+pub const BATCH_WRITES_MAX: usize = 2_000_000;
+
+/// A value under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its key: words joined by `/`.
+    pub key: String,
+    /// The commit that wrote it.
+    pub revision: Revision,
+    /// What was written.
+    pub value: Bytes,
+}
+
+/// What has to hold of a record for a write of it to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum If {
+    /// Nothing.
+    Any,
+    /// There is none.
+    Absent,
+    /// It has this revision.
+    Revision(Revision),
+}
+
+/// One write of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Writes a record.
+    Put {
+        /// Its key.
+        key: String,
+        /// Its value.
+        value: Bytes,
+        /// What has to hold before.
+        condition: If,
+    },
+    /// Takes a record away; none is there afterwards.
+    Delete {
+        /// Its key.
+        key: String,
+        /// What has to hold before.
+        condition: If,
+    },
+    /// Appends an entry to a topic of the journal.
+    Append {
+        /// The topic.
+        topic: String,
+        /// The entry.
+        value: Bytes,
+    },
+}
+
+/// Which way a list runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Smallest key or sequence first.
+    #[default]
+    Up,
+    /// Largest first.
+    Down,
+}
+
+/// A record changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The commit.
+    pub revision: Revision,
+    /// The record's key.
+    pub key: String,
+    /// What it is now; none when it was taken away.
+    pub value: Option<Bytes>,
+}
+
+/// An entry of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number within its topic; only grows, never used twice, also after a trim.
+    pub sequence: u64,
+    /// What was appended.
+    pub value: Bytes,
+}
+
+/// Why a store could not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full, or the store's own limit reached. Nothing was written.
+    #[error("the store is full: {0}")]
+    Full(String),
+    /// It is out of service; what was asked may or may not have happened when it was a write.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// What was asked breaks one of the store's limits. Nothing was written.
+    #[error("not for this store: {0}")]
+    Invalid(String),
+}
+
+/// Why a batch was not written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// A condition did not hold; nothing of the batch was written.
+    #[error("{key} is at revision {found:?}, not as expected")]
+    Conflict {
+        /// The first record whose condition did not hold.
+        key: String,
+        /// Its revision; none when it is absent.
+        found: Option<Revision>,
+    },
+    /// The store itself.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Records: values under keys, with revisions.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// The record of this key.
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError>;
+
+    /// Up to `limit` records whose keys start with `prefix`, in byte order of their keys, beyond
+    /// `after` (exclusive, in the list's direction) when given.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        order: Order,
+    ) -> Result<Vec<Record>, StoreError>;
+
+    /// Writes all of the batch, durably, or nothing. Writes happen in their order; a condition sees
+    /// the batch's earlier writes. An empty batch is refused.
+    ///
+    /// # Cancellation
+    /// The batch may have been written.
+    async fn commit(&self, batch: Vec<Write>) -> Result<Revision, CommitError>;
+
+    /// The changes of records whose keys start with `prefix`, committed after this call, in order.
+    /// A slow listener loses the oldest and is told so by the channel's `Lagged`, after which it
+    /// lists anew.
+    fn watch(&self, prefix: &str) -> Watch;
+}
+
+/// A journal: entries in topics, in the order of their appending.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Appends entries durably, all or none; answers the sequence of the last.
+    async fn append(&self, topic: &str, entries: Vec<Bytes>) -> Result<u64, StoreError>;
+
+    /// Up to `limit` entries beyond `after` (exclusive, in the list's direction) when given.
+    async fn range(
+        &self,
+        topic: &str,
+        after: Option<u64>,
+        limit: usize,
+        order: Order,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// Removes the oldest entries of a topic until at most `keep` are left; answers how many went.
+    async fn trim(&self, topic: &str, keep: u64) -> Result<u64, StoreError>;
+}
+
+/// A piece of work that waits in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// Its id, unique in the store.
+    pub id: String,
+    /// Whose turn it takes: jobs of one lane run in the order of their enqueueing.
+    pub lane: String,
+    /// Not before this time, in milliseconds since 1970.
+    pub due_at_ms: u64,
+    /// What is to be done.
+    pub payload: Bytes,
+}
+
+/// A job held by a worker until its lease ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// The job.
+    pub id: String,
+    /// Its lane.
+    pub lane: String,
+    /// The fencing token: 1 at the first lease, one more at each.
+    pub attempt: u32,
+    /// When the lease ends unless it is extended, in milliseconds since 1970.
+    pub until_ms: u64,
+    /// What is to be done.
+    pub payload: Bytes,
+}
+
+/// Why a worker may no longer speak for a job.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum JobError {
+    /// A later attempt holds the job, its lease has ended and was given away, or it is finished.
+    #[error("attempt {attempt} of job {id} is not the one that holds it")]
+    Fenced {
+        /// The job.
+        id: String,
+        /// The attempt that asked.
+        attempt: u32,
+    },
+    /// The store itself.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Jobs: work that is leased, and done when its finish is recorded.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Adds jobs durably, all or none. One whose id is known already is left as it is.
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<(), StoreError>;
+
+    /// Leases up to `limit` jobs that are due at `now_ms` and not leased, or whose lease has ended,
+    /// oldest first within a lane and no lane twice in one call while others wait, until
+    /// `now_ms + lease_ms`.
+    async fn lease(
+        &self,
+        now_ms: u64,
+        lease_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Leased>, StoreError>;
+
+    /// Moves the end of a lease.
+    async fn extend(&self, id: &str, attempt: u32, until_ms: u64) -> Result<(), JobError>;
+
+    /// Ends a job: compare-and-set on (id, attempt). `record`, when given, is written in the same
+    /// commit.
+    async fn finish(
+        &self,
+        id: &str,
+        attempt: u32,
+        record: Option<(String, Bytes)>,
+    ) -> Result<(), JobError>;
+
+    /// Gives a job back, to be leased again from `due_at_ms` on.
+    async fn requeue(&self, id: &str, attempt: u32, due_at_ms: u64) -> Result<(), JobError>;
+
+    /// Ends every lease: what a process does at start when its store is its own, since whoever held
+    /// them is dead. Answers how many.
+    async fn void_leases(&self) -> Result<u64, StoreError>;
+}
+
+/// A whole store.
+pub trait Store: Records + Journal + Jobs {}
+
+impl<T: Records + Journal + Jobs> Store for T {}
+
+/// Changes of records as they are committed. See [`Records::watch`].
+pub struct Watch {
+    prefix: String,
+    changes: broadcast::Receiver<Change>,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// The changes of `changes` whose keys start with `prefix`.
+    pub fn new(prefix: &str, changes: broadcast::Receiver<Change>) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            changes,
+        }
+    }
+
+    /// The next change.
+    ///
+    /// # Errors
+    /// `Lagged` when some were lost, `Closed` when the store is gone.
+    ///
+    /// # Cancellation
+    /// Loses nothing.
+    pub async fn next(&mut self) -> Result<Change, broadcast::error::RecvError> {
+        loop {
+            let change = self.changes.recv().await?;
+            if change.key.starts_with(&self.prefix) {
+                return Ok(change);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Watch({:?})", self.prefix)
+    }
+}
