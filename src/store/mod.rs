@@ -9,6 +9,13 @@
 //! keep, as tests that run over every one of them. A revision is a number that only grows over the
 //! whole store; every commit gets its own, and each record carries that of its last commit.
 
+#[cfg(test)]
+mod contract;
+mod limits;
+#[cfg(test)]
+mod memory;
+mod sqlite;
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -16,6 +23,8 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use crate::base::id::Revision;
+
+pub use self::sqlite::{OpenError, Sqlite, SqliteOptions};
 
 /// The longest key of a record, in bytes.
 pub const KEY_BYTES_MAX: usize = 512;
@@ -158,7 +167,7 @@ pub trait Records: Send + Sync {
     async fn commit(&self, batch: Vec<Write>) -> Result<Revision, CommitError>;
 
     /// The changes of records whose keys start with `prefix`, committed after this call, in order.
-    /// A slow listener loses the oldest and is told so by the channel's `Lagged`, after which it
+    /// Who has been told of a commit finds its changes there. A slow listener loses the oldest and is told so by the channel's `Lagged`, after which it
     /// lists anew.
     fn watch(&self, prefix: &str) -> Watch;
 }
@@ -229,12 +238,14 @@ pub enum JobError {
 /// Jobs: work that is leased, and done when its finish is recorded.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Adds jobs durably, all or none. One whose id is known already is left as it is.
+    /// Adds jobs durably, all or none. One whose id is known already is left as it is; the id of a
+    /// finished job is no longer known.
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<(), StoreError>;
 
     /// Leases up to `limit` jobs that are due at `now_ms` and not leased, or whose lease has ended,
-    /// oldest first within a lane and no lane twice in one call while others wait, until
-    /// `now_ms + lease_ms`.
+    /// until `now_ms + lease_ms` (a millisecond at least). Oldest first within a lane; the lanes in
+    /// turn: no lane twice in one call while others wait, and first the one that was served longest
+    /// ago. A lane joins the others at their end, and leaves with its last job.
     async fn lease(
         &self,
         now_ms: u64,
@@ -254,11 +265,11 @@ pub trait Jobs: Send + Sync {
         record: Option<(String, Bytes)>,
     ) -> Result<(), JobError>;
 
-    /// Gives a job back, to be leased again from `due_at_ms` on.
+    /// Gives a job back, to be leased again from `due_at_ms` on. It keeps its place in its lane.
     async fn requeue(&self, id: &str, attempt: u32, due_at_ms: u64) -> Result<(), JobError>;
 
-    /// Ends every lease: what a process does at start when its store is its own, since whoever held
-    /// them is dead. Answers how many.
+    /// Ends every lease, so that the jobs may be leased again at once: what a process does at start
+    /// when its store is its own, since whoever held them is dead. Answers how many.
     async fn void_leases(&self) -> Result<u64, StoreError>;
 }
 
@@ -287,7 +298,8 @@ impl Watch {
     /// The next change.
     ///
     /// # Errors
-    /// `Lagged` when some were lost, `Closed` when the store is gone.
+    /// `Lagged` when some were lost, then list anew. `Closed` when the store is gone, or was out of
+    /// service and came back with a commit that it had given up: watch and list anew.
     ///
     /// # Cancellation
     /// Loses nothing.

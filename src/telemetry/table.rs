@@ -97,6 +97,16 @@ table! {
         "Deployments in the snapshot in force.";
     KEYS = Gauge "weir_keys" [],
         "API keys in force.";
+    STORE_COMMIT = Histogram "weir_store_commit_seconds" [],
+        "Time to make a group of batches durable, from the first write to the sync's return.";
+    STORE_COMMITS = Counter "weir_store_commits_total" ["result"],
+        "Batches that the store was asked to write: ok, conflict, failed.";
+    STORE_SYNCS = Counter "weir_store_syncs_total" [],
+        "Groups of batches made durable, by one sync of the log each.";
+    STORE_AVAILABLE = Gauge "weir_store_available" [],
+        "Whether the store takes writes: 1, or 0 while it is out of service.";
+    STORE_BYTES = Gauge "weir_store_bytes" [],
+        "Size of the store's file and of its log.";
 }
 
 #[cfg(test)]
