@@ -46,9 +46,9 @@ pub struct SqliteOptions {
     pub bytes_max: Option<u64>,
     /// The pause between two tries to get a store back that is out of service.
     pub reopen_pause_ms: u64,
-    /// Whether the writer moves the log to its place from time to time; off in tests that look at
-    /// the log. SQLite still does when it has grown large.
-    pub checkpoints: bool,
+    /// Syncs after which the writer moves what is in the log to its place; 0: left to SQLite, which
+    /// does it when the log has grown large, while a commit waits.
+    pub checkpoint_syncs: u32,
 }
 
 /// A store in a directory, held by this process until it is dropped.
@@ -66,7 +66,7 @@ impl Default for SqliteOptions {
             cache_kib: 1_024,
             bytes_max: None,
             reopen_pause_ms: 1_000,
-            checkpoints: true,
+            checkpoint_syncs: 256,
         }
     }
 }

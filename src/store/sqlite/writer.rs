@@ -42,9 +42,7 @@ const WAITING_MAX: usize = 1_024;
 const GROUP_MAX: usize = 256;
 /// Changes that a watcher may be behind.
 const CHANGES_KEPT: usize = 1_024;
-/// Syncs between two checkpoints, of which each moves what the log has to its place.
-const CHECKPOINT_SYNCS: u32 = 256;
-/// Changed rows between two checkpoints, whatever the number of syncs.
+/// Changed rows after which the log is moved to its place, whatever the number of syncs.
 const CHECKPOINT_ROWS: u64 = 4_096;
 
 /// The handle to the writer. Dropping it waits until what was asked is done.
@@ -245,7 +243,8 @@ impl Desk {
         for (unit, batch) in units.into_iter().zip(ended.batches) {
             unit.answer(batch);
         }
-        if self.syncs >= CHECKPOINT_SYNCS || self.rows >= CHECKPOINT_ROWS {
+        let due = self.syncs >= self.options.checkpoint_syncs || self.rows >= CHECKPOINT_ROWS;
+        if due && self.options.checkpoint_syncs > 0 {
             self.checkpoint();
         }
     }
@@ -254,9 +253,6 @@ impl Desk {
     /// fails, or is held up by a reader; the log is not forgotten before it has succeeded.
     fn checkpoint(&mut self) {
         (self.syncs, self.rows) = (0, 0);
-        if !self.options.checkpoints {
-            return;
-        }
         let Some(connection) = &self.connection else {
             return;
         };
