@@ -51,7 +51,8 @@ pub struct SqliteOptions {
     pub checkpoint_syncs: u32,
 }
 
-/// A store in a directory, held by this process until it is dropped.
+/// A store in a directory, held by this process until it is dropped. The drop waits until what was
+/// asked is done.
 pub struct Sqlite {
     file: PathBuf,
     // Before the writer, so that the last connection to close is one that may tidy up the log.
@@ -63,7 +64,7 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             readers: 4,
-            cache_kib: 1_024,
+            cache_kib: 512,
             bytes_max: None,
             reopen_pause_ms: 1_000,
             checkpoint_syncs: 256,

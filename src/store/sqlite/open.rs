@@ -15,7 +15,7 @@ use super::{SqliteOptions, schema};
 /// Its fixes of the log's resetting are what our durability rests on.
 const SQLITE_MIN: i32 = 3_051_003;
 /// How long a connection waits for another one's lock. Ours never hold one for long.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// The log is cut to this when it begins anew, whatever one large commit made of it.
 const WAL_KEPT_BYTES: i64 = 8 << 20;
 /// A backstop: the writer checkpoints long before, while nobody waits for it.

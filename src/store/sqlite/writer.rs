@@ -45,6 +45,9 @@ const CHANGES_KEPT: usize = 1_024;
 /// Changed rows after which the log is moved to its place, whatever the number of syncs.
 const CHECKPOINT_ROWS: u64 = 4_096;
 
+/// How long a new log waits for readers to end. Those whose commits failed wait meanwhile.
+const REOPEN_BUSY: Duration = Duration::from_millis(500);
+
 /// The handle to the writer. Dropping it waits until what was asked is done.
 pub(super) struct Writer {
     asking: Option<mpsc::Sender<Box<dyn Unit>>>,
@@ -125,6 +128,7 @@ impl Writer {
         // Acquire pairs with the thread's Release in `reopen`; a stale look is answered the same by
         // the thread itself.
         if !self.shared.available.load(Ordering::Acquire) {
+            self.shared.figures.failed(1);
             return Err(out_of_service());
         }
         let (unit, answer) = batch::ask(work);
@@ -198,6 +202,7 @@ impl Desk {
 
     fn group(&mut self, mut units: Vec<Box<dyn Unit>>) {
         let Some(connection) = &self.connection else {
+            self.shared.figures.failed(units.len() as u64);
             return refuse(units, out_of_service);
         };
         let began = Tick::now();
@@ -297,10 +302,12 @@ impl Desk {
         // After a failed sync the system may hold pages of the log that are not on the disk, and
         // will not write them again. What the log says is therefore written to its place and synced
         // there, and the log begins anew: no later commit stands behind a hole.
+        connection.busy_timeout(REOPEN_BUSY)?;
         if checkpoint(&connection, "TRUNCATE")? {
             let words = "somebody else has the file".to_owned();
             return Err(failure(rusqlite::ffi::SQLITE_BUSY, words));
         }
+        connection.busy_timeout(open::BUSY)?;
         let revision = revision(&connection)?;
         Ok((connection, revision))
     }

@@ -216,6 +216,19 @@ fn rounds(rounds: u64) {
 }
 
 #[test]
+fn another_process_is_refused_until_this_one_is_dead() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut acknowledged = Acknowledged::new();
+    let mut committing = Committing::start(directory.path(), 5);
+    committing.take(5, &mut acknowledged);
+    let refused = Sqlite::open(directory.path(), SqliteOptions::default());
+    assert!(matches!(refused, Err(OpenError::Taken(_))), "{refused:?}");
+    committing.take(5, &mut acknowledged);
+    committing.kill(&mut acknowledged);
+    check(directory.path(), &acknowledged);
+}
+
+#[test]
 fn killed_at_any_moment_nothing_acknowledged_is_lost() {
     rounds(10);
 }

@@ -69,6 +69,71 @@ async fn what_waits_together_is_synced_together() {
 }
 
 #[tokio::test]
+async fn a_refused_batch_leaves_nothing_in_the_group_of_others() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(open(directory.path()));
+    store
+        .commit(vec![put("there", "v")])
+        .await
+        .expect("written");
+    let mut watch = store.watch("");
+    let (commits, syncs) = store.commits_and_syncs();
+    let mut holding = JoinSet::new();
+    let release = hold(&store, &mut holding).await;
+    let mut tasks = JoinSet::new();
+    for n in 0..9 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            let mut batch = vec![
+                put(&format!("k{n}"), "v"),
+                Write::Append {
+                    topic: "log".into(),
+                    value: n.to_string().into(),
+                },
+            ];
+            if n % 3 == 1 {
+                let key = "there".into();
+                let condition = If::Absent;
+                batch.push(Write::Delete { key, condition });
+            }
+            (n, store.commit(batch).await)
+        });
+    }
+    let_in_group(release).await;
+    holding.join_all().await;
+    let mut written: Vec<u64> = Vec::new();
+    for (n, answer) in tasks.join_all().await {
+        match answer {
+            Ok(revision) => {
+                assert_ne!(n % 3, 1);
+                written.push(revision.0);
+                let change = watch.next().await.expect("a change");
+                assert_eq!(change.revision, revision);
+                assert_eq!(change.key, format!("k{n}"));
+            }
+            Err(CommitError::Conflict { key, .. }) => {
+                assert_eq!((n % 3, key.as_str()), (1, "there"));
+            }
+            Err(CommitError::Store(error)) => panic!("{error}"),
+        }
+    }
+    assert_eq!(written, [2, 3, 4, 5, 6, 7]);
+    let keys: Vec<String> = all(&store, "k").await.into_iter().map(|r| r.key).collect();
+    assert_eq!(keys, ["k0", "k2", "k3", "k5", "k6", "k8"]);
+    let log = store
+        .range("log", None, 99, Order::Up)
+        .await
+        .expect("a read");
+    let log: Vec<_> = log.iter().map(|e| (e.sequence, e.value.to_vec())).collect();
+    let expected: Vec<_> = (1..)
+        .zip([0, 2, 3, 5, 6, 8].map(|n: u8| vec![b'0' + n]))
+        .collect();
+    assert_eq!(log, expected);
+    // The one that held the writer wrote nothing.
+    assert_eq!(store.commits_and_syncs(), (commits + 7, syncs + 1));
+}
+
+#[tokio::test]
 async fn asking_for_nothing_costs_no_sync() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = open(directory.path());

@@ -37,6 +37,33 @@ async fn one_at_a_time() {
     open(directory.path());
 }
 
+#[tokio::test]
+async fn commits_are_synced_and_readers_cannot_write() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let pragma = |sql: &Connection, name: &str| -> Result<i64, rusqlite::Error> {
+        sql.pragma_query_value(None, name, |row| row.get(0))
+    };
+    let read = move |batch: &mut Batch<'_>| {
+        let mode: String = batch
+            .sql
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        let names = ["synchronous", "foreign_keys", "trusted_schema", "mmap_size"];
+        let mut values = Vec::new();
+        for name in names {
+            // A pragma that is compiled out gives no row: as good as 0.
+            values.push(pragma(batch.sql, name).unwrap_or(0));
+        }
+        Ok((mode, values))
+    };
+    let (mode, values) = store.writer.ask(read).await.expect("an answer");
+    assert_eq!((mode.as_str(), values), ("wal", vec![2, 1, 0, 0]));
+    let written = store
+        .readers
+        .read(|sql| sql.execute("DELETE FROM records", []));
+    assert!(matches!(written.await, Err(StoreError::Unavailable(_))));
+}
+
 #[test]
 fn a_newer_store_is_refused_and_left_untouched() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -120,7 +147,9 @@ async fn a_hundred_thousand_records_are_listed_in_pages() {
             )
         })
         .collect();
+    let began = std::time::Instant::now();
     store.commit(batch).await.expect("written");
+    println!("written in {:?}", began.elapsed());
     let began = std::time::Instant::now();
     let listed = all(&store, "keys/").await;
     println!("listed {} in {:?}", listed.len(), began.elapsed());

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rusqlite::{Connection, ffi};
-use tokio::{sync::broadcast::error::RecvError, sync::oneshot, task::JoinSet};
+use tokio::{sync::broadcast::error::RecvError, task::JoinSet};
 
 use super::{
     super::batch::{Batch, Stop},
@@ -28,27 +28,6 @@ fn spoiled(batch: &mut Batch<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Keeps the writer busy until the other end is dropped, so that what is asked meanwhile waits and
-/// becomes one group.
-async fn hold(store: &Arc<Sqlite>, tasks: &mut JoinSet<()>) -> std::sync::mpsc::Sender<()> {
-    let (release, held) = std::sync::mpsc::channel::<()>();
-    let (entered, has_entered) = oneshot::channel();
-    let mut entered = Some(entered);
-    let store = Arc::clone(store);
-    tasks.spawn(async move {
-        let work = move |_: &mut Batch<'_>| {
-            if let Some(entered) = entered.take() {
-                entered.send(()).expect("waited for");
-            }
-            let _ = held.recv();
-            Ok(())
-        };
-        store.writer.ask(work).await.expect("nothing written");
-    });
-    has_entered.await.expect("entered");
-    release
-}
-
 /// Asks for commits while the writer is held, spoils the group, and gives their answers.
 async fn in_one_group(
     store: &Arc<Sqlite>,
@@ -68,11 +47,7 @@ async fn in_one_group(
             panic!("{answer:?}");
         };
     });
-    // The current-thread runtime has run each of them up to its asking when this comes back.
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
-    drop(release);
+    let_in_group(release).await;
     holding.join_all().await;
     commits.join_all().await
 }
@@ -196,10 +171,7 @@ async fn a_full_store_writes_nothing_and_says_so() {
             (n, answer)
         });
     }
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
-    drop(release);
+    let_in_group(release).await;
     tasks.join_all().await;
     let mut revisions = Vec::new();
     for (n, answer) in commits.join_all().await {
