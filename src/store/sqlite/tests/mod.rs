@@ -1,6 +1,7 @@
 //! What is SQLite's alone: opening, being out of service, and crashes.
 
 mod crash;
+mod failing;
 mod group;
 mod opening;
 mod service;

@@ -129,7 +129,8 @@ async fn watchers_begin_anew_when_a_given_up_commit_has_happened() {
         Err(Stop::Sql(rusqlite::Error::SqliteFailure(error, None)))
     };
     store.writer.ask(work).await.expect_err("not known");
-    assert_eq!(watch.next().await, Err(RecvError::Closed));
+    let next = tokio::time::timeout(Duration::from_secs(5), watch.next()).await;
+    assert_eq!(next.expect("told"), Err(RecvError::Closed));
     assert!(has(&store, "b").await);
     let mut watch = store.watch("");
     let next = store.commit(vec![put("c", "v")]).await.expect("written");
