@@ -207,8 +207,8 @@ impl Desk {
         };
         let began = Tick::now();
         let rows = connection.total_changes();
-        // What a panic leaves half changed is dropped: the connection, and the units unless they
-        // are only answered.
+        // What a panic leaves half changed is not used again: the connection is dropped, and the
+        // units are only told.
         let ran = AssertUnwindSafe(|| group::run(connection, &mut units, self.revision));
         let words = match catch_unwind(ran) {
             Ok(Ok(ended)) => {
