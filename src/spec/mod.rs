@@ -11,8 +11,10 @@ mod key;
 mod mistake;
 mod near;
 mod node;
+mod parameters;
 mod read;
 mod reader;
+mod readiness;
 
 pub use deployment::{
     Access, BackendSpec, BackendUrl, BackendUrlError, ChallengerSpec, DeploymentSpec, PoolSpec,
@@ -22,9 +24,11 @@ pub use key::{KeySpec, Scope};
 pub use mistake::{InFile, MISTAKES_MAX, Mistake, Mistakes};
 pub(crate) use near::nearest;
 pub(crate) use node::{Node, utf8};
+pub use parameters::Parameters;
 #[cfg(any(test, fuzzing))]
 pub use read::any_text_holds;
 pub(crate) use reader::{Reader, read};
+pub use readiness::{ReadinessSpec, WarmUpMethod, WarmUpSpec};
 
 /// Everything one file declares.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::tables;
+use super::{
+    tables,
+    text::{DESCRIPTION_BYTES_MAX, instant_ms},
+};
 use crate::{
     base::{
         id::KeyId,
@@ -12,12 +15,8 @@ use crate::{
     spec::{KeySpec, Scope, field::Field, reader::Reader},
 };
 
-/// A key's description, in bytes.
-const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
 /// A key's public id, in characters of `[0-9a-zA-Z_-]`.
 const ID_CHARS_MAX: usize = 64;
-/// A date and time, in bytes: the longest useful form with nanoseconds has 35.
-const DATETIME_BYTES_MAX: usize = 40;
 
 pub(super) fn keys(reader: &mut Reader<'_>) -> Vec<KeySpec> {
     let mut ids = HashMap::new();
@@ -108,23 +107,4 @@ fn scope(field: &Field<'_>) -> Option<Scope> {
         Scope::parse(text)
             .map_err(|_| "a scope is \"instance\", a project, or a project/deployment")
     })
-}
-
-fn instant_ms(field: &Field<'_>) -> Option<u64> {
-    let text = field.datetime()?;
-    // jiff also reads forms of its own, which all need a bracket or a longer text.
-    let plain = text.len() <= DATETIME_BYTES_MAX && !text.contains('[');
-    let instant: Option<jiff::Timestamp> = text.parse().ok().filter(|_| plain);
-    let ms = instant.map(|instant| u64::try_from(instant.as_millisecond()));
-    match ms {
-        Some(Ok(ms)) => Some(ms),
-        Some(Err(_)) => {
-            field.wrong("lies before 1970");
-            None
-        }
-        None => {
-            field.wrong("must be a date and time with its offset, such as 2030-01-31T12:00:00Z");
-            None
-        }
-    }
 }

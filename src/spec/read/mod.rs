@@ -4,8 +4,10 @@ mod deployment;
 mod key;
 mod path;
 mod pool;
+mod readiness;
 #[cfg(test)]
 mod tests;
+pub(in crate::spec) mod text;
 
 use std::collections::HashMap;
 
