@@ -127,6 +127,11 @@ impl<'n> Field<'n> {
         matches!(self.node.value, Value::Table(_))
     }
 
+    /// Whether it is a list without items.
+    pub(crate) fn is_empty_list(&self) -> bool {
+        matches!(&self.node.value, Value::List(items) if items.is_empty())
+    }
+
     /// A text.
     pub(crate) fn text(&self) -> Option<&'n str> {
         match &self.node.value {

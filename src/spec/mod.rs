@@ -5,6 +5,7 @@
 //! text ──parse──▶ Node tree with places ──read──▶ Declarations | every mistake at once
 //! ```
 
+pub mod body;
 mod deployment;
 mod field;
 mod key;
@@ -15,6 +16,7 @@ mod parameters;
 mod read;
 mod reader;
 mod readiness;
+mod role;
 
 pub use deployment::{
     Access, BackendSpec, BackendUrl, BackendUrlError, ChallengerSpec, DeploymentSpec, PoolSpec,
@@ -29,6 +31,7 @@ pub use parameters::Parameters;
 pub use read::any_text_holds;
 pub(crate) use reader::{Reader, read};
 pub use readiness::{ReadinessSpec, WarmUpMethod, WarmUpSpec};
+pub use role::Role;
 
 /// Everything one file declares.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -64,9 +64,7 @@ fn identity(reader: &mut Reader<'_>) -> Option<(KeyDigest, KeyId)> {
     match (reader.field("secret"), reader.field("digest")) {
         (Some(secret), None) => {
             let digest = secret.parse(|text| KeyDigest::of_key(text.as_bytes()))?;
-            // An imported key may look like ours and carry an id that is longer than ids are.
-            let within = id_within(secret.text()?).filter(|id| is_id(id.as_str()));
-            Some((digest, within.unwrap_or_else(|| digest.to_key_id())))
+            Some((digest, own_id(secret.text()?, digest)))
         }
         (None, Some(digest)) => {
             let digest =
@@ -82,6 +80,13 @@ fn identity(reader: &mut Reader<'_>) -> Option<(KeyDigest, KeyId)> {
             None
         }
     }
+}
+
+/// The public id of a key that is given none.
+pub(in crate::spec) fn own_id(secret: &str, digest: KeyDigest) -> KeyId {
+    // An imported key may look like ours and carry an id that is longer than ids are.
+    let within = id_within(secret).filter(|id| is_id(id.as_str()));
+    within.unwrap_or_else(|| digest.to_key_id())
 }
 
 fn id(field: &Field<'_>) -> Option<KeyId> {

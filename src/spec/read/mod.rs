@@ -1,7 +1,7 @@
 //! From a tree to the declared shapes: what is required, what is allowed, what is left out.
 
 mod deployment;
-mod key;
+pub(in crate::spec) mod key;
 mod path;
 mod pool;
 mod readiness;

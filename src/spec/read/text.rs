@@ -83,3 +83,13 @@ pub(in crate::spec) fn instant_ms(field: &Field<'_>) -> Option<u64> {
         }
     }
 }
+
+/// A date and time that is still to come.
+pub(in crate::spec) fn future_ms(field: &Field<'_>, now_ms: u64) -> Option<u64> {
+    let ms = instant_ms(field)?;
+    if ms <= now_ms {
+        field.wrong("lies in the past");
+        return None;
+    }
+    Some(ms)
+}
