@@ -22,6 +22,7 @@ pub use deployment::{
     Access, BackendSpec, BackendUrl, BackendUrlError, ChallengerSpec, DeploymentSpec, PoolSpec,
     Protocol, Tails, TimeoutsSpec, VersionSpec,
 };
+pub(crate) use field::Field;
 pub use key::{KeySpec, Scope};
 pub use mistake::{InFile, MISTAKES_MAX, Mistake, Mistakes};
 pub(crate) use near::nearest;

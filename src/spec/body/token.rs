@@ -4,9 +4,7 @@ use super::{description_of_patch, refuse_nothing};
 use crate::{
     base::name::Name,
     spec::{
-        Mistakes, Node, Reader, Role,
-        field::Field,
-        read,
+        Field, Mistakes, Node, Reader, Role, read,
         read::text::{DESCRIPTION_BYTES_MAX, future_ms, name, one_line},
     },
 };
