@@ -18,7 +18,10 @@ use std::{
 use ipnet::IpNet;
 use smallvec::{SmallVec, smallvec};
 
-use crate::{base::clock::Tick, spec::BackendUrl};
+use crate::{
+    base::clock::Tick,
+    spec::{BackendUrl, Mistakes, VersionSpec},
+};
 
 /// Addresses at which clouds hand out their credentials. Most of them are link-local, these are
 /// not: AWS, Google and Oracle in IPv6; Azure, Alibaba and Oracle in IPv4.
@@ -135,6 +138,28 @@ impl AddressGuard {
             Some(ip) => self.check(SocketAddr::new(ip, url.port())),
             None => Ok(()),
         }
+    }
+
+    /// Whether every backend of a version may be registered. `at` is the pointer to the version in
+    /// what was sent.
+    ///
+    /// # Errors
+    /// A mistake for each that may not, with the pointer to its address.
+    pub fn check_version(&self, at: &str, version: &VersionSpec) -> Result<(), Mistakes> {
+        let challenger = version.challenger.as_ref();
+        let pools = [
+            Some(("main", &version.main)),
+            challenger.map(|challenger| ("challenger", &challenger.pool)),
+        ];
+        let backends = pools.into_iter().flatten().flat_map(|(pool, spec)| {
+            let numbered = spec.backends.iter().enumerate();
+            numbered.map(move |(i, backend)| (format!("{at}/{pool}/backends/{i}/url"), backend))
+        });
+        let denied = backends.filter_map(|(pointer, backend)| {
+            let denied = self.check_url(&backend.url).err()?;
+            Some((pointer, denied.to_string()))
+        });
+        Mistakes::found(denied).map_or(Ok(()), Err)
     }
 
     fn judge(&self, address: SocketAddr) -> Result<(), Why> {
@@ -473,5 +498,27 @@ mod tests {
             let denied = denied.map(|denied| denied.to_string());
             assert_eq!(denied.as_deref(), words, "{url}");
         }
+    }
+
+    #[test]
+    fn every_denied_backend_of_a_version_is_named() {
+        let guard = AddressGuard::new(vec![], nets(&["10.0.0.0/8"]), vec![]);
+        let version = |challenger: &str| {
+            VersionSpec::from_json(&serde_json::json!({
+                "main": {"backends": [{"url": "http://m"}, {"url": "http://10.1.1.1"}]},
+                "challenger": {"backends": [{"url": challenger}]},
+            }))
+            .expect("a version")
+        };
+        let mistakes = guard.check_version("/version", &version("http://169.254.1.1:1"));
+        assert_eq!(
+            mistakes.expect_err("denied").to_string(),
+            "/version/main/backends/1/url: 10.1.1.1:80 is not allowed as a backend: it is in \
+             10.0.0.0/8, which upstream.deny_networks names\n\
+             /version/challenger/backends/0/url: 169.254.1.1:1 is not allowed as a backend: it is \
+             link-local"
+        );
+        let open = AddressGuard::default();
+        assert_eq!(open.check_version("", &version("http://10.1.1.2")), Ok(()));
     }
 }
