@@ -42,7 +42,7 @@ use crate::{
         source::{self, SourceError},
     },
     gateway::{Figures, Levelling, Shared, Worker},
-    net::listen::bind_all,
+    net::{guard::AddressGuard, listen::bind_all},
     snapshot::Current,
     spec::Declarations,
     telemetry::{
@@ -186,7 +186,9 @@ impl Gateway {
         let (door, outcomes) = outcome::door();
         let faults = Arc::new(FaultMeters::new());
         let figures: Arc<[Figures]> = self.workers.iter().map(|_| Figures::default()).collect();
-        let options = options::gateway(&settings);
+        let own = [self.data_address, self.admin.local_addr()?];
+        let guard = options::guard(&settings, &own);
+        let options = options::gateway(&settings, &guard);
         let (levelling, inboxes) = Levelling::new(self.workers.len(), options.connections_max);
         let shared = Shared {
             current: Arc::clone(&current),
@@ -212,7 +214,7 @@ impl Gateway {
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
-            start_control(&settings, &current, &faults, outcomes, self.exporter);
+            start_control(&settings, &current, &faults, outcomes, self.exporter, guard);
             let _idle = follow(self.source, self.declarer)?;
             let admin = start_admin(self.admin, pages, admin_stopped);
             started()?;
@@ -262,8 +264,9 @@ fn start_control(
     faults: &Arc<FaultMeters>,
     outcomes: Listener,
     exporter: PrometheusHandle,
+    guard: Arc<AddressGuard>,
 ) {
-    let probing = probe::probe(Arc::clone(current), options::probe(settings));
+    let probing = probe::probe(Arc::clone(current), options::probe(settings), guard);
     task::spawn("probes", probing);
     task::spawn(
         "review",

@@ -1,12 +1,12 @@
 //! From settings to what each part declares as its own options: no part knows the settings.
 
-use std::thread::available_parallelism;
+use std::{net::SocketAddr, sync::Arc, thread::available_parallelism};
 
 use crate::{
     config::Settings,
     control::probe::ProbeOptions,
     gateway::GatewayOptions,
-    net::socket::ClientLimits,
+    net::{guard::AddressGuard, socket::ClientLimits},
     snapshot::BuildOptions,
     upstream::{breaker::EjectionOptions, budget::BudgetOptions, connections::ConnectionOptions},
 };
@@ -40,7 +40,17 @@ pub(super) fn build(settings: &Settings) -> BuildOptions {
     }
 }
 
-pub(super) fn gateway(settings: &Settings) -> GatewayOptions {
+/// Where backends may be. `own` are the addresses that weir's listeners were bound to.
+pub(super) fn guard(settings: &Settings, own: &[SocketAddr]) -> Arc<AddressGuard> {
+    let upstream = &settings.upstream;
+    Arc::new(AddressGuard::new(
+        upstream.allow_networks.clone(),
+        upstream.deny_networks.clone(),
+        own.to_vec(),
+    ))
+}
+
+pub(super) fn gateway(settings: &Settings, guard: &Arc<AddressGuard>) -> GatewayOptions {
     let (data, upstream) = (&settings.data, &settings.upstream);
     GatewayOptions {
         connections_max: match data.connections_max {
@@ -64,6 +74,7 @@ pub(super) fn gateway(settings: &Settings) -> GatewayOptions {
             warm_min: upstream.warm_min,
             open_max: upstream.connections_max,
             head_bytes_max: upstream.head_bytes_max,
+            guard: Arc::clone(guard),
         },
         retries_max: upstream.retries_max,
         retry_body_bytes_max: upstream.retry_body_bytes_max as u64,

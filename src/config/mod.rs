@@ -8,7 +8,9 @@
 //! `config/weir.toml` shows every key with its default. A key's name in the environment is `WEIR_`
 //! and its path in capitals, joined by `_`: `data.listen` is `WEIR_DATA_LISTEN`.
 
+mod addresses;
 mod load;
+mod sealing;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -16,9 +18,11 @@ mod token;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 pub use load::LoadError;
+pub use sealing::SealingKey;
 pub use token::Token;
 
 /// All settings. Every field has a default, and its name is its key in the file.
@@ -40,6 +44,10 @@ pub struct Settings {
     pub ejection: EjectionSettings,
     /// Copies for challengers.
     pub mirror: MirrorSettings,
+    /// New versions on their way to be live.
+    pub deploy: DeploySettings,
+    /// API keys.
+    pub keys: KeySettings,
     /// The listener for operators.
     pub admin: AdminSettings,
     /// The figures under `/metrics`.
@@ -101,6 +109,10 @@ pub struct UpstreamSettings {
     pub retry_budget_percent: u32,
     /// Retries that are allowed whatever the share, so that quiet deployments retry at all.
     pub retry_min: u32,
+    /// Where backends may be; empty: everywhere that is not denied.
+    pub allow_networks: Vec<IpNet>,
+    /// Where backends may not be, whatever is allowed.
+    pub deny_networks: Vec<IpNet>,
 }
 
 /// `[health]`: active probes of backends.
@@ -140,6 +152,27 @@ pub struct MirrorSettings {
     pub queue_bytes_max: u64,
 }
 
+/// `[deploy]`: new versions on their way to be live. A version's own `readiness` goes first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeploySettings {
+    /// How long a deploy tries while a main backend can't be reached; 0: forever.
+    pub unreachable_ms: u64,
+    /// How long it waits while one is reached but not ready; 0: forever.
+    pub ready_ms: u64,
+    /// How long a stop or delete waits for exchanges under way before it calls itself done.
+    pub drain_ms: u64,
+}
+
+/// `[keys]`: API keys.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KeySettings {
+    /// Whether owners and admins may read a key again, from a sealed copy.
+    pub reveal: bool,
+    /// What the copies are sealed with; there is one whenever `reveal` is true.
+    #[serde(serialize_with = "sealing::show")]
+    pub sealing_key: Option<SealingKey>,
+}
+
 /// `[admin]`: the listener for operators.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AdminSettings {
@@ -147,6 +180,15 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// The operator's token; empty: one is made at first start.
     pub token: Token,
+    /// What `Host` may carry beside loopback's names and the listener's own address: lower case,
+    /// without a port, IPv6 without brackets. `*` allows any.
+    pub hosts: Vec<String>,
+    /// What `Origin` may carry on mutations beside the listener's own, as browsers write it.
+    pub origins: Vec<String>,
+    /// The largest request body, in bytes.
+    pub body_bytes_max: usize,
+    /// Refusals that the audit keeps.
+    pub audit_max: u64,
 }
 
 /// `[metrics]`: the figures under `/metrics`.
@@ -245,6 +287,8 @@ impl Default for Settings {
                 retry_body_bytes_max: 64 << 10,
                 retry_budget_percent: 20,
                 retry_min: 3,
+                allow_networks: Vec::new(),
+                deny_networks: Vec::new(),
             },
             health: HealthSettings {
                 interval_ms: 5_000,
@@ -263,9 +307,22 @@ impl Default for Settings {
             mirror: MirrorSettings {
                 queue_bytes_max: 64 << 20,
             },
+            deploy: DeploySettings {
+                unreachable_ms: 30_000,
+                ready_ms: 0,
+                drain_ms: 60_000,
+            },
+            keys: KeySettings {
+                reveal: false,
+                sealing_key: None,
+            },
             admin: AdminSettings {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
                 token: Token::default(),
+                hosts: Vec::new(),
+                origins: Vec::new(),
+                body_bytes_max: 1 << 20,
+                audit_max: 100_000,
             },
             metrics: MetricsSettings {
                 token: Token::default(),

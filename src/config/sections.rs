@@ -1,9 +1,13 @@
 //! Every setting with the range it may have.
 
-use std::{net::SocketAddr, ops::RangeInclusive};
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive};
 
-use super::{LogFormat, LogLevel, Settings, Token};
-use crate::spec::Reader;
+use super::{
+    LogFormat, LogLevel, Settings, Token,
+    addresses::{host, network, origin},
+    sealing::SealingKey,
+};
+use crate::spec::{Field, Reader};
 
 /// A day, in milliseconds.
 const DAY_MS: u64 = 86_400_000;
@@ -11,6 +15,10 @@ const DAY_MS: u64 = 86_400_000;
 const CONNECTIONS_MAX: u64 = 1_000_000;
 /// Bytes of a head: less than 8 KiB refuses ordinary requests, more than 1 MiB is no head.
 const HEAD_BYTES: RangeInclusive<u64> = 8_192..=1 << 20;
+/// Bytes of a body of the admin plane: less refuses ordinary versions, more is no document.
+const ADMIN_BODY_BYTES: RangeInclusive<u64> = 8_192..=64 << 20;
+/// Hosts, origins or networks in one list.
+const LIST_MAX: usize = 256;
 /// The longest path of a directory.
 const DIRECTORY_BYTES_MAX: usize = 4_096;
 
@@ -91,6 +99,18 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
             &mut upstream.retry_budget_percent,
         );
         integer(reader, "retry_min", 0..=10_000, &mut upstream.retry_min);
+        list(
+            reader,
+            "allow_networks",
+            network,
+            &mut upstream.allow_networks,
+        );
+        list(
+            reader,
+            "deny_networks",
+            network,
+            &mut upstream.deny_networks,
+        );
         if upstream.warm_min > upstream.idle_max {
             reader.wrong("warm_min", "must not be above idle_max");
         }
@@ -140,9 +160,33 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
             &mut s.mirror.queue_bytes_max,
         );
     });
+    reader.section("deploy", |reader| {
+        let deploy = &mut s.deploy;
+        integer(
+            reader,
+            "unreachable_ms",
+            0..=DAY_MS,
+            &mut deploy.unreachable_ms,
+        );
+        integer(reader, "ready_ms", 0..=DAY_MS, &mut deploy.ready_ms);
+        integer(reader, "drain_ms", 0..=DAY_MS, &mut deploy.drain_ms);
+    });
+    reader.section("keys", |reader| {
+        s.keys.reveal = reader.flag("reveal", s.keys.reveal);
+        let given = sealing_key(reader, &mut s.keys.sealing_key);
+        if s.keys.reveal && !given {
+            reader.wrong("sealing_key", "is missing; reveal needs one");
+        }
+    });
     reader.section("admin", |reader| {
-        listen(reader, &mut s.admin.listen);
-        token(reader, &mut s.admin.token);
+        let admin = &mut s.admin;
+        listen(reader, &mut admin.listen);
+        token(reader, &mut admin.token);
+        list(reader, "hosts", host, &mut admin.hosts);
+        list(reader, "origins", origin, &mut admin.origins);
+        let bodies = &mut admin.body_bytes_max;
+        integer(reader, "body_bytes_max", ADMIN_BODY_BYTES, bodies);
+        integer(reader, "audit_max", 0..=10_000_000, &mut admin.audit_max);
     });
     reader.section("metrics", |reader| {
         token(reader, &mut s.metrics.token);
@@ -206,4 +250,27 @@ fn token(reader: &mut Reader<'_>, value: &mut Token) {
     let field = reader.field("token");
     let read = field.and_then(|field| field.private().parse(Token::parse));
     *value = read.unwrap_or_else(|| value.clone());
+}
+
+/// Returns whether one is given, be it a good one or not. An empty one is none.
+fn sealing_key(reader: &mut Reader<'_>, value: &mut Option<SealingKey>) -> bool {
+    let field = reader.field("sealing_key").map(Field::private);
+    let Some(field) = field.filter(|field| !field.is_empty_text()) else {
+        return false;
+    };
+    *value = field.parse(SealingKey::parse);
+    true
+}
+
+fn list<T, E: Display>(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    parse: fn(&str) -> Result<T, E>,
+    value: &mut Vec<T>,
+) {
+    if let Some(field) = reader.field(key)
+        && let Some(items) = field.texts_within(LIST_MAX, parse)
+    {
+        *value = items;
+    }
 }

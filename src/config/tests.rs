@@ -7,6 +7,8 @@ use super::{
 };
 use crate::spec::{Node, read};
 
+const SEALING_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<(Settings, Vec<String>), String> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), text).expect("written");
@@ -101,7 +103,14 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             ("/data/listen" | "/admin/listen", _) => ("[::]:1", "\"[::]:1\""),
             ("/log/format", _) => ("json", "\"json\""),
             ("/log/level", _) => ("off", "\"off\""),
-            ("/log/access", _) => ("true", "true"),
+            ("/log/access" | "/keys/reveal", _) => ("true", "true"),
+            ("/keys/sealing_key", _) => (SEALING_KEY, "\"***\""),
+            ("/admin/hosts", _) => ("A.b, [::1],", "[\"a.b\", \"::1\"]"),
+            ("/admin/origins", _) => ("http://a", "[\"http://a\"]"),
+            ("/admin/body_bytes_max", _) => ("8192", "8192"),
+            ("/upstream/allow_networks" | "/upstream/deny_networks", _) => {
+                ("10.0.0.0/8,::1", "[\"10.0.0.0/8\", \"::1/128\"]")
+            }
             ("/admin/token" | "/metrics/token", _) => ("t", "\"***\""),
             ("/data_dir", _) => ("d", "\"d\""),
             ("/ejection/success_rate_margin", _) => ("1", "1.0"),
@@ -110,10 +119,15 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             ("/ejection/max_ms", _) => ("10001", "10001"),
             _ => ("9", "9"),
         };
-        let environment = [(name.clone(), text.to_owned())];
+        let mut environment = vec![(name.clone(), text.to_owned())];
+        let mut expected = defaults.clone();
+        if pointer == "/keys/reveal" {
+            // The one that needs another.
+            environment.push(("WEIR_KEYS_SEALING_KEY".into(), SEALING_KEY.into()));
+            expected["keys"]["sealing_key"] = "***".into();
+        }
         let (settings, _) = Settings::load(None, environment.into_iter())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let mut expected = defaults.clone();
         *expected.pointer_mut(&pointer).expect("known") =
             serde_json::from_str(shown).expect("JSON");
         assert_eq!(serde_json::json!(settings), expected, "{name}");
@@ -166,6 +180,46 @@ fn what_else_can_be_wrong_with_a_file() {
             "[admin]\nlisten = '127.0.0.1:8080'",
             "/admin: listens on 127.0.0.1:8080 like data",
         ),
+        (
+            "[keys]\nreveal = true",
+            "weir.toml:1:1: /keys/sealing_key: is missing; reveal needs one",
+        ),
+        (
+            "[keys]\nreveal = true\nsealing_key = ''",
+            "weir.toml:3:15: /keys/sealing_key: is missing; reveal needs one",
+        ),
+        (
+            "[keys]\nsealing_key = 'hunter2'",
+            "weir.toml:2:15: /keys/sealing_key: a sealing key is 64 hexadecimal digits",
+        ),
+        (
+            "[admin]\nhosts = ['weir:8081']",
+            "/admin/hosts/0: \"weir:8081\" is not a host name or an address; write it without a port",
+        ),
+        (
+            "[admin]\norigins = ['weir', 1]",
+            "weir.toml:2:20: /admin/origins/1: must be a string, not a whole number",
+        ),
+        (
+            "[admin]\nhosts = '*'",
+            "/admin/hosts: must be a list, not a string",
+        ),
+        (
+            "[admin]\nbody_bytes_max = 8191",
+            "/admin/body_bytes_max: must be from 8192 to 67108864",
+        ),
+        (
+            "[admin]\naudit_max = 10_000_001",
+            "/admin/audit_max: must be from 0 to 10000000",
+        ),
+        (
+            "[upstream]\nallow_networks = ['10.0.0.0/8', '10.1.0.0/8']",
+            "/upstream/allow_networks/1: \"10.1.0.0/8\" has bits behind its prefix; did you mean 10.0.0.0/8?",
+        ),
+        (
+            "[deploy]\nunreachable_ms = 86_400_001",
+            "/deploy/unreachable_ms: must be from 0 to 86400000",
+        ),
         ("[[data]]", "/data: must be a table, not a list"),
         (
             "[log]\naccess = 'true'",
@@ -174,6 +228,31 @@ fn what_else_can_be_wrong_with_a_file() {
     ] {
         let shown = load(text, &[("WEIR_DATA_STREAMS_MAX", "5")]).expect_err(text);
         assert!(shown.contains(words), "{words}\nis not in\n{shown}");
+    }
+    let many = format!("[upstream]\ndeny_networks = [{}]", "'::1',".repeat(257));
+    let shown = load(&many, &[]).expect_err("many");
+    assert!(
+        shown.contains("/deny_networks: has 257 items, 256 are allowed"),
+        "{shown}"
+    );
+    for (name, text, words) in [
+        (
+            "WEIR_UPSTREAM_DENY_NETWORKS",
+            "::1, x ,10.0.0.0",
+            "WEIR_UPSTREAM_DENY_NETWORKS: /upstream/deny_networks: \"x\" is not a network such as 10.0.0.0/8 or fd00::/8",
+        ),
+        (
+            "WEIR_KEYS_SEALING_KEY",
+            "hunter2",
+            "WEIR_KEYS_SEALING_KEY: /keys/sealing_key: a sealing key is 64 hexadecimal digits, such as openssl rand -hex 32 prints",
+        ),
+        (
+            "WEIR_ADMIN_HOSTS",
+            &"a,".repeat(257),
+            "WEIR_ADMIN_HOSTS: /admin/hosts: has 257 items, 256 are allowed",
+        ),
+    ] {
+        assert_eq!(load("", &[(name, text)]).expect_err(name), words);
     }
     let gone = Path::new("/nonexistent/weir.toml");
     let error = Settings::load(Some(gone), std::iter::empty()).expect_err("gone");

@@ -4,7 +4,6 @@ use std::{
     collections::HashMap,
     future::Future,
     io,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,10 +13,11 @@ use http::{Request, StatusCode, header};
 use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet, time::timeout};
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
     base::{id::BackendId, task},
+    net::{dial::dial, guard::AddressGuard},
     snapshot::Current,
     spec::Protocol,
     upstream::backend::{Backend, Health},
@@ -63,7 +63,7 @@ struct Probed {
 }
 
 /// Probes every backend in use, forever.
-pub async fn probe(current: Arc<Current>, options: ProbeOptions) {
+pub async fn probe(current: Arc<Current>, options: ProbeOptions, guard: Arc<AddressGuard>) {
     let mut rounds = tokio::time::interval(Duration::from_millis(options.interval_ms));
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let streaks = Arc::new(Mutex::new(HashMap::<BackendId, Streak>::new()));
@@ -75,10 +75,11 @@ pub async fn probe(current: Arc<Current>, options: ProbeOptions) {
         let mut round = JoinSet::new();
         for probed in probed {
             let (streaks, room) = (Arc::clone(&streaks), Arc::clone(&room));
+            let guard = Arc::clone(&guard);
             round.spawn(async move {
                 // The semaphore is never closed.
                 let _permit = room.acquire().await;
-                let finding = ask(&probed, options.timeout_ms).await;
+                let finding = ask(&probed, options.timeout_ms, &guard).await;
                 let streak = *lock(&streaks).entry(probed.backend.id()).or_default();
                 let streak = note(&probed.backend, streak, &finding, &options);
                 lock(&streaks).insert(probed.backend.id(), streak);
@@ -152,9 +153,9 @@ fn turn(backend: &Backend, health: Health, reason: &str) {
     }
 }
 
-async fn ask(probed: &Probed, timeout_ms: u64) -> Finding {
+async fn ask(probed: &Probed, timeout_ms: u64, guard: &AddressGuard) -> Finding {
     let limit = Duration::from_millis(timeout_ms);
-    let answer = match timeout(limit, status(probed)).await {
+    let answer = match timeout(limit, status(probed, guard)).await {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => return Finding::NotReady(error.to_string()),
         Err(_) => return Finding::NotReady(format!("no answer within {timeout_ms} ms")),
@@ -171,14 +172,10 @@ async fn ask(probed: &Probed, timeout_ms: u64) -> Finding {
     }
 }
 
-async fn status(probed: &Probed) -> io::Result<StatusCode> {
+async fn status(probed: &Probed, guard: &AddressGuard) -> io::Result<StatusCode> {
     let backend = &probed.backend;
     let url = backend.url();
-    let stream = match url.ip() {
-        Some(ip) => TcpStream::connect(SocketAddr::new(ip, url.port())).await?,
-        None => TcpStream::connect((url.host(), url.port())).await?,
-    };
-    let io = TokioIo::new(stream);
+    let io = TokioIo::new(dial(url, guard).await?);
     let path = probed.path.as_deref().unwrap_or(DEFAULT_PATH);
     let target = format!("{}{path}", url.path());
     let request = |target: String| {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The limits of the data plane.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct GatewayOptions {
     /// Client connections open at once, of all workers.
     pub connections_max: usize,
@@ -71,7 +71,7 @@ impl Local {
         faults: Arc<FaultMeters>,
     ) -> Rc<Self> {
         let watchdog = Rc::<Watchdog>::default();
-        let connections = Rc::new(Connections::new(options.connections));
+        let connections = Rc::new(Connections::new(options.connections.clone()));
         let chance = Rc::new(Chance::from_os());
         let teller = Rc::new(teller);
         let mirror = Rc::new(Mirror {

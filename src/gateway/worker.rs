@@ -116,7 +116,8 @@ fn run(
         let listener = TcpListener::from_std(socket.into())?;
         let teller = shared.door.teller();
         let faults = Arc::clone(&shared.faults);
-        let local = Local::new(Arc::clone(&shared.current), shared.options, teller, faults);
+        let options = shared.options.clone();
+        let local = Local::new(Arc::clone(&shared.current), options, teller, faults);
         let accepting = Accepting {
             index,
             local: Rc::clone(&local),

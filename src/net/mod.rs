@@ -1,5 +1,8 @@
-//! Sockets: listeners of the workers, the client's side of a connection, deadlines.
+//! Sockets: listeners of the workers, the client's side of a connection, deadlines, and where
+//! backends may be.
 
+pub mod dial;
+pub mod guard;
 pub mod listen;
 pub mod socket;
 pub mod watch;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use serde::{Serialize, Serializer};
 
+use super::{Parameters, ReadinessSpec, WarmUpSpec};
 use crate::base::name::DeploymentName;
 
 /// A stable name that applications call, and the version that is to answer.
@@ -20,6 +21,8 @@ pub struct DeploymentSpec {
     pub tags: Vec<String>,
     /// Who may call it.
     pub access: Access,
+    /// How many retired versions stay warm, so that keys with `may_pin` can still pin them.
+    pub keep_previous: u32,
     /// What answers.
     pub version: VersionSpec,
 }
@@ -40,12 +43,12 @@ pub enum Access {
 }
 
 /// An immutable configuration of a deployment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct VersionSpec {
     /// What model this is, in the operator's words.
     pub model: String,
     /// The model's parameters; stored and shown.
-    pub parameters: serde_json::Value,
+    pub parameters: Parameters,
     /// Free text; stored and shown.
     pub notes: String,
     /// Stored and shown.
@@ -67,6 +70,12 @@ pub struct VersionSpec {
     pub challenger: Option<ChallengerSpec>,
     /// How long each part of an exchange may take.
     pub timeouts: TimeoutsSpec,
+    /// How long a deploy waits for the main backends.
+    #[serde(skip_serializing_if = "ReadinessSpec::is_default")]
+    pub readiness: ReadinessSpec,
+    /// What each main backend has to answer before the version goes live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUpSpec>,
 }
 
 /// Backends that serve the same model the same way.
@@ -198,6 +207,8 @@ impl BackendUrl {
         // `Uri::port` answers `None` for a port that is out of range, as if there were none.
         let port = match &authority.as_str()[authority.host().len()..] {
             "" => Some(80),
+            // A number's parser takes a leading `+`, too.
+            rest if rest.contains('+') => None,
             rest => rest[1..].parse().ok().filter(|&port: &u16| port != 0),
         };
         let path = uri.path().trim_end_matches('/');
@@ -325,25 +336,6 @@ impl Default for ChallengerSpec {
     }
 }
 
-impl Default for VersionSpec {
-    fn default() -> Self {
-        Self {
-            model: String::new(),
-            parameters: serde_json::Value::Object(serde_json::Map::new()),
-            notes: String::new(),
-            image: String::new(),
-            hardware: String::new(),
-            optimization: String::new(),
-            instances: None,
-            arch: String::new(),
-            labels: BTreeMap::new(),
-            main: PoolSpec::default(),
-            challenger: None,
-            timeouts: TimeoutsSpec::default(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,6 +359,7 @@ mod tests {
             "http://m:0",
             "http://m:99999",
             "http://m:",
+            "http://m:+80",
             "http://u@m",
             "http://m?q",
             "http://m/#f",

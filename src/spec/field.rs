@@ -127,6 +127,16 @@ impl<'n> Field<'n> {
         matches!(self.node.value, Value::Table(_))
     }
 
+    /// Whether it is a text without characters.
+    pub(crate) fn is_empty_text(&self) -> bool {
+        matches!(&self.node.value, Value::Text(text) | Value::Untyped(text) if text.is_empty())
+    }
+
+    /// Whether it is a list without items.
+    pub(crate) fn is_empty_list(&self) -> bool {
+        matches!(&self.node.value, Value::List(items) if items.is_empty())
+    }
+
     /// A text.
     pub(crate) fn text(&self) -> Option<&'n str> {
         match &self.node.value {
@@ -254,13 +264,41 @@ impl<'n> Field<'n> {
     ) -> Option<impl ExactSizeIterator<Item = Field<'n>> + use<'n>> {
         let items = self.list()?;
         if items.len() > count_max {
-            self.wrong(format!(
-                "has {} items, {count_max} are allowed",
-                items.len()
-            ));
-            return None;
+            return self.too_many(items.len(), count_max);
         }
         Some(items)
+    }
+
+    /// The texts of a list, each in a form of its own, whose error says what is wrong with it. In
+    /// an environment variable, they stand between commas.
+    pub(crate) fn texts_within<T, E: Display>(
+        &self,
+        count_max: usize,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let quoting = |field: &Field<'_>, text: &str| {
+            parse(text)
+                .map_err(|error| field.wrong(format!("{} {error}", field.quote(text))))
+                .ok()
+        };
+        // Every item is visited, so that every mistake is found.
+        let read: Vec<_> = if let Value::Untyped(text) = &self.node.value {
+            let texts = text.split(',').map(str::trim);
+            let texts: Vec<_> = texts.filter(|text| !text.is_empty()).collect();
+            if texts.len() > count_max {
+                return self.too_many(texts.len(), count_max);
+            }
+            texts.into_iter().map(|text| quoting(self, text)).collect()
+        } else {
+            let items = self.list_within(count_max)?;
+            items.map(|item| quoting(&item, item.text()?)).collect()
+        };
+        read.into_iter().collect()
+    }
+
+    fn too_many<T>(&self, count: usize, count_max: usize) -> Option<T> {
+        self.wrong(format!("has {count} items, {count_max} are allowed"));
+        None
     }
 
     /// A table with known keys.

@@ -49,6 +49,20 @@ impl Mistakes {
         Self { list, more }
     }
 
+    /// Mistakes that were found after reading, each by the pointer to what is wrong; none of none.
+    pub fn found(list: impl IntoIterator<Item = (String, String)>) -> Option<Self> {
+        let mut list = list.into_iter().map(|(pointer, words)| Mistake {
+            pointer,
+            line: None,
+            column: None,
+            variable: None,
+            words,
+        });
+        let kept: Vec<_> = list.by_ref().take(MISTAKES_MAX).collect();
+        let more = list.count();
+        (!kept.is_empty()).then(|| Self::new(kept, more))
+    }
+
     pub(super) fn one(line: Option<u32>, column: Option<u32>, words: String) -> Self {
         let mistake = Mistake {
             pointer: String::new(),
@@ -179,5 +193,17 @@ mod tests {
         );
         assert_eq!(mistakes.list()[1].to_string(), "12:7: /b: second");
         assert_eq!(mistakes.count(), 5);
+    }
+
+    #[test]
+    fn what_is_found_later_has_a_pointer_and_no_place() {
+        assert_eq!(Mistakes::found([]), None);
+        let many = (0..150).map(|i| (format!("/a/{i}"), "is wrong".to_owned()));
+        let mistakes = Mistakes::found(many).expect("some");
+        assert_eq!(
+            (mistakes.list().len(), mistakes.count()),
+            (MISTAKES_MAX, 150)
+        );
+        assert_eq!(mistakes.list()[7].to_string(), "/a/7: is wrong");
     }
 }

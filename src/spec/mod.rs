@@ -5,26 +5,34 @@
 //! text ──parse──▶ Node tree with places ──read──▶ Declarations | every mistake at once
 //! ```
 
+pub mod body;
 mod deployment;
 mod field;
 mod key;
 mod mistake;
 mod near;
 mod node;
+mod parameters;
 mod read;
 mod reader;
+mod readiness;
+mod role;
 
 pub use deployment::{
     Access, BackendSpec, BackendUrl, BackendUrlError, ChallengerSpec, DeploymentSpec, PoolSpec,
     Protocol, Tails, TimeoutsSpec, VersionSpec,
 };
+pub(crate) use field::Field;
 pub use key::{KeySpec, Scope};
 pub use mistake::{InFile, MISTAKES_MAX, Mistake, Mistakes};
 pub(crate) use near::nearest;
 pub(crate) use node::{Node, utf8};
+pub use parameters::Parameters;
 #[cfg(any(test, fuzzing))]
 pub use read::any_text_holds;
 pub(crate) use reader::{Reader, read};
+pub use readiness::{ReadinessSpec, WarmUpMethod, WarmUpSpec};
+pub use role::Role;
 
 /// Everything one file declares.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -81,6 +81,17 @@ impl<'n> Reader<'n> {
         self.table.child(key, at).wrong(words);
     }
 
+    /// Notes a mistake of the whole table.
+    pub(crate) fn wrong_itself(&self, words: impl Into<String>) {
+        self.table.wrong(words);
+    }
+
+    /// Whether no key has a value.
+    pub(crate) fn is_empty(&self) -> bool {
+        let mut values = self.entries.iter().map(|entry| &entry.node.value);
+        values.all(|value| matches!(value, Value::Null))
+    }
+
     /// A text of at most `bytes_max`, or `default`.
     pub(crate) fn text(&mut self, key: &'static str, bytes_max: usize, default: &str) -> String {
         self.field(key)

@@ -76,7 +76,7 @@ table! {
     UPSTREAM_CONNECTIONS = Gauge "weir_upstream_connections" ["state"],
         "Connections to backends: active, idle.";
     UPSTREAM_CONNECTS = Counter "weir_upstream_connects_total" ["result"],
-        "Connections opened to backends: ok, refused, timeout, error.";
+        "Connections opened to backends: ok, refused, denied, timeout, error.";
     CONNECTIONS = Gauge "weir_client_connections" ["worker"],
         "Client connections open, by worker.";
     CONNECTIONS_REFUSED = Counter "weir_client_connections_refused_total" ["reason"],

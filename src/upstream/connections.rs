@@ -10,7 +10,6 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     io,
-    net::SocketAddr,
     rc::Rc,
     sync::{Arc, Weak},
     task::{Context, Waker},
@@ -21,13 +20,17 @@ use tokio::net::TcpStream;
 use super::{backend::Backend, error::ExchangeError, h2::Link};
 use crate::{
     base::{clock::Tick, id::BackendId, task},
-    net::watch::{Expired, Phase, Watch, within},
+    net::{
+        dial::{denied, dial},
+        guard::AddressGuard,
+        watch::{Expired, Phase, Watch, within},
+    },
     spec::Protocol,
     telemetry::{series, table},
 };
 
 /// How many connections are kept, and how long.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ConnectionOptions {
     /// Idle connections kept for each backend.
     pub idle_max: usize,
@@ -39,6 +42,8 @@ pub struct ConnectionOptions {
     pub open_max: usize,
     /// The largest head of an answer, in bytes.
     pub head_bytes_max: usize,
+    /// Where backends may be.
+    pub guard: Arc<AddressGuard>,
 }
 
 /// One worker's connections.
@@ -121,11 +126,12 @@ impl Connections {
     ) -> Result<Lease, ExchangeError> {
         let mut place = self.reserve(backend)?;
         watch.enter(Phase::Connect, connect_ms);
-        let connected = within(watch, open(backend)).await;
+        let connected = within(watch, open(backend, &self.options.guard)).await;
         watch.rest();
         let result = match &connected {
             Ok(Ok(_)) => "ok",
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => "refused",
+            Ok(Err(error)) if denied(error).is_some() => "denied",
             Ok(Err(_)) => "error",
             Err(_) => "timeout",
         };
@@ -265,13 +271,8 @@ fn is_quiet(stream: &TcpStream) -> bool {
     stream.poll_read_ready(&mut cx).is_pending()
 }
 
-async fn open(backend: &Backend) -> io::Result<TcpStream> {
-    let url = backend.url();
-    let stream = match url.ip() {
-        Some(ip) => TcpStream::connect(SocketAddr::new(ip, url.port())).await?,
-        // Looks the name up on a thread of its own and tries every address it stands for.
-        None => TcpStream::connect((url.host(), url.port())).await?,
-    };
+async fn open(backend: &Backend, guard: &AddressGuard) -> io::Result<TcpStream> {
+    let stream = dial(backend.url(), guard).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
@@ -321,5 +322,46 @@ impl Drop for Lease {
         if let Some(kept) = home.by_backend.borrow_mut().get_mut(&self.backend) {
             kept.open = kept.open.saturating_sub(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{net::watch::Watchdog, spec::BackendUrl};
+
+    #[tokio::test]
+    async fn a_denied_backend_is_unreachable_and_gives_its_place_back() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let url = BackendUrl::parse(&format!("http://{address}")).expect("an address");
+        let backend = Arc::new(Backend::new(&url, Protocol::Http1));
+        let connections = |deny: &[&str]| {
+            let deny = deny.iter().map(|text| text.parse().expect("a network"));
+            Rc::new(Connections::new(ConnectionOptions {
+                idle_max: 1,
+                idle_ms: 1_000,
+                warm_min: 0,
+                open_max: 1,
+                head_bytes_max: 8_192,
+                guard: Arc::new(AddressGuard::new(vec![], deny.collect(), vec![])),
+            }))
+        };
+        let watch = Rc::<Watchdog>::default().watch();
+        let refused = connections(&["127.0.0.0/8"]);
+        for _ in 0..2 {
+            let error = refused.connect(&backend, 1_000, &watch).await;
+            let error = error.expect_err("denied");
+            let ExchangeError::Connect(inner) = &error else {
+                panic!("{error}")
+            };
+            assert!(denied(inner).is_some(), "{error}");
+            assert_eq!(refused.census(), (0, 0));
+        }
+        let lease = connections(&["10.0.0.0/8"])
+            .connect(&backend, 1_000, &watch)
+            .await;
+        assert!(!lease.expect("connected").is_reused());
     }
 }

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod addresses;
 mod balance;
 mod broken;
 mod bytes;

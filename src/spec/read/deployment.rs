@@ -2,24 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::pool::{self, TIMEOUT_MS_MAX};
+use super::{
+    pool::{self, TIMEOUT_MS_MAX},
+    readiness,
+    text::{ACCESSES, DESCRIPTION_BYTES_MAX, KEEP_PREVIOUS_MAX, line, name, one_line, tags},
+};
 use crate::{
     base::name::{DeploymentName, Name},
-    spec::{Access, DeploymentSpec, TimeoutsSpec, VersionSpec, field::Field, reader::Reader},
+    spec::{DeploymentSpec, Parameters, TimeoutsSpec, VersionSpec, field::Field, reader::Reader},
 };
 
-/// Words for one line: display name, model, image, hardware, optimization, architecture. In bytes.
-const LINE_BYTES_MAX: usize = 512;
-/// A deployment's description, in bytes.
-const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
 /// A version's notes, in bytes.
 const NOTES_BYTES_MAX: usize = 16 << 10;
 /// A version's parameters, in bytes of JSON.
 const PARAMETERS_BYTES_MAX: usize = 64 << 10;
-/// Tags of a deployment.
-const TAGS_MAX: usize = 64;
-/// A tag, in characters.
-const TAG_CHARS_MAX: usize = 64;
 /// Labels of a version.
 const LABELS_MAX: usize = 64;
 /// A label's name, in characters.
@@ -40,15 +36,8 @@ pub(super) fn deployment(
     let display_name = line(reader, "display_name");
     let description = reader.text("description", DESCRIPTION_BYTES_MAX, "");
     let tags = reader.field("tags").and_then(|f| tags(&f));
-    let access = reader.choice(
-        "access",
-        &[
-            ("keys", Access::Keys),
-            ("project", Access::Project),
-            ("instance", Access::Instance),
-            ("public", Access::Public),
-        ],
-    );
+    let access = reader.choice("access", &ACCESSES);
+    let keep_previous = reader.integer("keep_previous", 0..=KEEP_PREVIOUS_MAX, 0);
     let version = reader
         .required("version")
         .and_then(|f| f.table(|reader| Some(version(reader))));
@@ -63,6 +52,7 @@ pub(super) fn deployment(
         description,
         tags: tags.unwrap_or_default(),
         access,
+        keep_previous,
         version: version?,
     })
 }
@@ -112,6 +102,13 @@ pub(super) fn version(reader: &mut Reader<'_>) -> VersionSpec {
             .field("timeouts")
             .and_then(|f| f.table(|reader| Some(timeouts(reader))))
             .unwrap_or_default(),
+        readiness: reader
+            .field("readiness")
+            .and_then(|f| f.table(|reader| Some(readiness::readiness(reader))))
+            .unwrap_or_default(),
+        warm_up: reader
+            .field("warm_up")
+            .and_then(|f| f.table(|reader| Some(readiness::warm_up(reader)))),
     }
 }
 
@@ -124,43 +121,6 @@ fn timeouts(reader: &mut Reader<'_>) -> TimeoutsSpec {
         idle_ms: ms("idle_ms", default.idle_ms),
         total_ms: ms("total_ms", default.total_ms),
     }
-}
-
-fn name(field: &Field<'_>) -> Option<Name> {
-    field.parse(Name::parse)
-}
-
-/// A text without line breaks and other control characters, since it is shown in one line.
-fn line(reader: &mut Reader<'_>, key: &'static str) -> String {
-    let field = reader.field(key);
-    let text = field.and_then(|field| one_line(&field, LINE_BYTES_MAX));
-    text.unwrap_or_default().to_owned()
-}
-
-fn one_line<'n>(field: &Field<'n>, bytes_max: usize) -> Option<&'n str> {
-    let text = field.text_within(0..=bytes_max)?;
-    if text.contains(char::is_control) {
-        field.wrong("must not have line breaks or other control characters");
-        return None;
-    }
-    Some(text)
-}
-
-fn tags(field: &Field<'_>) -> Option<Vec<String>> {
-    let mut tags = Vec::new();
-    for item in field.list_within(TAGS_MAX)? {
-        let Some(tag) = one_line(&item, TAG_CHARS_MAX * 4) else {
-            continue;
-        };
-        if tag.is_empty() || tag.chars().count() > TAG_CHARS_MAX {
-            item.wrong(format!("a tag has 1 to {TAG_CHARS_MAX} characters"));
-        } else if tags.iter().any(|earlier| earlier == tag) {
-            item.wrong(format!("{tag:?} stands in this list already"));
-        } else {
-            tags.push(tag.to_owned());
-        }
-    }
-    Some(tags)
 }
 
 fn labels(field: &Field<'_>) -> Option<BTreeMap<String, String>> {
@@ -187,16 +147,19 @@ fn labels(field: &Field<'_>) -> Option<BTreeMap<String, String>> {
     Some(labels)
 }
 
-fn parameters(field: &Field<'_>) -> Option<serde_json::Value> {
+fn parameters(field: &Field<'_>) -> Option<Parameters> {
     // Anything but a table is a mistake, though any JSON may stand inside.
     let _pairs = field.pairs()?;
-    let json = field.json()?;
-    let bytes = json.to_string().len();
+    let serde_json::Value::Object(members) = field.json()? else {
+        return None;
+    };
+    let parameters = Parameters::new(members);
+    let bytes = serde_json::to_string(&parameters).map_or(0, |text| text.len());
     if bytes > PARAMETERS_BYTES_MAX {
         field.wrong(format!(
             "has {bytes} bytes as JSON, {PARAMETERS_BYTES_MAX} are allowed"
         ));
         return None;
     }
-    Some(json)
+    Some(parameters)
 }

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::tables;
+use super::{
+    tables,
+    text::{DESCRIPTION_BYTES_MAX, instant_ms},
+};
 use crate::{
     base::{
         id::KeyId,
@@ -12,12 +15,8 @@ use crate::{
     spec::{KeySpec, Scope, field::Field, reader::Reader},
 };
 
-/// A key's description, in bytes.
-const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
 /// A key's public id, in characters of `[0-9a-zA-Z_-]`.
 const ID_CHARS_MAX: usize = 64;
-/// A date and time, in bytes: the longest useful form with nanoseconds has 35.
-const DATETIME_BYTES_MAX: usize = 40;
 
 pub(super) fn keys(reader: &mut Reader<'_>) -> Vec<KeySpec> {
     let mut ids = HashMap::new();
@@ -65,9 +64,7 @@ fn identity(reader: &mut Reader<'_>) -> Option<(KeyDigest, KeyId)> {
     match (reader.field("secret"), reader.field("digest")) {
         (Some(secret), None) => {
             let digest = secret.parse(|text| KeyDigest::of_key(text.as_bytes()))?;
-            // An imported key may look like ours and carry an id that is longer than ids are.
-            let within = id_within(secret.text()?).filter(|id| is_id(id.as_str()));
-            Some((digest, within.unwrap_or_else(|| digest.to_key_id())))
+            Some((digest, own_id(secret.text()?, digest)))
         }
         (None, Some(digest)) => {
             let digest =
@@ -83,6 +80,13 @@ fn identity(reader: &mut Reader<'_>) -> Option<(KeyDigest, KeyId)> {
             None
         }
     }
+}
+
+/// The public id of a key that is given none.
+pub(in crate::spec) fn own_id(secret: &str, digest: KeyDigest) -> KeyId {
+    // An imported key may look like ours and carry an id that is longer than ids are.
+    let within = id_within(secret).filter(|id| is_id(id.as_str()));
+    within.unwrap_or_else(|| digest.to_key_id())
 }
 
 fn id(field: &Field<'_>) -> Option<KeyId> {
@@ -108,23 +112,4 @@ fn scope(field: &Field<'_>) -> Option<Scope> {
         Scope::parse(text)
             .map_err(|_| "a scope is \"instance\", a project, or a project/deployment")
     })
-}
-
-fn instant_ms(field: &Field<'_>) -> Option<u64> {
-    let text = field.datetime()?;
-    // jiff also reads forms of its own, which all need a bracket or a longer text.
-    let plain = text.len() <= DATETIME_BYTES_MAX && !text.contains('[');
-    let instant: Option<jiff::Timestamp> = text.parse().ok().filter(|_| plain);
-    let ms = instant.map(|instant| u64::try_from(instant.as_millisecond()));
-    match ms {
-        Some(Ok(ms)) => Some(ms),
-        Some(Err(_)) => {
-            field.wrong("lies before 1970");
-            None
-        }
-        None => {
-            field.wrong("must be a date and time with its offset, such as 2030-01-31T12:00:00Z");
-            None
-        }
-    }
 }

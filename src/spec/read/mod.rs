@@ -1,11 +1,13 @@
 //! From a tree to the declared shapes: what is required, what is allowed, what is left out.
 
 mod deployment;
-mod key;
+pub(in crate::spec) mod key;
 mod path;
 mod pool;
+mod readiness;
 #[cfg(test)]
 mod tests;
+pub(in crate::spec) mod text;
 
 use std::collections::HashMap;
 

@@ -21,6 +21,8 @@ pub(super) enum PathError {
     Dots,
     #[error("is empty; write tails = \"any\" to forward every tail")]
     EmptyPrefix,
+    #[error("ends with more than one /")]
+    End,
 }
 
 /// Checks a path such as `/v1/predict`.
@@ -41,6 +43,10 @@ pub(super) fn tail_prefix(text: &str) -> Result<String, PathError> {
     }
     if bare.starts_with('/') {
         return Err(PathError::Start);
+    }
+    // What is kept is read again from where it is stored, and must stay what it is.
+    if bare.ends_with('/') {
+        return Err(PathError::End);
     }
     plain(bare)?;
     Ok(bare.to_owned())
@@ -125,6 +131,8 @@ mod tests {
             ("/", Err(PathError::EmptyPrefix)),
             ("//", Err(PathError::EmptyPrefix)),
             ("//a", Err(PathError::Start)),
+            ("a//", Err(PathError::End)),
+            ("a//b/", Ok("a//b")),
             ("a/../b", Err(PathError::Dots)),
             ("a?b", Err(PathError::Extra)),
         ] {

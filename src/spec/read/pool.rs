@@ -48,7 +48,8 @@ pub(super) fn challenger(reader: &mut Reader<'_>) -> ChallengerSpec {
     let default = ChallengerSpec::default();
     ChallengerSpec {
         pool: pool(reader),
-        sample: reader.number("sample", 0.0..=1.0, default.sample),
+        // The sum turns -0.0, which is equal to 0.0 and written otherwise, into 0.0.
+        sample: reader.number("sample", 0.0..=1.0, default.sample) + 0.0,
         concurrency_max: reader.integer(
             "concurrency_max",
             0..=CONCURRENCY_MAX,
@@ -69,7 +70,7 @@ pub(super) fn challenger(reader: &mut Reader<'_>) -> ChallengerSpec {
     }
 }
 
-fn path_of(reader: &mut Reader<'_>, key: &'static str) -> Option<String> {
+pub(super) fn path_of(reader: &mut Reader<'_>, key: &'static str) -> Option<String> {
     quoting(&reader.field(key)?, path::path)
 }
 

@@ -2,6 +2,7 @@
 
 mod properties;
 mod refusals;
+mod round_trip;
 
 use serde_json::json;
 
@@ -44,6 +45,7 @@ fn what_is_left_out_has_the_designs_defaults() {
     assert_eq!(iris.name.as_str(), "demo/iris");
     assert_eq!(iris.display_name, "iris");
     assert_eq!(iris.access, Access::Keys);
+    assert_eq!(iris.keep_previous, 0);
     let [backend] = &iris.version.main.backends[..] else {
         panic!("one backend")
     };
@@ -65,6 +67,7 @@ fn every_field_is_read() {
         description = "two\nlines"
         tags = ["tabular", "é"]
         access = "public"
+        keep_previous = 16
         [deployment.version]
         model = "iris-logreg:1.2"
         notes = "n"
@@ -76,6 +79,8 @@ fn every_field_is_read() {
         labels = {{ team = "x" }}
         parameters = {{ z = 1, a = [1.5, true, "s", 2020-01-01], deep = {{ er = -1 }} }}
         timeouts = {{ connect_ms = 1, first_byte_ms = 2, idle_ms = 3, total_ms = 86_400_000 }}
+        readiness = {{ unreachable_ms = 0, ready_ms = 5 }}
+        warm_up = {{ path = "/w", method = "POST", content_type = "text/plain; charset=utf-8", body = "b\n", expect_status = 204, timeout_ms = 7 }}
         [deployment.version.main]
         backends = [
             {{ url = "http://A:1/base/", weight = 0 }},
@@ -114,6 +119,7 @@ fn every_field_is_read() {
     assert_eq!(iris.description, "two\nlines");
     assert_eq!(iris.tags, ["tabular", "é"]);
     assert_eq!(iris.access, Access::Public);
+    assert_eq!(iris.keep_previous, 16);
     let version = &iris.version;
     let shown = serde_json::to_value(version).expect("JSON");
     assert_eq!(
@@ -139,6 +145,11 @@ fn every_field_is_read() {
             },
             "timeouts": {
                 "connect_ms": 1, "first_byte_ms": 2, "idle_ms": 3, "total_ms": 86_400_000,
+            },
+            "readiness": {"unreachable_ms": 0, "ready_ms": 5},
+            "warm_up": {
+                "path": "/w", "method": "POST", "content_type": "text/plain; charset=utf-8",
+                "body": "b\n", "expect_status": 204, "timeout_ms": 7,
             },
         })
         .to_string()

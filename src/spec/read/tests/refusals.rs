@@ -124,6 +124,65 @@ fn what_a_deployment_refuses() {
             with_version(&format!("tags = [{}]", "'a',".repeat(65))),
             "has 65 items, 64",
         ),
+        (
+            with_version("keep_previous = 17"),
+            "/keep_previous: must be from 0 to 16",
+        ),
+        (
+            with_version("version.readiness.ready_ms = 86_400_001"),
+            "/readiness/ready_ms: must be from 0 to 86400000",
+        ),
+        (
+            with_version("version.readiness.unreachable_ms = -1"),
+            "/readiness/unreachable_ms: must be from 0 to 86400000",
+        ),
+        (
+            with_version("version.readiness.redy_ms = 1"),
+            "/readiness/redy_ms: is not known; did you mean \"ready_ms\"?",
+        ),
+        (
+            with_version("version.warm_up.body = 'x'"),
+            "/warm_up/path: is missing",
+        ),
+        (
+            with_version("version.warm_up.path = 'x'"),
+            "/warm_up/path: \"x\": a path starts with a single /",
+        ),
+        (
+            with_version("version.warm_up = {path = '/a', method = 'post'}"),
+            "/warm_up/method: \"post\" is none of GET, POST",
+        ),
+        (
+            with_version("version.warm_up = {path = '/a', method = 'GET', body = 'x'}"),
+            "/warm_up/body: stands beside GET",
+        ),
+        (
+            with_version("version.warm_up = {path = '/a', content_type = \"a\\r\\nb: c\"}"),
+            "/warm_up/content_type: a content type is",
+        ),
+        (
+            with_version("version.warm_up = {path = '/a', content_type = ''}"),
+            "/warm_up/content_type: must not be empty",
+        ),
+        (
+            with_version("version.warm_up = {path = '/a', expect_status = 600}"),
+            "/warm_up/expect_status: must be from 100 to 599",
+        ),
+        (
+            with_version("version.warm_up = {path = '/a', timeout_ms = 0}"),
+            "/warm_up/timeout_ms: must be from 1 to 86400000",
+        ),
+        (
+            with_version(&format!(
+                "version.warm_up = {{path = '/a', body = '{}'}}",
+                long((64 << 10) + 1)
+            )),
+            "/warm_up/body: is 65537 bytes long, 65536 are allowed",
+        ),
+        (
+            with_version("version.main.tails = ['v1//']"),
+            "/main/tails/0: \"v1//\": ends with more than one /",
+        ),
         (with_version("version = 1"), "not valid TOML"),
         (
             format!("{IRIS}{IRIS}"),

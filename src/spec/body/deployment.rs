@@ -1,0 +1,52 @@
+//! What can be changed of a deployment without a new version.
+
+use super::{description_of_patch, refuse_nothing};
+use crate::spec::{
+    Access, Mistakes, Node, Reader, read,
+    read::text::{ACCESSES, KEEP_PREVIOUS_MAX, LINE_BYTES_MAX, one_line, tags},
+};
+
+/// `PATCH .../deployments/{d}`: what is left out stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeploymentPatch {
+    /// Free text for people, one line; an empty one means the URL name again.
+    pub display_name: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Free words to find it by, in place of all that it has.
+    pub tags: Option<Vec<String>>,
+    /// Who may call it.
+    pub access: Option<Access>,
+    /// How many retired versions stay warm.
+    pub keep_previous: Option<u32>,
+}
+
+// === impl DeploymentPatch ===
+
+impl DeploymentPatch {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// Every mistake in it at once; one that changes nothing is a mistake.
+    pub fn from_json(json: &serde_json::Value) -> Result<Self, Mistakes> {
+        read(&Node::from_json(json), patch)
+    }
+}
+
+fn patch(reader: &mut Reader<'_>) -> Option<DeploymentPatch> {
+    let patch = DeploymentPatch {
+        display_name: reader
+            .field("display_name")
+            .and_then(|field| one_line(&field, LINE_BYTES_MAX).map(str::to_owned)),
+        description: description_of_patch(reader),
+        tags: reader.field("tags").and_then(|field| tags(&field)),
+        access: reader
+            .field("access")
+            .and_then(|field| field.choice(&ACCESSES)),
+        keep_previous: reader
+            .field("keep_previous")
+            .and_then(|field| field.integer(0..=KEEP_PREVIOUS_MAX)),
+    };
+    refuse_nothing(reader);
+    Some(patch)
+}

@@ -1,0 +1,133 @@
+//! API keys that are made or imported, and what can be changed of one.
+
+use std::fmt;
+
+use super::{description_of_patch, refuse_nothing};
+use crate::{
+    base::{
+        id::KeyId,
+        secret::{KeyDigest, KeyFormError},
+    },
+    spec::{
+        Mistakes, Node, read,
+        read::{
+            key::own_id,
+            text::{DESCRIPTION_BYTES_MAX, future_ms},
+        },
+    },
+};
+
+/// `POST .../keys`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewKey {
+    /// Free text.
+    pub description: String,
+    /// Milliseconds since 1970 from which on it opens nothing; later than now.
+    pub expires_at_ms: Option<u64>,
+    /// Whether its requests may pin a version with `X-Deployment-Version`.
+    pub may_pin: bool,
+    /// The operator's own key, to be imported; weir draws one when there is none.
+    pub secret: Option<KeySecret>,
+}
+
+/// `PATCH .../keys/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPatch {
+    /// Free text.
+    pub description: String,
+}
+
+/// A whole key, as its owner presents it. Never shown.
+#[derive(Clone)]
+pub struct KeySecret {
+    text: Box<str>,
+    digest: KeyDigest,
+}
+
+// === impl NewKey ===
+
+impl NewKey {
+    /// Reads the body. No mistake repeats anything of it, since a key may have slipped into any of
+    /// its values.
+    ///
+    /// # Errors
+    /// Every mistake in it at once.
+    pub fn from_json(json: &serde_json::Value, now_ms: u64) -> Result<Self, Mistakes> {
+        read(&Node::from_json(json), |reader| {
+            reader.keep_private();
+            Some(Self {
+                description: reader.text("description", DESCRIPTION_BYTES_MAX, ""),
+                expires_at_ms: reader
+                    .field("expires_at")
+                    .and_then(|field| future_ms(&field, now_ms)),
+                may_pin: reader.flag("may_pin", false),
+                secret: reader
+                    .field("secret")
+                    .and_then(|field| field.parse(KeySecret::parse)),
+            })
+        })
+    }
+}
+
+// === impl KeyPatch ===
+
+impl KeyPatch {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// Every mistake in it at once; one that changes nothing is a mistake.
+    pub fn from_json(json: &serde_json::Value) -> Result<Self, Mistakes> {
+        read(&Node::from_json(json), |reader| {
+            let description = description_of_patch(reader);
+            refuse_nothing(reader);
+            Some(Self {
+                description: description?,
+            })
+        })
+    }
+}
+
+// === impl KeySecret ===
+
+impl KeySecret {
+    /// Checks that a text can be a key.
+    ///
+    /// # Errors
+    /// [`KeyFormError::Secret`] when it can't.
+    pub fn parse(text: &str) -> Result<Self, KeyFormError> {
+        let digest = KeyDigest::of_key(text.as_bytes())?;
+        let text = text.into();
+        Ok(Self { text, digest })
+    }
+
+    /// The key itself, for the few places that seal it or hand it to its owner.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// What stands for it everywhere else.
+    pub fn digest(&self) -> KeyDigest {
+        self.digest
+    }
+
+    /// Its public id: the one inside of it, if it is of weir's own form; else one made from its
+    /// digest.
+    pub fn to_key_id(&self) -> KeyId {
+        own_id(&self.text, self.digest)
+    }
+}
+
+impl PartialEq for KeySecret {
+    fn eq(&self, other: &Self) -> bool {
+        // Of the digests, so that the time it takes tells nothing about the text.
+        self.digest == other.digest
+    }
+}
+
+impl Eq for KeySecret {}
+
+impl fmt::Debug for KeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySecret(***)")
+    }
+}

@@ -1,0 +1,639 @@
+//! Tables: what each body reads, what it refuses and in which words.
+
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    base::{id::VersionNumber, name::Name, secret::KeyDigest},
+    spec::{Access, Mistakes, Role},
+};
+
+/// 2026-01-01T00:00:00Z.
+const NOW_MS: u64 = 1_767_225_600_000;
+const SECRET: &str = "wk_k7_0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// What reads a body and keeps one of its values.
+type Reads<'a, T> = &'a dyn Fn(&Value) -> Result<T, Mistakes>;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).expect("a name")
+}
+
+/// Holds the mistakes of each body against the words expected, a line each.
+fn refused<T: Debug>(
+    from_json: impl Fn(&Value) -> Result<T, Mistakes>,
+    table: impl IntoIterator<Item = (Value, &'static str)>,
+) {
+    let always = [
+        (json!(null), "must be a table, not nothing"),
+        (json!([]), "must be a table, not a list"),
+        (json!("x"), "must be a table, not a string"),
+    ];
+    for (json, words) in always.into_iter().chain(table) {
+        let mistakes = from_json(&json).expect_err(&json.to_string());
+        assert_eq!(mistakes.to_string(), words, "{json}");
+    }
+}
+
+fn long(bytes: usize) -> String {
+    "x".repeat(bytes)
+}
+
+#[test]
+fn patches_of_a_deployment() {
+    let patch = DeploymentPatch::from_json;
+    for (json, expected) in [
+        (
+            json!({"display_name": "Flan T5_v2", "description": "a\nb", "tags": ["x", "é"],
+                   "access": "public", "keep_previous": 16}),
+            DeploymentPatch {
+                display_name: Some("Flan T5_v2".into()),
+                description: Some("a\nb".into()),
+                tags: Some(vec!["x".into(), "é".into()]),
+                access: Some(Access::Public),
+                keep_previous: Some(16),
+            },
+        ),
+        (
+            json!({"description": "", "tags": [], "access": null, "display_name": ""}),
+            DeploymentPatch {
+                display_name: Some(String::new()),
+                description: Some(String::new()),
+                tags: Some(vec![]),
+                ..DeploymentPatch::default()
+            },
+        ),
+        (
+            json!({"keep_previous": 0, "tags": null}),
+            DeploymentPatch {
+                keep_previous: Some(0),
+                ..DeploymentPatch::default()
+            },
+        ),
+    ] {
+        assert_eq!(patch(&json), Ok(expected), "{json}");
+    }
+    refused(
+        patch,
+        [
+            (json!({}), "names nothing to change"),
+            (
+                json!({"tags": null, "access": null}),
+                "names nothing to change",
+            ),
+            (
+                json!({"acess": "keys"}),
+                "/acess: is not known; did you mean \"access\"?",
+            ),
+            (
+                json!({"display_name": "a\nb", "tags": ["a", "a", ""], "access": "all",
+                       "keep_previous": 17, "description": 1, "version": {}}),
+                "/display_name: must not have line breaks or other control characters\n\
+                 /description: must be a string, not a whole number\n\
+                 /tags/1: \"a\" stands in this list already\n\
+                 /tags/2: a tag has 1 to 64 characters\n\
+                 /access: \"all\" is none of keys, project, instance, public\n\
+                 /keep_previous: must be from 0 to 16\n\
+                 /version: is not known",
+            ),
+            (
+                json!({"display_name": long(513), "description": long(4097)}),
+                "/display_name: is 513 bytes long, 512 are allowed\n\
+                 /description: is 4097 bytes long, 4096 are allowed",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn new_keys() {
+    let new = |json: &Value| NewKey::from_json(json, NOW_MS);
+    assert_eq!(new(&json!({})), Ok(NewKey::default()));
+    let read = new(
+        &json!({"description": "load test", "expires_at": "2026-01-01T01:00:00.001+01:00",
+                           "may_pin": true, "secret": SECRET}),
+    )
+    .expect("good");
+    assert_eq!(read.description, "load test");
+    assert_eq!((read.expires_at_ms, read.may_pin), (Some(NOW_MS + 1), true));
+    let secret = read.secret.expect("a secret");
+    assert_eq!(secret.expose(), SECRET);
+    assert_eq!(Ok(secret.digest()), KeyDigest::of_key(SECRET.as_bytes()));
+    assert_eq!(secret.to_key_id().as_str(), "k7");
+    assert_eq!(format!("{secret:?}"), "KeySecret(***)");
+    let foreign = KeySecret::parse("0123456789abcdef").expect("a key");
+    assert_eq!(foreign.to_key_id(), foreign.digest().to_key_id());
+    assert!(foreign != secret);
+
+    refused(
+        new,
+        [
+            (
+                json!({"expires_at": "2026-01-01T00:00:00Z", "may_pin": 1, "secret": "short"}),
+                "/expires_at: lies in the past\n\
+                 /may_pin: must be true or false, not a whole number\n\
+                 /secret: a key is 16 to 512 visible ASCII characters",
+            ),
+            (
+                json!({"expires_at": "tomorrow", "secret": long(513)}),
+                "/expires_at: must be a date and time with its offset, such as 2030-01-31T12:00:00Z\n\
+                 /secret: a key is 16 to 512 visible ASCII characters",
+            ),
+            (
+                json!({"expires_at": "2026-01-02", "secret": 5}),
+                "/expires_at: must be a date and time with its offset, such as 2030-01-31T12:00:00Z\n\
+                 /secret: must be a string, not a whole number",
+            ),
+            (
+                json!({"description": long(4097), "scope": "demo"}),
+                "/description: is 4097 bytes long, 4096 are allowed\n/scope: is not known",
+            ),
+            (
+                json!({"maypin": true}),
+                "/maypin: is not known; did you mean \"may_pin\"?",
+            ),
+        ],
+    );
+}
+
+/// Wherever an imported key slips to, no mistake repeats it.
+#[test]
+fn no_mistake_shows_an_imported_key() {
+    for json in [
+        json!({"secret": format!("{SECRET} ")}),
+        json!({"secret": [SECRET]}),
+        json!({"secret": {SECRET: 1}}),
+        json!({"secrets": SECRET}),
+        json!({"expires_at": SECRET}),
+        json!({"may_pin": SECRET}),
+        json!({"description": [SECRET]}),
+        json!({SECRET: 1}),
+        json!(SECRET),
+        json!([SECRET]),
+    ] {
+        let mistakes = NewKey::from_json(&json, NOW_MS).expect_err("bad");
+        assert!(!mistakes.to_string().contains(SECRET), "{mistakes}");
+    }
+}
+
+/// All bodies that change a description and nothing else.
+#[test]
+fn patches_of_a_description() {
+    let key = |json: &Value| KeyPatch::from_json(json).map(|patch| patch.description);
+    let token = |json: &Value| TokenPatch::from_json(json).map(|patch| patch.description);
+    let project = |json: &Value| ProjectPatch::from_json(json).map(|patch| patch.description);
+    let tenant = |json: &Value| TenantPatch::from_json(json).map(|patch| patch.description);
+    let all: [Reads<'_, String>; 4] = [&key, &token, &project, &tenant];
+    for patch in all {
+        for text in ["", "a\nb"] {
+            assert_eq!(patch(&json!({"description": text})).as_deref(), Ok(text));
+        }
+        refused(
+            patch,
+            [
+                (json!({}), "names nothing to change"),
+                (json!({"description": null}), "names nothing to change"),
+                (
+                    json!({"descripton": "x"}),
+                    "/descripton: is not known; did you mean \"description\"?",
+                ),
+                (
+                    json!({"description": true, "status": "live"}),
+                    "/description: must be a string, not true or false\n/status: is not known",
+                ),
+                (
+                    json!({"description": long(4097)}),
+                    "/description: is 4097 bytes long, 4096 are allowed",
+                ),
+            ],
+        );
+    }
+}
+
+#[test]
+fn new_projects_and_tenants() {
+    assert_eq!(
+        NewProject::from_json(&json!({"name": "demo"})),
+        Ok(NewProject {
+            name: name("demo"),
+            tenant: name("default"),
+            description: String::new(),
+        })
+    );
+    assert_eq!(
+        NewProject::from_json(&json!({"name": "demo", "tenant": "acme", "description": "d"})),
+        Ok(NewProject {
+            name: name("demo"),
+            tenant: name("acme"),
+            description: "d".into(),
+        })
+    );
+    refused(
+        NewProject::from_json,
+        [
+            (json!({}), "/name: is missing"),
+            (
+                json!({"name": null, "tenant": 1}),
+                "/name: is missing\n/tenant: must be a string, not a whole number",
+            ),
+            (
+                json!({"name": "Demo", "tenant": "", "description": [], "tennant": "x"}),
+                "/name: \"Demo\" is not a name: 1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or a digit\n\
+                 /tenant: \"\" is not a name: 1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or a digit\n\
+                 /description: must be a string, not a list\n\
+                 /tennant: is not known; did you mean \"tenant\"?",
+            ),
+        ],
+    );
+    assert_eq!(
+        NewTenant::from_json(&json!({"name": "acme", "description": "d"})),
+        Ok(NewTenant {
+            name: name("acme"),
+            description: "d".into(),
+        })
+    );
+    refused(
+        NewTenant::from_json,
+        [
+            (
+                json!({"tenant": "acme"}),
+                "/name: is missing\n/tenant: is not known",
+            ),
+            (
+                json!({"name": "a/b", "description": long(4097)}),
+                "/name: \"a/b\" is not a name: 1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or a digit\n\
+                 /description: is 4097 bytes long, 4096 are allowed",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn new_tokens() {
+    let new = |json: &Value| NewToken::from_json(json, NOW_MS);
+    let bare = |role, tenant: Option<&str>, projects: &[&str]| NewToken {
+        name: "Ada".into(),
+        description: String::new(),
+        role,
+        tenant: tenant.map(name),
+        projects: projects.iter().map(|text| name(text)).collect(),
+        expires_at_ms: None,
+    };
+    for (json, expected) in [
+        (
+            json!({"role": "org-admin"}),
+            bare(Role::OrgAdmin, None, &[]),
+        ),
+        (
+            json!({"role": "org-admin", "tenant": null, "projects": []}),
+            bare(Role::OrgAdmin, None, &[]),
+        ),
+        (
+            json!({"role": "tenant-admin", "tenant": "acme"}),
+            bare(Role::TenantAdmin, Some("acme"), &[]),
+        ),
+        (
+            json!({"role": "member", "projects": ["a", "b"]}),
+            bare(Role::Member, None, &["a", "b"]),
+        ),
+        (json!({"role": "viewer"}), bare(Role::Viewer, None, &[])),
+        (
+            json!({"role": "viewer", "tenant": "acme", "projects": []}),
+            bare(Role::Viewer, Some("acme"), &[]),
+        ),
+        (
+            json!({"role": "viewer", "projects": ["a"]}),
+            bare(Role::Viewer, None, &["a"]),
+        ),
+    ] {
+        let mut json = json;
+        json["name"] = json!("Ada");
+        assert_eq!(new(&json), Ok(expected), "{json}");
+    }
+    let read = new(
+        &json!({"name": "CI", "role": "viewer", "description": "d", "expires_at": "2030-01-01T00:00:00Z"}),
+    )
+    .expect("good");
+    assert_eq!((read.name.as_str(), read.description.as_str()), ("CI", "d"));
+    assert_eq!(read.expires_at_ms, Some(1_893_456_000_000));
+
+    refused(
+        new,
+        [
+            (json!({}), "/name: is missing\n/role: is missing"),
+            (
+                json!({"name": "", "role": "admin", "expires_at": "2025-12-31T23:59:59Z", "tenants": "a"}),
+                "/name: must not be empty\n\
+                 /role: \"admin\" is none of org-admin, tenant-admin, member, viewer\n\
+                 /expires_at: lies in the past\n\
+                 /tenants: is not known; did you mean \"tenant\"?",
+            ),
+            (
+                json!({"name": "a\nb", "role": "viewer", "projects": ["a", "A", "a", 1], "tenant": null}),
+                "/name: must not have line breaks or other control characters\n\
+                 /projects/1: \"A\" is not a name: 1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or a digit\n\
+                 /projects/2: a stands in this list already\n\
+                 /projects/3: must be a string, not a whole number",
+            ),
+            (
+                json!({"name": long(129), "role": "org-admin", "description": long(4097)}),
+                "/name: is 129 bytes long, 128 are allowed\n\
+                 /description: is 4097 bytes long, 4096 are allowed",
+            ),
+            (
+                json!({"name": "a", "role": "org-admin", "tenant": "t", "projects": ["p"]}),
+                "/tenant: an org-admin reaches everything and names nothing\n\
+                 /projects: an org-admin reaches everything and names nothing",
+            ),
+            (
+                json!({"name": "a", "role": "tenant-admin", "projects": ["p"]}),
+                "/tenant: is missing; a tenant-admin has one\n\
+                 /projects: a tenant-admin reaches its whole tenant",
+            ),
+            (
+                json!({"name": "a", "role": "tenant-admin", "tenant": "T"}),
+                "/tenant: \"T\" is not a name: 1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or a digit",
+            ),
+            (
+                json!({"name": "a", "role": "member"}),
+                "/projects: is missing; a member has at least one",
+            ),
+            (
+                json!({"name": "a", "role": "member", "tenant": "t", "projects": []}),
+                "/tenant: a member names its projects\n\
+                 /projects: is missing; a member has at least one",
+            ),
+            (
+                json!({"name": "a", "role": "member", "projects": "p"}),
+                "/projects: must be a list, not a string",
+            ),
+            (
+                json!({"name": "a", "role": "member", "projects": vec!["p"; 257]}),
+                "/projects: has 257 items, 256 are allowed",
+            ),
+            (
+                json!({"name": "a", "role": "viewer", "tenant": "t", "projects": ["p"]}),
+                "/projects: stands beside a tenant; a viewer names one of the two, or neither",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn new_shares() {
+    for (json, expected) in [
+        (json!({"project": "b"}), NewShare::Project(name("b"))),
+        (
+            json!({"project": null, "tenant": "t"}),
+            NewShare::Tenant(name("t")),
+        ),
+    ] {
+        assert_eq!(NewShare::from_json(&json), Ok(expected));
+    }
+    refused(
+        NewShare::from_json,
+        [
+            (json!({}), "names neither a project nor a tenant"),
+            (
+                json!({"project": "a", "tenant": "t"}),
+                "/tenant: stands beside a project; a share names one of the two",
+            ),
+            (
+                json!({"projet": "a", "tenant": 5}),
+                "/tenant: must be a string, not a whole number\n\
+                 /projet: is not known; did you mean \"project\"?",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_sets_a_task_off() {
+    let why = || Some("because".to_owned());
+    assert_eq!(
+        RollbackBody::from_json(&json!({})),
+        Ok(RollbackBody::default())
+    );
+    assert_eq!(
+        RollbackBody::from_json(&json!({"version": 3, "force": true, "reason": "because"})),
+        Ok(RollbackBody {
+            version: Some(VersionNumber(3)),
+            force: true,
+            reason: why(),
+        })
+    );
+    refused(
+        RollbackBody::from_json,
+        [
+            (
+                json!({"version": 0, "force": "yes", "reason": long(1025)}),
+                "/version: must be from 1 to 4294967295\n\
+                 /force: must be true or false, not a string\n\
+                 /reason: is 1025 bytes long, 1024 are allowed",
+            ),
+            (
+                json!({"version": "iris_v2"}),
+                "/version: must be a whole number, not a string",
+            ),
+            (
+                json!({"version": 1.5}),
+                "/version: must be a whole number, not a number",
+            ),
+            (
+                json!({"version": -1}),
+                "/version: must be from 1 to 4294967295",
+            ),
+            (
+                json!({"version": 1_u64 << 32, "verson": 1}),
+                "/version: must be from 1 to 4294967295\n\
+                 /verson: is not known; did you mean \"version\"?",
+            ),
+        ],
+    );
+    assert_eq!(
+        PromoteBody::from_json(&json!({})),
+        Ok(PromoteBody::default())
+    );
+    assert_eq!(
+        PromoteBody::from_json(&json!({"keep_main_as_challenger": true, "reason": "because"})),
+        Ok(PromoteBody {
+            keep_main_as_challenger: true,
+            reason: why(),
+        })
+    );
+    refused(
+        PromoteBody::from_json,
+        [(
+            json!({"keep_main_as_challenger": 1, "keep_main": true}),
+            "/keep_main_as_challenger: must be true or false, not a whole number\n\
+             /keep_main: is not known",
+        )],
+    );
+
+    let reason = "two\nlines".to_owned();
+    assert_eq!(
+        DeleteBody::from_json(&json!({"reason": reason})),
+        Ok(DeleteBody { reason })
+    );
+    refused(
+        DeleteBody::from_json,
+        [
+            (json!({}), "/reason: is missing"),
+            (json!({"reason": null}), "/reason: is missing"),
+            (json!({"reason": ""}), "/reason: must not be empty"),
+            (json!({"reason": " \n"}), "/reason: must not be blank"),
+            (
+                json!({"reason": long(1025), "force": true}),
+                "/reason: is 1025 bytes long, 1024 are allowed\n/force: is not known",
+            ),
+        ],
+    );
+}
+
+/// All bodies that hold a reason at will and nothing else.
+#[test]
+fn what_needs_no_more_than_a_reason() {
+    let stop = |json: &Value| StopBody::from_json(json).map(|body| body.reason);
+    let restart = |json: &Value| RestartBody::from_json(json).map(|body| body.reason);
+    let revoke = |json: &Value| RevokeBody::from_json(json).map(|body| body.reason);
+    assert_eq!(StopBody::default().reason, None);
+    assert_eq!(RestartBody::default().reason, None);
+    assert_eq!(RevokeBody::default().reason, None);
+    let all: [Reads<'_, Option<String>>; 3] = [&stop, &restart, &revoke];
+    for body in all {
+        for (json, reason) in [
+            (json!({}), None),
+            (json!({"reason": null}), None),
+            (json!({"reason": " "}), None),
+            (json!({"reason": "because"}), Some("because".to_owned())),
+        ] {
+            assert_eq!(body(&json), Ok(reason), "{json}");
+        }
+        refused(
+            body,
+            [
+                (
+                    json!({"reason": 1}),
+                    "/reason: must be a string, not a whole number",
+                ),
+                (
+                    json!({"reason": long(1025), "reasn": ""}),
+                    "/reason: is 1025 bytes long, 1024 are allowed\n\
+                     /reasn: is not known; did you mean \"reason\"?",
+                ),
+            ],
+        );
+    }
+}
+
+#[test]
+fn readmes() {
+    for text in [String::new(), "# Iris\n".to_owned(), long(256 << 10)] {
+        let json = json!({ "text": text });
+        assert_eq!(NewReadme::from_json(&json), Ok(NewReadme { text }));
+    }
+    refused(
+        NewReadme::from_json,
+        [
+            (json!({}), "/text: is missing"),
+            (
+                json!({"text": long((256 << 10) + 1)}),
+                "/text: is 262145 bytes long, 262144 are allowed",
+            ),
+            (
+                json!({"text": ["a"], "format": "md"}),
+                "/text: must be a string, not a list\n/format: is not known",
+            ),
+        ],
+    );
+}
+
+/// Words that reach deep into the readers, beside arbitrary ones.
+fn word() -> BoxedStrategy<String> {
+    let known = [
+        "name",
+        "description",
+        "display_name",
+        "tags",
+        "access",
+        "keys",
+        "keep_previous",
+        "expires_at",
+        "2030-01-01T00:00:00Z",
+        "may_pin",
+        "secret",
+        SECRET,
+        "tenant",
+        "projects",
+        "project",
+        "role",
+        "member",
+        "viewer",
+        "version",
+        "force",
+        "reason",
+        "text",
+        "demo",
+    ];
+    prop_oneof![
+        3 => proptest::sample::select(known.to_vec()).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ]
+    .boxed()
+}
+
+fn body() -> BoxedStrategy<Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        word().prop_map(Into::into),
+    ];
+    let value = leaf.prop_recursive(2, 8, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Into::into),
+            proptest::collection::hash_map(word(), inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    });
+    proptest::collection::vec((word(), value), 0..6)
+        .prop_map(|members| Value::Object(members.into_iter().collect()))
+        .boxed()
+}
+
+proptest! {
+    /// Whatever comes is read or refused; a refusal points at what was sent, and a new key's shows
+    /// no key.
+    #[test]
+    fn any_body_is_read_or_refused(json in body()) {
+        let refusals = [
+            DeploymentPatch::from_json(&json).err(),
+            KeyPatch::from_json(&json).err(),
+            NewProject::from_json(&json).err(),
+            ProjectPatch::from_json(&json).err(),
+            NewTenant::from_json(&json).err(),
+            NewToken::from_json(&json, NOW_MS).err(),
+            NewShare::from_json(&json).err(),
+            RollbackBody::from_json(&json).err(),
+            PromoteBody::from_json(&json).err(),
+            DeleteBody::from_json(&json).err(),
+            StopBody::from_json(&json).err(),
+            NewReadme::from_json(&json).err(),
+        ];
+        let new_key = NewKey::from_json(&json, NOW_MS).err();
+        if let Some(mistakes) = &new_key {
+            prop_assert!(!mistakes.to_string().contains(SECRET), "{mistakes}");
+        }
+        for mistakes in refusals.into_iter().chain([new_key]).flatten() {
+            prop_assert!(!mistakes.list().is_empty());
+            for mistake in mistakes.list() {
+                let parent = mistake.pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
+                prop_assert!(json.pointer(parent).is_some(), "{mistake}");
+            }
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! What is stored is what was declared: a spec that is written as JSON and read again is the same
+//! spec, and two are equal exactly when they are written the same.
+
+use std::collections::BTreeSet;
+
+use proptest::{collection::vec, option, prelude::*};
+
+use super::*;
+use crate::{
+    base::name::DeploymentName,
+    spec::{
+        BackendSpec, BackendUrl, ChallengerSpec, Parameters, PoolSpec, ReadinessSpec, WarmUpMethod,
+        WarmUpSpec,
+    },
+};
+
+fn written(spec: &impl serde::Serialize) -> String {
+    serde_json::to_string(spec).expect("JSON")
+}
+
+/// Through the text, which is what is stored.
+fn reread(version: &VersionSpec) -> VersionSpec {
+    let json: serde_json::Value = serde_json::from_str(&written(version)).expect("JSON");
+    VersionSpec::from_json(&json).unwrap_or_else(|mistakes| panic!("{json}\n{mistakes}"))
+}
+
+fn reread_all(spec: &DeploymentSpec) -> DeploymentSpec {
+    let mut json = serde_json::to_value(spec).expect("JSON");
+    json["project"] = spec.name.project().into();
+    json["name"] = spec.name.deployment().into();
+    DeploymentSpec::from_json(None, &json).unwrap_or_else(|mistakes| panic!("{json}\n{mistakes}"))
+}
+
+// === generators of valid specs ===
+
+fn line() -> BoxedStrategy<String> {
+    prop_oneof![Just(String::new()), Just("a".to_owned()), "\\PC{0,20}"].boxed()
+}
+
+fn name() -> BoxedStrategy<String> {
+    "[a-z0-9][a-z0-9._-]{0,8}".boxed()
+}
+
+fn path() -> BoxedStrategy<String> {
+    prop_oneof![
+        Just("/".to_owned()),
+        "(/[a-zA-Z0-9_~!$&'()*+,;=:-]{1,6}){1,3}/?",
+        Just("/a%20b//c".to_owned()),
+    ]
+    .boxed()
+}
+
+fn url() -> BoxedStrategy<BackendUrl> {
+    let host = prop_oneof![
+        "[a-zA-Z][a-zA-Z0-9-]{0,8}(\\.[a-z]{1,3}){0,2}",
+        any::<std::net::Ipv4Addr>().prop_map(|ip| ip.to_string()),
+        any::<std::net::Ipv6Addr>().prop_map(|ip| format!("[{ip}]")),
+    ];
+    let port = prop_oneof![
+        Just(String::new()),
+        Just(":80".to_owned()),
+        Just(":0080".to_owned()),
+        (1u16..).prop_map(|port| format!(":{port}")),
+    ];
+    let path = prop_oneof![Just(String::new()), path()];
+    (host, port, path)
+        .prop_map(|(host, port, path)| {
+            BackendUrl::parse(&format!("http://{host}{port}{path}")).expect("an address")
+        })
+        .boxed()
+}
+
+fn pool() -> BoxedStrategy<PoolSpec> {
+    let protocol = prop_oneof![Just(Protocol::Http1), Just(Protocol::H2c)];
+    let rest = vec((url(), 0u32..=1_000, protocol), 0..3);
+    let tail = "[a-z]{1,3}(//?[a-z0-9:]{1,3}){0,2}";
+    let tails = prop_oneof![Just(Tails::Any), vec(tail, 0..3).prop_map(Tails::Prefixes),];
+    (url(), rest, path(), path(), option::of(path()), tails)
+        .prop_map(
+            |(first, rest, predict_path, stream_path, health_path, tails)| {
+                let mut backends = vec![BackendSpec {
+                    url: first,
+                    weight: 1,
+                    protocol: Protocol::Http1,
+                }];
+                for (url, weight, protocol) in rest {
+                    if backends.iter().all(|earlier| earlier.url != url) {
+                        backends.push(BackendSpec {
+                            url,
+                            weight,
+                            protocol,
+                        });
+                    }
+                }
+                PoolSpec {
+                    backends,
+                    predict_path,
+                    stream_path,
+                    health_path,
+                    tails,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn challenger() -> BoxedStrategy<ChallengerSpec> {
+    let sample = prop_oneof![Just(0.0), Just(1.0), Just(0.1), 0.0..=1.0];
+    let counts = (0u32..=10_000, 0u32..=100_000);
+    let bytes = (0u64..=1 << 30, 0u64..=1 << 30, 1u64..=86_400_000);
+    (pool(), sample, counts, bytes)
+        .prop_map(|(pool, sample, counts, bytes)| ChallengerSpec {
+            pool,
+            sample,
+            concurrency_max: counts.0,
+            queue_max: counts.1,
+            body_bytes_max: bytes.0,
+            response_bytes_max: bytes.1,
+            timeout_ms: bytes.2,
+        })
+        .boxed()
+}
+
+fn parameters() -> BoxedStrategy<Parameters> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        Just(json!(0.0)),
+        Just(json!(-0.0)),
+        Just(json!(1)),
+        Just(json!(1.0)),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<u64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        any::<String>().prop_map(Into::into),
+    ];
+    let tree = leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Into::into),
+            vec((any::<String>(), inner), 0..4)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    });
+    // Few names, so that two tables often differ in nothing but their order.
+    vec(("[ab]", tree), 0..3)
+        .prop_map(|members| Parameters::new(members.into_iter().collect()))
+        .boxed()
+}
+
+fn warm_up() -> BoxedStrategy<WarmUpSpec> {
+    let method = prop_oneof![Just(WarmUpMethod::Get), Just(WarmUpMethod::Post)];
+    (
+        path(),
+        method,
+        "[!-~]{1,9}",
+        any::<String>(),
+        100u16..600,
+        1u64..=86_400_000,
+    )
+        .prop_map(
+            |(path, method, content_type, body, expect_status, timeout_ms)| WarmUpSpec {
+                path,
+                method,
+                content_type,
+                body: match method {
+                    WarmUpMethod::Get => String::new(),
+                    WarmUpMethod::Post => body,
+                },
+                expect_status,
+                timeout_ms,
+            },
+        )
+        .boxed()
+}
+
+fn version() -> BoxedStrategy<VersionSpec> {
+    let words = (line(), any::<String>(), line(), line(), line(), line());
+    let labels = proptest::collection::btree_map("\\PC{1,9}", line(), 0..3);
+    let ms = || 1u64..=86_400_000;
+    let times = (ms(), ms(), ms(), ms());
+    let wait = || option::of(0u64..=86_400_000);
+    let described = (words, parameters(), option::of(0u32..=100_000), labels);
+    let ready = (wait(), wait(), option::of(warm_up()));
+    let pools = (pool(), option::of(challenger()));
+    (described, pools, times, ready)
+        .prop_map(|(described, pools, times, ready)| {
+            let (
+                (model, notes, image, hardware, optimization, arch),
+                parameters,
+                instances,
+                labels,
+            ) = described;
+            VersionSpec {
+                model,
+                parameters,
+                notes,
+                image,
+                hardware,
+                optimization,
+                instances,
+                arch,
+                labels,
+                main: pools.0,
+                challenger: pools.1,
+                timeouts: TimeoutsSpec {
+                    connect_ms: times.0,
+                    first_byte_ms: times.1,
+                    idle_ms: times.2,
+                    total_ms: times.3,
+                },
+                readiness: ReadinessSpec {
+                    unreachable_ms: ready.0,
+                    ready_ms: ready.1,
+                },
+                warm_up: ready.2,
+            }
+        })
+        .boxed()
+}
+
+fn deployment() -> BoxedStrategy<DeploymentSpec> {
+    let access = proptest::sample::select(vec![
+        Access::Keys,
+        Access::Project,
+        Access::Instance,
+        Access::Public,
+    ]);
+    let tags = vec("\\PC{1,9}", 0..4);
+    let words = ("\\PC{1,20}", any::<String>(), tags);
+    (name(), name(), words, access, 0u32..=16, version())
+        .prop_map(
+            |(project, name, (display_name, description, tags), access, keep_previous, version)| {
+                DeploymentSpec {
+                    name: DeploymentName::parse(&format!("{project}/{name}")).expect("a name"),
+                    display_name,
+                    description,
+                    tags: BTreeSet::from_iter(tags).into_iter().collect(),
+                    access,
+                    keep_previous,
+                    version,
+                }
+            },
+        )
+        .boxed()
+}
+
+/// `a` with one of its fields taken from `b`.
+fn with_one_of(a: &VersionSpec, b: &VersionSpec, which: usize) -> VersionSpec {
+    let (mut a, b) = (a.clone(), b.clone());
+    match which {
+        0 => a.model = b.model,
+        1 => a.parameters = b.parameters,
+        2 => a.notes = b.notes,
+        3 => a.image = b.image,
+        4 => a.hardware = b.hardware,
+        5 => a.optimization = b.optimization,
+        6 => a.instances = b.instances,
+        7 => a.arch = b.arch,
+        8 => a.labels = b.labels,
+        9 => a.main.backends = b.main.backends,
+        10 => a.main.health_path = b.main.health_path,
+        11 => a.main.tails = b.main.tails,
+        12 => a.challenger = b.challenger,
+        13 => a.timeouts = b.timeouts,
+        14 => a.readiness = b.readiness,
+        _ => a.warm_up = b.warm_up,
+    }
+    a
+}
+
+proptest! {
+    #[test]
+    fn a_version_is_read_as_it_was_written(version in version()) {
+        let again = reread(&version);
+        prop_assert_eq!(&again, &version);
+        prop_assert_eq!(written(&again), written(&version));
+        let tree = serde_json::to_value(&version).expect("JSON");
+        prop_assert_eq!(VersionSpec::from_json(&tree), Ok(version));
+    }
+
+    #[test]
+    fn a_deployment_is_read_as_it_was_written(spec in deployment()) {
+        let again = reread_all(&spec);
+        prop_assert_eq!(&again, &spec);
+        prop_assert_eq!(written(&again), written(&spec));
+    }
+
+    #[test]
+    fn versions_are_equal_exactly_when_written_the_same(
+        a in version(), b in version(), which in 0usize..16,
+    ) {
+        let mixed = with_one_of(&a, &b, which);
+        prop_assert_eq!(mixed == a, written(&mixed) == written(&a));
+    }
+}
+
+/// What one writes in two ways, and whether the two mean the same version.
+#[test]
+fn spellings() {
+    let read = |inner: &str| {
+        let text = format!("{{\"main\": {{\"backends\": [{{\"url\": \"http://m\"}}]}}, {inner}}}");
+        let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        VersionSpec::from_json(&json).unwrap_or_else(|mistakes| panic!("{text}\n{mistakes}"))
+    };
+    let challenger = |inner: &str| {
+        read(&format!(
+            "\"challenger\": {{\"backends\": [{{\"url\": \"http://c\"}}], {inner}}}"
+        ))
+    };
+    let backend = |inner: &str| read(&format!("\"challenger\": {{\"backends\": [{inner}]}}"));
+    for (a, b, same) in [
+        (read("\"notes\": \"\""), read("\"notes\": null"), true),
+        (read("\"instances\": null"), read("\"arch\": \"\""), true),
+        (read("\"instances\": 0"), read("\"instances\": null"), false),
+        (
+            read("\"parameters\": null"),
+            read("\"parameters\": {}"),
+            true,
+        ),
+        (
+            read("\"parameters\": {\"a\": null}"),
+            read("\"parameters\": {}"),
+            false,
+        ),
+        (
+            read("\"parameters\": {\"a\": 1}"),
+            read("\"parameters\": {\"a\": 1.0}"),
+            false,
+        ),
+        (
+            read("\"parameters\": {\"a\": 1, \"b\": 2}"),
+            read("\"parameters\": {\"b\": 2, \"a\": 1}"),
+            false,
+        ),
+        (
+            read("\"parameters\": {\"a\": 0.1}"),
+            read("\"parameters\": {\"a\": 0.10000000000000001}"),
+            true,
+        ),
+        (
+            read("\"labels\": {\"a\": \"1\", \"b\": \"2\"}"),
+            read("\"labels\": {\"b\": \"2\", \"a\": \"1\"}"),
+            true,
+        ),
+        (read("\"readiness\": {}"), read("\"readiness\": null"), true),
+        (
+            read("\"readiness\": {\"ready_ms\": 0}"),
+            read("\"readiness\": {}"),
+            false,
+        ),
+        (
+            read("\"warm_up\": {\"path\": \"/\"}"),
+            read("\"warm_up\": {\"path\": \"/\", \"method\": \"POST\", \"expect_status\": 200}"),
+            true,
+        ),
+        (
+            read("\"warm_up\": {\"path\": \"/\"}"),
+            read("\"warm_up\": null"),
+            false,
+        ),
+        (
+            challenger("\"sample\": 1"),
+            challenger("\"sample\": 1.0"),
+            true,
+        ),
+        (
+            challenger("\"sample\": 0.0"),
+            challenger("\"sample\": -0.0"),
+            true,
+        ),
+        (
+            challenger("\"tails\": \"any\""),
+            challenger("\"tails\": null"),
+            true,
+        ),
+        (
+            challenger("\"tails\": []"),
+            challenger("\"tails\": \"any\""),
+            false,
+        ),
+        (
+            challenger("\"tails\": [\"/v1/\"]"),
+            challenger("\"tails\": [\"v1\"]"),
+            true,
+        ),
+        (
+            challenger("\"health_path\": \"/health\""),
+            challenger("\"health_path\": null"),
+            false,
+        ),
+        (
+            challenger("\"predict_path\": \"/a\""),
+            challenger("\"predict_path\": \"/a/\""),
+            false,
+        ),
+        (
+            backend("{\"url\": \"http://M:80/\", \"weight\": 1}"),
+            backend("{\"url\": \"http://m\", \"protocol\": \"http1\"}"),
+            true,
+        ),
+        (
+            backend("{\"url\": \"http://[::1]:080/a/\"}"),
+            backend("{\"url\": \"http://[::1]/a\"}"),
+            true,
+        ),
+        (
+            backend("{\"url\": \"http://m\", \"protocol\": \"h2c\"}"),
+            backend("{\"url\": \"http://m\"}"),
+            false,
+        ),
+    ] {
+        assert_eq!(a == b, same, "{a:?}\n{b:?}");
+        assert_eq!(written(&a) == written(&b), same, "{a:?}\n{b:?}");
+        assert_eq!((reread(&a), reread(&b)), (a, b));
+    }
+}
