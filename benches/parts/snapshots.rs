@@ -13,8 +13,11 @@ use std::{
 
 use criterion::{BatchSize, Criterion};
 use weir::{
-    base::id::{Epoch, VersionNumber},
-    snapshot::{BuildOptions, Current, Declared, Snapshot, build},
+    base::{
+        id::{Epoch, VersionNumber},
+        name::DeploymentName,
+    },
+    snapshot::{BuildOptions, Current, Declared, Numbered, Snapshot, build},
     spec::Declarations,
     telemetry::series,
     wire::target::{Target, normalise},
@@ -26,7 +29,7 @@ const DEPLOYMENTS: usize = 1_000;
 
 pub(crate) fn bench_route(criterion: &mut Criterion) {
     let snapshot = build(
-        &declared(),
+        declared(),
         &Snapshot::empty(),
         Epoch(1),
         &BuildOptions::default(),
@@ -100,44 +103,44 @@ fn found_plainly(path: &str) -> Option<usize> {
 pub(crate) fn bench_build(criterion: &mut Criterion) {
     // With the exporter in place, as in the gateway: without one, its handles cost nothing.
     let _exporter = series::install(600_000).expect("the only one");
-    let (declared, changed) = (declared(), one_changed());
+    let changed = one_changed;
     let before = build(
-        &declared,
+        declared(),
         &Snapshot::empty(),
         Epoch(1),
         &BuildOptions::default(),
     );
     let mut group = criterion.benchmark_group("build_1k_deployments");
     group.bench_function("one_changed", |b| {
-        b.iter(|| build(&changed, &before, Epoch(2), &BuildOptions::default()));
+        b.iter_batched(
+            changed,
+            |changed| build(changed, &before, Epoch(2), &BuildOptions::default()),
+            BatchSize::SmallInput,
+        );
     });
     group.bench_function("plain_all_anew", |b| {
-        b.iter(|| {
-            build(
-                &changed,
-                &Snapshot::empty(),
-                Epoch(2),
-                &BuildOptions::default(),
-            )
-        });
+        b.iter_batched(
+            declared,
+            |all| build(all, &Snapshot::empty(), Epoch(2), &BuildOptions::default()),
+            BatchSize::SmallInput,
+        );
     });
     group.finish();
 }
 
 pub(crate) fn bench_publish(criterion: &mut Criterion) {
-    let versions = [declared(), one_changed()];
     let first = Arc::new(build(
-        &versions[0],
+        declared(),
         &Snapshot::empty(),
         Epoch(1),
         &BuildOptions::default(),
     ));
+    let versions = [version_of_one(1), version_of_one(2)];
     let epochs = AtomicU64::new(2);
     let next = |before: &Snapshot| {
         let epoch = epochs.fetch_add(1, Ordering::Relaxed);
-        let declared = &versions[epoch as usize % 2];
         Arc::new(build(
-            declared,
+            versions[epoch as usize % 2].clone(),
             before,
             Epoch(epoch),
             &BuildOptions::default(),
@@ -190,8 +193,10 @@ fn name(n: usize) -> String {
     format!("project/deployment-{n:04}")
 }
 
+type Changes = Vec<(DeploymentName, Option<Declared>)>;
+
 /// A thousand deployments of two backends each.
-fn declared() -> Vec<Declared> {
+fn declared() -> Changes {
     let tables = (0..DEPLOYMENTS).map(|n| {
         format!(
             "[[deployment]]\nproject = \"project\"\nname = \"deployment-{n:04}\"\nversion = {{ main = {{ \
@@ -202,16 +207,35 @@ fn declared() -> Vec<Declared> {
     let declarations = Declarations::from_toml(&text).expect("well formed");
     let specs = declarations.deployments.into_iter();
     specs
-        .map(|spec| Declared {
-            spec: Arc::new(spec),
-            version: VersionNumber(1),
+        .map(|spec| {
+            let live = Numbered {
+                number: VersionNumber(1),
+                spec: Arc::new(spec.version),
+            };
+            let declared = Declared {
+                name: spec.name.clone(),
+                access: spec.access,
+                shared: Vec::new(),
+                live: Ok(live),
+                kept: Vec::new(),
+                fresh: false,
+            };
+            (spec.name, Some(declared))
         })
         .collect()
 }
 
-/// The same, but that one of them has another version.
-fn one_changed() -> Vec<Declared> {
-    let mut declared = declared();
-    declared[DEPLOYMENTS / 2].version = VersionNumber(2);
-    declared
+/// Another version of one of them.
+fn one_changed() -> Changes {
+    version_of_one(2)
+}
+
+fn version_of_one(number: u32) -> Changes {
+    let mut one = declared().swap_remove(DEPLOYMENTS / 2);
+    let live = one
+        .1
+        .as_mut()
+        .and_then(|declared| declared.live.as_mut().ok());
+    live.expect("live").number = VersionNumber(number);
+    vec![one]
 }

@@ -1,85 +1,151 @@
-//! The admin listener: metrics and health. Runs on the control runtime.
+//! The admin plane: what operators and their tools call. It runs on the control runtime, and reaches
+//! the store only through `control`.
+//!
+//! ```text
+//! listener ─▶ serve ─┬─▶ pages: /metrics, /healthz, /readyz
+//!                    └─▶ guard (see its page) ─┬─▶ /api/v1/...  one file per resource
+//!                                              └─▶ /api/openapi.json, /api/reference
+//! handler: parse ─▶ control, once ─▶ shape ─▶ Answer | Problem
+//! ```
+//!
+//! A handler decides nothing: what may be done is `control`'s to say, what a body may hold is
+//! `spec`'s. The document in `openapi` is made from the handlers, and a test compares it with the
+//! committed one.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+mod answer;
+mod audit;
+mod call;
+mod deployments;
+mod etag;
+mod events;
+mod guard;
+mod history;
+mod json;
+mod keys;
+mod lifecycle;
+mod openapi;
+mod pages;
+mod problem;
+mod projects;
+mod query;
+mod readme;
+mod reference;
+mod serve;
+pub mod shape;
+mod shares;
+mod status;
+mod tasks;
+mod tenants;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod versions;
 
-use axum::{
-    Router,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
-    routing::get,
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio::sync::watch;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use pages::{Pages, TokenCheck};
+pub use serve::serve;
+
+use crate::control::{
+    Control,
+    record::{Stored, Task},
 };
-use tower::ServiceBuilder;
-use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
-/// What the pages ask of the rest of the program.
-pub struct Pages {
-    /// The exposition of all metrics.
-    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
-    /// Whether requests are answered.
-    pub is_ready: Box<dyn Fn() -> bool + Send + Sync>,
-    /// Whether the bytes are the token that `/metrics` asks for; none when it asks for none.
-    pub metrics_token: Option<TokenCheck>,
+/// What the admin plane is told once.
+#[derive(Debug, Clone)]
+pub struct AdminOptions {
+    /// Where it listens; requests may be addressed to this.
+    pub listen: SocketAddr,
+    /// Where the data plane listens, as applications write it: `http://host:port`.
+    pub data_url: String,
+    /// Names under which it may be addressed, beside the loopback ones and its own; `*` allows any.
+    pub hosts: Vec<String>,
+    /// Origins whose pages may send changes, beside its own: `https://console.example`.
+    pub origins: Vec<String>,
+    /// The largest body, in bytes.
+    pub body_bytes_max: usize,
 }
 
-/// Whether presented bytes are the right token, in constant time.
-pub type TokenCheck = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
-
-/// The longest any page may take.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Serves the pages until `stop`.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    pages: Pages,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    // From the outside in: a page that hangs is cut off, one that panics is a 500.
-    let layers = ServiceBuilder::new()
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            PAGE_TIMEOUT,
-        ))
-        .layer(CatchPanicLayer::new());
-    let router = Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .layer(layers)
-        .with_state(Arc::new(pages));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
+/// What all handlers and guards share.
+pub(crate) struct Plane {
+    control: Arc<Control>,
+    options: AdminOptions,
+    hosts: guard::Hosts,
+    origins: guard::Origins,
+    /// Turns true when the listener stops: whoever waits for something answers then.
+    closing: watch::Receiver<bool>,
+    documents: openapi::Documents,
 }
 
-async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
-    if let Some(check) = &pages.metrics_token {
-        let bearer = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        if !bearer.is_some_and(check) {
-            let scheme = [(header::WWW_AUTHENTICATE, "Bearer")];
-            return (StatusCode::UNAUTHORIZED, scheme, "send the metrics token\n").into_response();
+/// The state of every handler.
+pub(crate) type Shared = Arc<Plane>;
+
+// === impl Plane ===
+
+impl Plane {
+    fn new(control: Arc<Control>, options: AdminOptions, closing: watch::Receiver<bool>) -> Self {
+        Self {
+            control,
+            hosts: guard::Hosts::new(options.listen, &options.hosts),
+            origins: guard::Origins::new(&options.origins),
+            options,
+            closing,
+            documents: openapi::Documents::new(),
         }
     }
-    // Rendering thousands of series takes milliseconds; it must not hold up health checks.
-    let rendered = tokio::task::spawn_blocking(move || (pages.metrics)()).await;
-    match rendered {
-        Ok(text) => {
-            let kind = "text/plain; version=0.0.4; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
+
+    /// Ends when the listener stops.
+    async fn closed(&self) {
+        // A sender that is gone means the same.
+        let _ = self.closing.clone().wait_for(|&closing| closing).await;
+    }
+
+    /// A task once it has ended, `wait` is over, or the listener stops: whichever comes first.
+    async fn awaited(&self, task: Stored<Task>, wait: Duration) -> Stored<Task> {
+        if wait.is_zero() || task.value.status.is_final() {
+            return task;
         }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        tokio::select! {
+            later = self.control.wait_task(&task.value.id, wait) => later.unwrap_or(task),
+            () = self.closed() => task,
+        }
     }
 }
 
-async fn ready(State(pages): State<Arc<Pages>>) -> Response {
-    if (pages.is_ready)() {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
-    }
+/// Every route of the API with its part of the document.
+fn api() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .merge(tenants::routes())
+        .merge(projects::routes())
+        .merge(deployments::routes())
+        .merge(versions::routes())
+        .merge(lifecycle::routes())
+        .merge(history::routes())
+        .merge(shares::routes())
+        .merge(readme::routes())
+        .merge(keys::routes())
+        .merge(tasks::routes())
+        .merge(tokens::routes())
+        .merge(events::routes())
+        .merge(status::routes())
+        .merge(audit::routes())
+        .merge(openapi::routes())
+}
+
+/// The whole listener: the guarded API and the pages beside it.
+fn router(plane: &Shared, pages: Pages) -> Router {
+    let (api, _) = api().split_for_parts();
+    let api = api
+        .merge(reference::routes())
+        .fallback(openapi::unknown)
+        .method_not_allowed_fallback(openapi::not_allowed);
+    guard::around(api, plane)
+        .with_state(Shared::clone(plane))
+        .merge(pages::routes(pages))
 }

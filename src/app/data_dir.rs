@@ -36,6 +36,7 @@ pub(super) struct DataDir {
     /// The system releases the lock with the descriptor.
     _lock: File,
     token: Token,
+    made: bool,
 }
 
 impl DataDir {
@@ -67,11 +68,20 @@ impl DataDir {
             }
             Err(fs::TryLockError::Error(error)) => return Err(failed(&path)(error)),
         }
-        let token = match given.is_empty() {
-            false => given.clone(),
+        let (token, made) = match given.is_empty() {
+            false => (given.clone(), false),
             true => kept_token(&directory.join("admin.token"))?,
         };
-        Ok(Self { _lock: lock, token })
+        Ok(Self {
+            _lock: lock,
+            token,
+            made,
+        })
+    }
+
+    /// Whether the token was made just now, for a directory that had none.
+    pub(super) fn is_token_new(&self) -> bool {
+        self.made
     }
 
     /// The admin token.
@@ -80,7 +90,8 @@ impl DataDir {
     }
 }
 
-fn kept_token(path: &Path) -> Result<Token, DataDirError> {
+/// The token in the directory, and whether it was made just now.
+fn kept_token(path: &Path) -> Result<(Token, bool), DataDirError> {
     let failed = |error| DataDirError::Io {
         path: path.to_owned(),
         error,
@@ -90,7 +101,8 @@ fn kept_token(path: &Path) -> Result<Token, DataDirError> {
             let token = Token::parse(text.trim())
                 .ok()
                 .filter(|token| !token.is_empty());
-            return token.ok_or_else(|| DataDirError::BadToken(path.to_owned()));
+            let kept = token.ok_or_else(|| DataDirError::BadToken(path.to_owned()))?;
+            return Ok((kept, false));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
@@ -112,7 +124,8 @@ fn kept_token(path: &Path) -> Result<Token, DataDirError> {
         .map_err(failed)?;
     fs::rename(&fresh, path).map_err(failed)?;
     tracing::info!(file = %path.display(), "made an admin token");
-    Token::parse(&text).map_err(|_| DataDirError::BadToken(path.to_owned()))
+    let made = Token::parse(&text).map_err(|_| DataDirError::BadToken(path.to_owned()))?;
+    Ok((made, true))
 }
 
 #[cfg(test)]
@@ -131,6 +144,7 @@ mod tests {
         let path = directory.path().join("data");
         let first = DataDir::open(&path, &token("")).expect("free");
         let made = first.token().expose().to_owned();
+        assert!(first.is_token_new());
         assert!(made.len() > 32);
         let mode = fs::metadata(path.join("admin.token"))
             .expect("written")
@@ -144,6 +158,7 @@ mod tests {
         drop(first);
         let again = DataDir::open(&path, &token("")).expect("free again");
         assert_eq!(again.token().expose(), made);
+        assert!(!again.is_token_new());
         drop(again);
         let given = DataDir::open(&path, &token("given-by-environment")).expect("free again");
         assert_eq!(given.token().expose(), "given-by-environment");

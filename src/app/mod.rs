@@ -35,8 +35,8 @@ use crate::{
     base::{memory, task},
     config::Settings,
     control::{
-        access_log,
-        declare::Declarer,
+        Control, Parts, Sealer, access_log,
+        error::ControlError,
         probe,
         review::{self, refresh},
         source::{self, SourceError},
@@ -45,6 +45,7 @@ use crate::{
     net::{guard::AddressGuard, listen::bind_all},
     snapshot::Current,
     spec::Declarations,
+    store::{OpenError, Sqlite, SqliteOptions},
     telemetry::{
         meters::FaultMeters,
         outcome::{self, Listener},
@@ -66,7 +67,7 @@ pub enum Source {
     File(PathBuf),
     /// Given once.
     Inline(Declarations),
-    /// None: every deployment is unknown.
+    /// None: what the data directory holds is all there is.
     Nothing,
 }
 
@@ -84,6 +85,12 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] data_dir::DataDirError),
+    /// The store in the data directory.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// What the store holds, or does not take.
+    #[error("the store: {0}")]
+    Control(#[from] ControlError),
     /// The declarations.
     #[error("{0}")]
     Declarations(#[from] SourceError),
@@ -111,7 +118,9 @@ pub struct Gateway {
     admin: tokio::net::TcpListener,
     data_address: SocketAddr,
     current: Arc<Current>,
-    declarer: Declarer,
+    control: Arc<Control>,
+    store: Arc<Sqlite>,
+    guard: Arc<AddressGuard>,
     source: Source,
     exporter: PrometheusHandle,
     directory: data_dir::DataDir,
@@ -125,16 +134,6 @@ impl Gateway {
     pub fn prepare(settings: Settings, source: Source) -> Result<Self, StartError> {
         let exporter = series::install(settings.metrics.series_idle_s * 1_000)?;
         let current = Arc::new(Current::empty());
-        let mut declarer = Declarer::new(Arc::clone(&current), options::build(&settings));
-        match &source {
-            Source::File(path) => source::log(&declarer.declare(source::read(path)?), path),
-            Source::Inline(declarations) => drop(declarer.declare(declarations.clone())),
-            Source::Nothing => {
-                tracing::warn!("no declarations given: every deployment is unknown");
-                declarer.declare(Declarations::default());
-            }
-        }
-        memory::give_back();
         let directory = data_dir::DataDir::open(&settings.data_dir, &settings.admin.token)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
@@ -148,6 +147,30 @@ impl Gateway {
         let admin = runtime
             .block_on(tokio::net::TcpListener::bind(address))
             .map_err(|error| StartError::Listen { address, error })?;
+        // Backends are judged by where weir itself listens, so that comes first.
+        let guard = options::guard(&settings, &[data_address, admin.local_addr()?]);
+        let store = Arc::new(Sqlite::open(&settings.data_dir, SqliteOptions::default())?);
+        let token = directory.token().clone();
+        let parts = Parts {
+            store: Arc::clone(&store) as _,
+            current: Arc::clone(&current),
+            options: options::control(&settings),
+            guard: Arc::clone(&guard),
+            sealer: options::sealing_key(&settings).map(|key| Sealer::new(&key)),
+            root: Box::new(move |presented| token.matches(presented)),
+        };
+        let control = runtime.block_on(async {
+            let control = Control::open(parts).await?;
+            match &source {
+                Source::File(path) => source::log(&source::take(path, &control).await?, path),
+                Source::Inline(declarations) => {
+                    control.declare(declarations.clone()).await?;
+                }
+                Source::Nothing => {}
+            }
+            Ok::<_, StartError>(control)
+        })?;
+        memory::give_back();
         Ok(Self {
             settings,
             runtime,
@@ -155,7 +178,9 @@ impl Gateway {
             admin,
             data_address,
             current,
-            declarer,
+            control,
+            store,
+            guard,
             source,
             exporter,
             directory,
@@ -169,6 +194,13 @@ impl Gateway {
     pub fn ready(&self) -> io::Result<Ready> {
         let admin = self.admin.local_addr()?;
         Ok(Ready::new(self.data_address, admin, self.directory.token()))
+    }
+
+    /// The admin token, when it was made just now: whoever starts a gateway for the first time is to
+    /// see it once.
+    pub fn new_token(&self) -> Option<&str> {
+        let directory = &self.directory;
+        directory.is_token_new().then(|| directory.token().expose())
     }
 
     /// Serves until SIGTERM or SIGINT, then drains. `started` is called once every part answers.
@@ -186,8 +218,7 @@ impl Gateway {
         let (door, outcomes) = outcome::door();
         let faults = Arc::new(FaultMeters::new());
         let figures: Arc<[Figures]> = self.workers.iter().map(|_| Figures::default()).collect();
-        let own = [self.data_address, self.admin.local_addr()?];
-        let guard = options::guard(&settings, &own);
+        let (control, guard) = (self.control, self.guard);
         let options = options::gateway(&settings, &guard);
         let (levelling, inboxes) = Levelling::new(self.workers.len(), options.connections_max);
         let shared = Shared {
@@ -209,14 +240,18 @@ impl Gateway {
             &settings,
             self.exporter.clone(),
             Arc::clone(&is_ready),
+            self.store,
         );
         let (stop_admin, admin_stopped) = watch::channel(false);
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             start_control(&settings, &current, &faults, outcomes, self.exporter, guard);
-            let _idle = follow(self.source, self.declarer)?;
-            let admin = start_admin(self.admin, pages, admin_stopped);
+            control.start();
+            follow(self.source, &control)?;
+            let options = options::admin(&settings, self.admin.local_addr()?, self.data_address);
+            let admin = Arc::clone(&control);
+            let admin = start_admin(self.admin, admin, options, pages, admin_stopped);
             started()?;
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -236,6 +271,9 @@ impl Gateway {
             }
             let _ = stop_admin.send(true);
             let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
+            if let Err(error) = control.flush().await {
+                tracing::warn!(%error, "when keys were used last was not written down");
+            }
             Ok(())
         })
     }
@@ -243,6 +281,8 @@ impl Gateway {
 
 fn start_admin(
     listener: tokio::net::TcpListener,
+    control: Arc<Control>,
+    options: admin::AdminOptions,
     pages: admin::Pages,
     mut stopped: watch::Receiver<bool>,
 ) -> impl Future {
@@ -251,7 +291,7 @@ fn start_admin(
             // A sender that is gone means the same.
             let _ = stopped.wait_for(|&stopped| stopped).await;
         };
-        if let Err(error) = admin::serve(listener, pages, stop).await {
+        if let Err(error) = admin::serve(listener, control, options, pages, stop).await {
             tracing::error!(%error, "admin listener ended");
         }
     })
@@ -285,11 +325,10 @@ fn start_control(
     });
 }
 
-/// Follows the declarations' source. Called on the control runtime. A declarer that has nothing to
-/// follow is given back, to be kept: its metrics live as long as it does.
-fn follow(source: Source, declarer: Declarer) -> io::Result<Option<Declarer>> {
+/// Follows the declarations' source. Called on the control runtime.
+fn follow(source: Source, control: &Arc<Control>) -> io::Result<()> {
     let Source::File(path) = source else {
-        return Ok(Some(declarer));
+        return Ok(());
     };
     let mut hang_up = signal(SignalKind::hangup())?;
     let (ask, asked) = mpsc::channel(1);
@@ -299,8 +338,9 @@ fn follow(source: Source, declarer: Declarer) -> io::Result<Option<Declarer>> {
             let _ = ask.try_send(());
         }
     });
-    task::spawn("declarations", source::follow(path, declarer, asked));
-    Ok(None)
+    let control = Arc::clone(control);
+    task::spawn("declarations", source::follow(path, control, asked));
+    Ok(())
 }
 
 fn pages(
@@ -308,6 +348,7 @@ fn pages(
     settings: &Settings,
     exporter: PrometheusHandle,
     is_ready: Arc<AtomicBool>,
+    store: Arc<Sqlite>,
 ) -> admin::Pages {
     let process = metrics_process::Collector::default();
     process.describe();
@@ -317,6 +358,7 @@ fn pages(
         metrics: Box::new(move || {
             refresh(&shared.current, &shared.faults);
             show_figures(&shared);
+            store.refresh();
             process.collect();
             let mut exposition = exporter.render();
             seconds::render(&mut exposition);

@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, sync::Arc, thread::available_parallelism};
 
 use crate::{
+    admin::AdminOptions,
     config::Settings,
-    control::probe::ProbeOptions,
+    control::{ControlOptions, probe::ProbeOptions},
     gateway::GatewayOptions,
     net::{guard::AddressGuard, socket::ClientLimits},
     snapshot::BuildOptions,
@@ -81,6 +82,25 @@ pub(super) fn gateway(settings: &Settings, guard: &Arc<AddressGuard>) -> Gateway
     }
 }
 
+pub(super) fn control(settings: &Settings) -> ControlOptions {
+    let deploy = &settings.deploy;
+    ControlOptions {
+        build: build(settings),
+        unreachable_ms: deploy.unreachable_ms,
+        ready_ms: deploy.ready_ms,
+        drain_ms: deploy.drain_ms,
+        probe_timeout_ms: settings.health.timeout_ms,
+        audit_max: settings.admin.audit_max,
+    }
+}
+
+/// The key that copies of API keys are sealed with, if they are to be.
+pub(super) fn sealing_key(settings: &Settings) -> Option<[u8; 32]> {
+    let key = settings.keys.sealing_key.as_ref();
+    key.filter(|_| settings.keys.reveal)
+        .map(|key| *key.expose())
+}
+
 pub(super) fn probe(settings: &Settings) -> ProbeOptions {
     let health = &settings.health;
     ProbeOptions {
@@ -98,6 +118,17 @@ fn connections_by_descriptors() -> usize {
     match limit.and_then(|limit| usize::try_from(limit).ok()) {
         Some(limit) => (limit / 5 * 4).max(1),
         None => CONNECTIONS_FALLBACK,
+    }
+}
+
+/// What the admin plane is told: where it listens, and where applications reach the data plane.
+pub(super) fn admin(settings: &Settings, listen: SocketAddr, data: SocketAddr) -> AdminOptions {
+    AdminOptions {
+        listen,
+        data_url: format!("http://{data}"),
+        hosts: settings.admin.hosts.clone(),
+        origins: settings.admin.origins.clone(),
+        body_bytes_max: settings.admin.body_bytes_max,
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod clock;
+pub mod draw;
 pub mod id;
 pub mod memory;
 pub mod name;

@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, fmt};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
 use super::id::KeyId;
 
 /// The shortest and the longest key, in bytes (design: any 16 to 512 visible ASCII characters).
@@ -45,6 +47,11 @@ impl KeyDigest {
             .map_err(|_| KeyFormError::Digest)
     }
 
+    /// Its hexadecimal form.
+    pub fn to_hex(self) -> String {
+        blake3::Hash::from_bytes(self.0).to_hex().to_string()
+    }
+
     /// The digest's bytes. They are uniformly distributed, so tables may use them as their hash.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -55,6 +62,18 @@ impl KeyDigest {
     pub fn to_key_id(self) -> KeyId {
         let hex = blake3::Hash::from_bytes(self.0).to_hex();
         KeyId::new(&format!("d{}", &hex[..16]))
+    }
+}
+
+impl Serialize for KeyDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_hex(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

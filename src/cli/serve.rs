@@ -1,6 +1,6 @@
 //! `weir serve`: the gateway on a declarations file.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 use super::{Failure, Serve};
 use crate::{
@@ -17,6 +17,13 @@ pub(super) fn run(arguments: &Serve) -> Result<(), Failure> {
         .map_or(Source::Nothing, Source::File);
     let gateway = Gateway::prepare(settings, source)?;
     let ready = gateway.ready()?;
+    if let Some(token) = gateway.new_token() {
+        // On standard output and not in the log, which many can read. A closed one stops nothing.
+        let _ = writeln!(
+            std::io::stdout(),
+            "admin token, made now and shown once (also in admin.token of the data directory): {token}"
+        );
+    }
     gateway.run(|| {
         tracing::info!(data = %ready.data_url, admin = %ready.admin_url, "serving");
         write_ready(&ready, arguments.ready_file.as_deref())

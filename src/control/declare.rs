@@ -1,39 +1,46 @@
-//! Putting declarations in force: number the versions, build, publish, in the order that lets no
-//! key into what it was not meant for.
+//! A declarations file through control: compared with what is stored, and put in force in one commit.
+//!
+//! ```text
+//! Declarations ──▶ what it says anew, against what it said last ──▶ one Change ──▶ commit
+//! ```
+//!
+//! What the file says is in force at once: whoever writes it says how things are, so nothing is
+//! waited for. What people change beside it stays until the file says something new about it. A key
+//! that was revoked through the admin plane stays revoked whatever the file says.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
 
+use super::{
+    access::Caller,
+    deployments::{json, new_record},
+    error::ControlError,
+    load::DEFAULT_TENANT,
+    plane::{Change, Control, Turn},
+    record::{
+        Action, Happening, Key, KeyStatus, Managed, Project, Stored, TaskStatus, Version,
+        VersionStatus, decode, display, encode, place,
+    },
+    runner::bury,
+    state::Held,
+    tidy::KeysOf,
+};
 use crate::{
     base::{
-        clock::Tick,
-        id::{Epoch, VersionNumber},
-        name::DeploymentName,
+        clock::unix_ms,
+        id::{Epoch, Revision, VersionNumber},
+        name::{DeploymentName, Name},
         secret::KeyDigest,
     },
-    snapshot::{BuildOptions, Current, Declared, Principal, build},
-    spec::{Declarations, DeploymentSpec, KeySpec, Scope},
-    telemetry::{seconds::Seconds, table},
+    snapshot::{Numbered, Principal},
+    spec::{Declarations, DeploymentSpec, KeySpec, Role, Scope},
+    store::{If, Write},
 };
 
-/// Holds what is declared and puts changes of it in force. There is one; nobody else writes.
-pub struct Declarer {
-    current: Arc<Current>,
-    options: BuildOptions,
-    epoch: Epoch,
-    /// The newest version of every deployment ever declared, deleted ones included: numbers only
-    /// grow.
-    versions: HashMap<DeploymentName, Declared>,
-    declared: HashSet<DeploymentName>,
-    keys: HashMap<KeyDigest, Arc<Principal>>,
-    build_time: Seconds,
-    publish_time: Seconds,
-}
-
 /// What declaring changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Changes {
     /// The epoch in force.
     pub epoch: Epoch,
@@ -55,213 +62,456 @@ impl Changes {
     }
 }
 
-impl Declarer {
-    /// Nothing declared yet.
-    pub fn new(current: Arc<Current>, options: BuildOptions) -> Self {
-        Self {
-            current,
-            options,
-            epoch: Epoch(0),
-            versions: HashMap::new(),
-            declared: HashSet::new(),
-            keys: HashMap::new(),
-            build_time: Seconds::new(&table::SNAPSHOT_BUILD, &[]),
-            publish_time: Seconds::new(&table::SNAPSHOT_PUBLISH, &[]),
-        }
-    }
-
-    /// Puts declarations in force, all of them or, when nothing changed, none. When this returns,
-    /// every request that starts sees them.
-    pub fn declare(&mut self, declarations: Declarations) -> Changes {
-        let mut changes = self.compare(&declarations);
-        if changes.is_empty() && self.epoch != Epoch(0) {
-            return changes;
-        }
-        let began = Tick::now();
-        let declared: Vec<Declared> = declarations
-            .deployments
-            .into_iter()
-            .map(|spec| self.number(spec))
-            .collect();
-        self.declared = declared.iter().map(|d| d.spec.name.clone()).collect();
-        self.epoch = Epoch(self.epoch.0 + 1);
-        let before = self.current.load_full();
-        let snapshot = Arc::new(build(&declared, &before, self.epoch, &self.options));
-        drop(before);
-        let built = Tick::now();
-
-        let mut scopes: HashSet<Scope> = HashSet::new();
-        let keys: HashMap<_, _> = declarations
-            .keys
-            .into_iter()
-            .map(|key| {
-                let known = self
-                    .keys
-                    .get(&key.digest)
-                    .filter(|known| known.stands_for(&key));
-                let principal = known.map(Arc::clone).unwrap_or_else(|| {
-                    let shared = scopes.get(&key.scope).cloned().unwrap_or_else(|| {
-                        scopes.insert(key.scope.clone());
-                        key.scope.clone()
-                    });
-                    Arc::new(Principal::with_scope(&key, shared))
-                });
-                (key.digest, principal)
-            })
-            .collect();
-        let revoked = self.keys.keys().filter(|digest| !keys.contains_key(digest));
-        // A key that opens something else is replaced in one store, so that it fails nobody, and
-        // before the snapshot: what it opened until now must not meet what is declared from now on.
-        let grant = |digest: &KeyDigest, key: &Arc<Principal>| (*digest, Some(Arc::clone(key)));
-        let replaced = keys
-            .iter()
-            .filter_map(|(digest, key)| match self.keys.get(digest) {
-                Some(old) if !Arc::ptr_eq(old, key) => Some(grant(digest, key)),
-                _ => None,
-            });
-        let granted = keys
-            .iter()
-            .filter_map(|(digest, key)| match self.keys.get(digest) {
-                Some(_) => None,
-                None => Some(grant(digest, key)),
-            });
-        let in_force = self.current.keys();
-        in_force.apply(revoked.map(|digest| (*digest, None)).chain(replaced));
-        self.current.publish(snapshot);
-        in_force.apply(granted);
-        self.keys = keys;
-        let published = Tick::now();
-        self.build_time.record_ns(built.ns_since(began));
-        self.publish_time.record_ns(published.ns_since(built));
-
-        changes.epoch = self.epoch;
-        changes
-    }
-
-    fn compare(&self, declarations: &Declarations) -> Changes {
-        let deployments = &declarations.deployments;
-        let known = |spec: &DeploymentSpec| {
-            self.declared.contains(&spec.name)
-                && self
-                    .versions
-                    .get(&spec.name)
-                    .is_some_and(|known| *known.spec == *spec)
-        };
-        let names: HashSet<_> = deployments.iter().map(|spec| &spec.name).collect();
-        let keys: HashMap<_, _> = declarations.keys.iter().map(|k| (&k.digest, k)).collect();
-        let known_key = |key: &KeySpec| {
-            self.keys
-                .get(&key.digest)
-                .is_some_and(|known| known.stands_for(key))
-        };
-        Changes {
-            epoch: self.epoch,
-            deployments_changed: deployments.iter().filter(|spec| !known(spec)).count(),
-            deployments_removed: self
-                .declared
-                .iter()
-                .filter(|name| !names.contains(name))
-                .count(),
-            keys_granted: keys.values().filter(|key| !known_key(key)).count(),
-            keys_revoked: self
-                .keys
-                .keys()
-                .filter(|digest| !keys.contains_key(digest))
-                .count(),
-        }
-    }
-
-    /// Gives a deployment's version its number: 1, and one more each time the version changes.
-    fn number(&mut self, spec: DeploymentSpec) -> Declared {
-        let known = self.versions.get(&spec.name);
-        let version = match known {
-            None => VersionNumber(1),
-            Some(known) if known.spec.version == spec.version => known.version,
-            Some(known) => VersionNumber(known.version.0 + 1),
-        };
-        let spec = match known {
-            Some(known) if *known.spec == spec => Arc::clone(&known.spec),
-            _ => Arc::new(spec),
-        };
-        let declared = Declared { spec, version };
-        self.versions
-            .insert(declared.spec.name.clone(), declared.clone());
-        declared
+/// Whoever speaks through a file.
+fn speaker() -> Caller {
+    Caller {
+        name: "declarations".to_owned(),
+        token: None,
+        role: Role::OrgAdmin,
+        reach: super::access::Reach::Instance,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn declarer() -> (Declarer, Arc<Current>) {
-        let current = Arc::new(Current::empty());
-        (
-            Declarer::new(Arc::clone(&current), BuildOptions::default()),
-            current,
-        )
-    }
-
-    fn text(port: u16, access: &str, keys: &[&str]) -> Declarations {
-        let mut text = format!(
-            "[[deployment]]\nproject = \"demo\"\nname = \"iris\"\naccess = \"{access}\"\n\
-             version = {{ main = {{ backends = [{{ url = \"http://127.0.0.1:{port}\" }}] }} }}\n"
-        );
-        for key in keys {
-            text +=
-                &format!("[[key]]\nsecret = \"secret-of-16-and-more-{key}\"\nscope = \"demo\"\n");
+impl Control {
+    /// Puts declarations in force, all of them or, when the store refuses, none. When this returns,
+    /// every request that starts sees them.
+    ///
+    /// # Errors
+    /// [`ControlError`]; a backend where none may be is a mistake with its pointer.
+    pub async fn declare(
+        self: &Arc<Self>,
+        declarations: Declarations,
+    ) -> Result<Changes, ControlError> {
+        let mistakes = declarations.deployments.iter().enumerate();
+        for (i, spec) in mistakes {
+            let at = format!("/deployment/{i}/version");
+            self.guard.check_version(&at, &spec.version)?;
         }
-        Declarations::from_toml(&text).expect("declarations")
+        let turn = self.turn().await?;
+        let mut changes = Changes::default();
+        let mut change = Change::default();
+        let now = unix_ms();
+        self.declare_projects(&mut change, &declarations, now);
+        self.declare_deployments(&mut change, &mut changes, declarations.deployments, now)
+            .await?;
+        self.declare_keys(&mut change, &mut changes, declarations.keys, now)
+            .await?;
+        self.commit_declared(turn, change, changes).await
     }
 
-    fn version(current: &Current) -> u32 {
-        current
-            .load()
-            .route("demo/iris")
-            .expect("declared")
-            .live()
-            .version
-            .0
+    async fn commit_declared(
+        self: &Arc<Self>,
+        turn: Turn,
+        change: Change,
+        mut changes: Changes,
+    ) -> Result<Changes, ControlError> {
+        let done = self.commit(turn, change).await?;
+        changes.epoch = done.epoch;
+        Ok(changes)
     }
 
-    fn opens(current: &Current, key: &str) -> bool {
-        let key = format!("secret-of-16-and-more-{key}");
-        let digest = KeyDigest::of_key(key.as_bytes()).expect("a key");
-        current.keys().get(&digest).is_some()
-    }
-
-    #[test]
-    fn numbers_grow_with_the_version_alone_and_never_come_back() {
-        let (mut declarer, current) = declarer();
-        assert_eq!(declarer.declare(text(1, "keys", &[])).epoch, Epoch(1));
-        assert_eq!(version(&current), 1);
-        assert!(declarer.declare(text(1, "keys", &[])).is_empty());
-        declarer.declare(text(1, "public", &[]));
-        assert_eq!(version(&current), 1, "access is not part of the version");
-        declarer.declare(text(2, "public", &[]));
-        assert_eq!(version(&current), 2);
-        declarer.declare(text(1, "public", &[]));
-        assert_eq!(version(&current), 3);
-        assert_eq!(
-            declarer
-                .declare(Declarations::default())
-                .deployments_removed,
-            1
+    /// Projects that the file names and nobody has made yet.
+    fn declare_projects(&self, change: &mut Change, declarations: &Declarations, now: u64) {
+        let mut wanted: HashSet<Name> = HashSet::new();
+        let of_deployments = declarations
+            .deployments
+            .iter()
+            .map(|spec| spec.name.project().to_owned());
+        let of_keys = declarations.keys.iter().filter_map(|key| match &key.scope {
+            Scope::Instance => None,
+            Scope::Project(project) => Some(project.to_string()),
+            Scope::Deployment(name) => Some(name.project().to_owned()),
+        });
+        // A half of a parsed name is a name.
+        wanted.extend(
+            of_deployments
+                .chain(of_keys)
+                .filter_map(|name| Name::parse(&name).ok()),
         );
-        assert!(current.load().route("demo/iris").is_none());
-        declarer.declare(text(1, "public", &[]));
-        assert_eq!(version(&current), 3, "the same version again");
-        assert_eq!(current.load().epoch(), Epoch(6));
+        let Ok(tenant) = Name::parse(DEFAULT_TENANT) else {
+            return;
+        };
+        for name in wanted {
+            if self.state().project(name.as_str()).is_none() {
+                let project = Project {
+                    name,
+                    tenant: tenant.clone(),
+                    description: String::new(),
+                    created_at_ms: now,
+                    created_by: speaker().name,
+                };
+                self.prepare_project(change, &project, None);
+            }
+        }
     }
 
-    #[test]
-    fn keys_come_and_go() {
-        let (mut declarer, current) = declarer();
-        declarer.declare(text(1, "keys", &["a", "b"]));
-        assert!(opens(&current, "a") && opens(&current, "b"));
-        let changes = declarer.declare(text(1, "keys", &["b", "c"]));
-        assert_eq!((changes.keys_granted, changes.keys_revoked), (1, 1));
-        assert!(!opens(&current, "a") && opens(&current, "b") && opens(&current, "c"));
-        assert_eq!(current.keys().len(), 2);
+    async fn declare_deployments(
+        &self,
+        change: &mut Change,
+        changes: &mut Changes,
+        specs: Vec<DeploymentSpec>,
+        now: u64,
+    ) -> Result<(), ControlError> {
+        let named: HashSet<DeploymentName> = specs.iter().map(|spec| spec.name.clone()).collect();
+        for spec in specs {
+            if self.declare_deployment(change, spec, now).await? {
+                changes.deployments_changed += 1;
+            }
+        }
+        let gone: Vec<(DeploymentName, Arc<Held>)> = {
+            let state = self.state();
+            let managed = state
+                .deployments()
+                .filter(|(name, held)| held.record.managed.is_some() && !named.contains(*name));
+            managed
+                .map(|(name, held)| (name.clone(), Arc::clone(held)))
+                .collect()
+        };
+        for (name, held) in gone {
+            let by = speaker().name;
+            let mut new = Held::clone(&held);
+            self.call_off(change, &name, now).await?;
+            self.prepare_leaving(change, &name, &mut new, &by, now, KeysOf::People)
+                .await?;
+            let reason = "it is no longer declared".to_owned();
+            bury(&mut new.record, &by, Some(reason.clone()), now);
+            let title = new.record.display_name.clone();
+            let mut happening = Happening::new(&name, Action::Delete, &by, title, now);
+            happening.reason = Some(reason);
+            change.happened(happening).route(&name);
+            change.deployment(&name, Some(held.revision), new);
+            changes.deployments_removed += 1;
+        }
+        Ok(())
     }
+
+    /// Whether the file says anything new about a deployment; then it is in the change.
+    async fn declare_deployment(
+        &self,
+        change: &mut Change,
+        spec: DeploymentSpec,
+        now: u64,
+    ) -> Result<bool, ControlError> {
+        let by = speaker().name;
+        let name = spec.name.clone();
+        let fingerprint = fingerprint(&spec);
+        let held = self.state().deployment(&name).cloned();
+        let before = match &held {
+            Some(held) => Some(held.revision),
+            None => self.tombstone(&name).await?.map(|stored| stored.revision),
+        };
+        let mut new = match &held {
+            Some(held) => Held::clone(held),
+            None => {
+                let mut record = new_record(&spec, &speaker(), now);
+                if let Some(tombstone) = self.tombstone(&name).await? {
+                    // Numbers only grow, also over a name's former lives.
+                    record.versions = tombstone.value.versions;
+                    record.first_version = record.versions + 1;
+                }
+                Held {
+                    revision: Revision(0),
+                    record,
+                    live: None,
+                    kept: Vec::new(),
+                }
+            }
+        };
+        let managed = new.record.managed.clone();
+        let is_known = match &managed {
+            Some(managed) => self.is_version(&name, &new, managed.version, &spec).await?,
+            None => false,
+        };
+        let is_same = managed
+            .as_ref()
+            .is_some_and(|managed| managed.fingerprint == fingerprint);
+        if is_known && is_same {
+            return Ok(false);
+        }
+        if !is_same {
+            let record = &mut new.record;
+            record.display_name.clone_from(&spec.display_name);
+            record.description.clone_from(&spec.description);
+            record.tags.clone_from(&spec.tags);
+            record.access = spec.access;
+            record.keep_previous = spec.keep_previous;
+        }
+        let mut action = Action::Edit;
+        let mut version = managed.map(|managed| managed.version);
+        if !is_known {
+            action = match &held {
+                Some(_) => Action::Deploy,
+                None => Action::Create,
+            };
+            // A deployment that the file takes over may run just this version already.
+            let live = new.live.as_ref();
+            let number = match live.filter(|live| *live.spec == spec.version) {
+                Some(live) => live.number,
+                None => {
+                    self.call_off(change, &name, now).await?;
+                    self.declare_version(change, &name, &mut new, spec, now)
+                        .await?
+                }
+            };
+            version = Some(number);
+        }
+        if let Some(version) = version {
+            new.record.managed = Some(Managed {
+                version,
+                fingerprint,
+            });
+        }
+        new.kept.truncate(new.record.keep_previous as usize);
+        new.record.kept.truncate(new.record.keep_previous as usize);
+        new.record.updated_at_ms = now;
+        let title = match version {
+            Some(version) if !is_known => display(&new.record, version),
+            _ => new.record.display_name.clone(),
+        };
+        let mut happening = Happening::new(&name, action, &by, title, now);
+        happening.version = version.filter(|_| !is_known);
+        change.happened(happening).route(&name);
+        change.deployment(&name, before, new);
+        Ok(true)
+    }
+
+    /// Whether a version of a deployment is what the file says.
+    async fn is_version(
+        &self,
+        name: &DeploymentName,
+        held: &Held,
+        number: VersionNumber,
+        spec: &DeploymentSpec,
+    ) -> Result<bool, ControlError> {
+        if let Some(live) = held.live.as_ref().filter(|live| live.number == number) {
+            return Ok(*live.spec == spec.version);
+        }
+        match self.numbered(name, number).await {
+            Ok(numbered) => Ok(*numbered.spec == spec.version),
+            Err(ControlError::Unknown { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes what the file says the live version, under a new number.
+    async fn declare_version(
+        &self,
+        change: &mut Change,
+        name: &DeploymentName,
+        new: &mut Held,
+        spec: DeploymentSpec,
+        now: u64,
+    ) -> Result<VersionNumber, ControlError> {
+        let by = speaker().name;
+        let number = VersionNumber(new.record.versions + 1);
+        let mut version = Version::new(number, json(&spec.version), &by, now);
+        version.status = VersionStatus::Success;
+        version.succeeded = true;
+        version.deploy_ms = Some(0);
+        version.live_from_ms = Some(now);
+        change.put(version.place(name), &version, None);
+        new.record.versions = number.0;
+        let live = Numbered {
+            number,
+            spec: Arc::new(spec.version),
+        };
+        let old = new.live.replace(live);
+        if let Some(old) = old {
+            self.prepare_retirement(change, name, &new.record, old.number, &by, now)
+                .await?;
+            new.record.before = Some(old.number);
+            new.kept.insert(0, old);
+        } else if let Some(last) = new.record.last_live {
+            new.record.before = Some(last);
+        }
+        new.kept.truncate(new.record.keep_previous as usize);
+        let record = &mut new.record;
+        record.kept = new.kept.iter().map(|kept| kept.number).collect();
+        record.live = Some(number);
+        record.last_live = Some(number);
+        record.live_since_ms = Some(now);
+        record.state = super::record::DeploymentState::Live;
+        record.reason = None;
+        Ok(number)
+    }
+
+    /// Calls off what was under way with a deployment: the file says something else.
+    async fn call_off(
+        &self,
+        change: &mut Change,
+        name: &DeploymentName,
+        now: u64,
+    ) -> Result<(), ControlError> {
+        let unfinished: Vec<_> = {
+            let state = self.state();
+            let ids = state.unfinished(name);
+            ids.filter_map(|id| state.task(id).map(|task| Stored::clone(task)))
+                .collect()
+        };
+        for stored in unfinished {
+            let reason = "the declarations say something else".to_owned();
+            let status = TaskStatus::Canceled;
+            self.prepare_end(change, &stored, status, Some(reason.clone()));
+            if stored.value.kind == super::record::TaskKind::Deploy
+                && let Some(number) = stored.value.version
+                && let Ok(mut version) = self.stored_version(name, number).await
+            {
+                version.value.status = VersionStatus::Failed;
+                version.value.reason = Some(reason);
+                version.value.deploy_ms = Some(now.saturating_sub(version.value.created_at_ms));
+                let revision = Some(version.revision);
+                change.put(version.value.place(name), &version.value, revision);
+            }
+            let id = stored.value.id.clone();
+            change.edit(move |state, _| state.stop_running(&id));
+        }
+        Ok(())
+    }
+
+    async fn declare_keys(
+        &self,
+        change: &mut Change,
+        changes: &mut Changes,
+        specs: Vec<KeySpec>,
+        now: u64,
+    ) -> Result<(), ControlError> {
+        let mut managed: HashMap<KeyDigest, Stored<Key>> = HashMap::new();
+        self.each(place::KEYS, |record| {
+            let key = decode::<Key>(record)?;
+            if key.value.managed {
+                managed.insert(key.value.digest, key);
+            }
+            Ok(())
+        })
+        .await?;
+        // Many keys share few scopes: sharing their names keeps the check of one in the cache.
+        let mut scopes: HashMap<Scope, Scope> = HashMap::new();
+        for spec in specs {
+            if self.state().token_of(&spec.digest).is_some() {
+                tracing::warn!(key = %spec.id, "a declared key is an admin token; it opens nothing");
+                continue;
+            }
+            let known = managed.remove(&spec.digest);
+            if known
+                .as_ref()
+                .is_some_and(|known| is_same(&known.value, &spec))
+            {
+                continue;
+            }
+            let scope = scopes
+                .entry(spec.scope.clone())
+                .or_insert_with(|| spec.scope.clone())
+                .clone();
+            let mut key = Key::new(
+                spec.id.clone(),
+                spec.digest,
+                scope.clone(),
+                &speaker().name,
+                now,
+            );
+            key.description.clone_from(&spec.description);
+            key.may_pin = spec.may_pin;
+            key.expires_at_ms = spec.expires_at_ms;
+            key.managed = true;
+            let mut before = None;
+            match known {
+                Some(known) if known.value.status == KeyStatus::Revoked => {
+                    warn_revoked(&known.value);
+                    continue;
+                }
+                Some(known) => {
+                    key.created_at_ms = known.value.created_at_ms;
+                    if known.value.place() == key.place() {
+                        before = Some(known.revision);
+                    } else {
+                        withdraw(change, &known);
+                    }
+                    change.write(Write::Put {
+                        key: place::digest(&key.digest),
+                        value: encode(&key.place()),
+                        condition: If::Any,
+                    });
+                }
+                None => match self.key_of(&key.digest).await? {
+                    // It was made through the admin plane; there it stays.
+                    Some(other) if other.value.status == KeyStatus::Revoked => {
+                        warn_revoked(&other.value);
+                        continue;
+                    }
+                    Some(other) => {
+                        tracing::warn!(
+                            key = %other.value.id, scope = %other.value.scope,
+                            "a declared key was made through the admin plane, and stays as it is there"
+                        );
+                        continue;
+                    }
+                    None => {
+                        change.put(place::digest(&key.digest), &key.place(), None);
+                    }
+                },
+            }
+            change.put(key.place(), &key, before);
+            let principal = Principal::with_scope(&key.to_spec(), scope);
+            change.key(key.digest, Some(Arc::new(principal)));
+            changes.keys_granted += 1;
+        }
+        for known in managed.into_values() {
+            // A key that was revoked stays where it is, so that nothing can bring it back.
+            if known.value.status == KeyStatus::Live {
+                withdraw(change, &known);
+                change.write(Write::Delete {
+                    key: place::digest(&known.value.digest),
+                    condition: If::Any,
+                });
+                change.key(known.value.digest, None);
+                changes.keys_revoked += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of a digest, wherever it lies.
+    async fn key_of(&self, digest: &KeyDigest) -> Result<Option<Stored<Key>>, ControlError> {
+        let Some(pointer) = self.store.get(&place::digest(digest)).await? else {
+            return Ok(None);
+        };
+        let place: String = decode(&pointer)?.value;
+        let record = self.store.get(&place).await?;
+        Ok(record.as_ref().map(decode).transpose()?)
+    }
+}
+
+fn withdraw(change: &mut Change, known: &Stored<Key>) {
+    change.write(Write::Delete {
+        key: known.value.place(),
+        condition: If::Revision(known.revision),
+    });
+}
+
+fn warn_revoked(key: &Key) {
+    tracing::warn!(
+        key = %key.id, scope = %key.scope,
+        "a declared key was revoked, and stays revoked; take it out of the declarations"
+    );
+}
+
+fn is_same(key: &Key, spec: &KeySpec) -> bool {
+    key.id == spec.id
+        && key.scope == spec.scope
+        && key.description == spec.description
+        && key.may_pin == spec.may_pin
+        && key.expires_at_ms == spec.expires_at_ms
+        && key.status == KeyStatus::Live
+}
+
+/// blake3 of all that a file says of a deployment beside its version.
+fn fingerprint(spec: &DeploymentSpec) -> String {
+    let said = (
+        &spec.display_name,
+        &spec.description,
+        &spec.tags,
+        spec.access,
+        spec.keep_previous,
+    );
+    blake3::hash(&encode(&said)).to_hex().to_string()
 }

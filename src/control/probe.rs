@@ -2,24 +2,17 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
-    io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::Empty;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
+use tokio::{sync::Semaphore, task::JoinSet};
 
+use super::ask::health;
 use crate::{
-    base::{id::BackendId, task},
-    net::{dial::dial, guard::AddressGuard},
+    base::id::BackendId,
+    net::guard::AddressGuard,
     snapshot::Current,
-    spec::Protocol,
     upstream::backend::{Backend, Health},
 };
 
@@ -39,15 +32,8 @@ pub struct ProbeOptions {
 /// Probes under way at once.
 const PROBES_MAX: usize = 64;
 
-/// Where a backend is asked that declares no `health_path`.
-const DEFAULT_PATH: &str = "/health";
-
-/// What a probe found.
-#[derive(Debug)]
-enum Finding {
-    Ready,
-    NotReady(String),
-}
+/// What a probe found: why a backend is not ready.
+type Finding = Result<(), String>;
 
 /// The machine of one backend: so many findings in a row turn it.
 #[derive(Debug, Default, Clone, Copy)]
@@ -79,7 +65,10 @@ pub async fn probe(current: Arc<Current>, options: ProbeOptions, guard: Arc<Addr
             round.spawn(async move {
                 // The semaphore is never closed.
                 let _permit = room.acquire().await;
-                let finding = ask(&probed, options.timeout_ms, &guard).await;
+                let (url, protocol) = (probed.backend.url(), probed.backend.protocol());
+                let path = probed.path.as_deref();
+                let asked = health(url, protocol, path, options.timeout_ms, &guard);
+                let finding = asked.await.map_err(|silence| silence.words);
                 let streak = *lock(&streaks).entry(probed.backend.id()).or_default();
                 let streak = note(&probed.backend, streak, &finding, &options);
                 lock(&streaks).insert(probed.backend.id(), streak);
@@ -100,7 +89,7 @@ fn in_use(current: &Current) -> Vec<Probed> {
     let mut seen = std::collections::HashSet::new();
     let mut probed = Vec::new();
     for route in snapshot.routes() {
-        for leg in route.live().legs() {
+        for leg in route.plans().flat_map(|plan| plan.legs()) {
             for member in leg.pool.members() {
                 if seen.insert(member.backend.id()) {
                     probed.push(Probed {
@@ -117,23 +106,21 @@ fn in_use(current: &Current) -> Vec<Probed> {
 /// Adds a finding to a streak, and turns the backend's health when it is long enough.
 fn note(backend: &Backend, before: Streak, finding: &Finding, options: &ProbeOptions) -> Streak {
     let streak = match finding {
-        Finding::Ready => Streak {
+        Ok(()) => Streak {
             good: before.good.saturating_add(1),
             bad: 0,
         },
-        Finding::NotReady(_) => Streak {
+        Err(_) => Streak {
             good: 0,
             bad: before.bad.saturating_add(1),
         },
     };
     match finding {
         // Unknown counts as healthy already, so one good answer confirms it.
-        Finding::Ready
-            if streak.good >= options.healthy_after || backend.health() == Health::Unknown =>
-        {
+        Ok(()) if streak.good >= options.healthy_after || backend.health() == Health::Unknown => {
             turn(backend, Health::Up, "it answered");
         }
-        Finding::NotReady(reason) if streak.bad >= options.unhealthy_after => {
+        Err(reason) if streak.bad >= options.unhealthy_after => {
             turn(backend, Health::Down, reason);
         }
         _ => {}
@@ -153,78 +140,10 @@ fn turn(backend: &Backend, health: Health, reason: &str) {
     }
 }
 
-async fn ask(probed: &Probed, timeout_ms: u64, guard: &AddressGuard) -> Finding {
-    let limit = Duration::from_millis(timeout_ms);
-    let answer = match timeout(limit, status(probed, guard)).await {
-        Ok(Ok(status)) => status,
-        Ok(Err(error)) => return Finding::NotReady(error.to_string()),
-        Err(_) => return Finding::NotReady(format!("no answer within {timeout_ms} ms")),
-    };
-    let ready = match probed.path {
-        Some(_) => answer.is_success(),
-        None => answer.as_u16() < 500,
-    };
-    if ready {
-        Finding::Ready
-    } else {
-        let path = probed.path.as_deref().unwrap_or(DEFAULT_PATH);
-        Finding::NotReady(format!("{path} answered {answer}"))
-    }
-}
-
-async fn status(probed: &Probed, guard: &AddressGuard) -> io::Result<StatusCode> {
-    let backend = &probed.backend;
-    let url = backend.url();
-    let io = TokioIo::new(dial(url, guard).await?);
-    let path = probed.path.as_deref().unwrap_or(DEFAULT_PATH);
-    let target = format!("{}{path}", url.path());
-    let request = |target: String| {
-        Request::get(target)
-            .header(header::HOST, backend.host())
-            .header(header::USER_AGENT, "weir-probe")
-            .body(Empty::<Bytes>::new())
-            .map_err(io::Error::other)
-    };
-    let (status, _driver) = match backend.protocol() {
-        Protocol::Http1 => {
-            let (mut sender, connection) = http1::handshake(io).await.map_err(io::Error::other)?;
-            let driver = driven(connection);
-            let answer = sender.send_request(request(target)?).await;
-            (answer.map_err(io::Error::other)?.status(), driver)
-        }
-        Protocol::H2c => {
-            let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io)
-                .await
-                .map_err(io::Error::other)?;
-            let driver = driven(connection);
-            let target = format!("http://{}{target}", url.authority());
-            let answer = sender.send_request(request(target)?).await;
-            (answer.map_err(io::Error::other)?.status(), driver)
-        }
-    };
-    Ok(status)
-}
-
-/// Ends the connection's task with the probe.
-struct Driver(tokio::task::JoinHandle<()>);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-fn driven(connection: impl Future<Output = Result<(), hyper::Error>> + Send + 'static) -> Driver {
-    Driver(task::spawn("probe", async move {
-        // What goes wrong here shows in the probe's own answer.
-        let _ = connection.await;
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::BackendUrl;
+    use crate::spec::{BackendUrl, Protocol};
 
     const OPTIONS: ProbeOptions = ProbeOptions {
         interval_ms: 1_000,
@@ -238,18 +157,18 @@ mod tests {
         let url = BackendUrl::parse("http://127.0.0.1:9").expect("an address");
         let backend = Backend::new(&url, Protocol::Http1);
         let mut streak = Streak::default();
-        let bad = || Finding::NotReady("down".into());
+        let bad = || Err("down".into());
         for (finding, expected) in [
             (bad(), Health::Unknown),
-            (Finding::Ready, Health::Up),
+            (Ok(()), Health::Up),
             (bad(), Health::Up),
-            (Finding::Ready, Health::Up),
+            (Ok(()), Health::Up),
             (bad(), Health::Up),
             (bad(), Health::Down),
-            (Finding::Ready, Health::Down),
+            (Ok(()), Health::Down),
             (bad(), Health::Down),
-            (Finding::Ready, Health::Down),
-            (Finding::Ready, Health::Up),
+            (Ok(()), Health::Down),
+            (Ok(()), Health::Up),
         ] {
             streak = note(&backend, streak, &finding, &OPTIONS);
             assert_eq!(backend.health(), expected, "{finding:?}");

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     base::clock::Tick,
-    snapshot::Current,
+    snapshot::{Current, Leg, Snapshot},
     telemetry::{meters::FaultMeters, series, table},
 };
 
@@ -23,7 +23,7 @@ pub async fn review(current: Arc<Current>, faults: Arc<FaultMeters>) {
         rounds.tick().await;
         let snapshot = current.load_full();
         refresh(&current, &faults);
-        for leg in snapshot.routes().flat_map(|route| route.live().legs()) {
+        for leg in legs(&snapshot) {
             leg.pool.budget().refill();
             if count.is_multiple_of(ROUNDS_PER_REVIEW) {
                 leg.pool.review(Tick::now());
@@ -42,10 +42,25 @@ pub fn refresh(current: &Current, faults: &FaultMeters) {
     series::gauge(&table::DEPLOYMENTS, &[]).set(snapshot.routes().count() as f64);
     series::gauge(&table::KEYS, &[]).set(current.keys().len() as f64);
     let now = Tick::now();
-    for leg in snapshot.routes().flat_map(|route| route.live().legs()) {
-        let (available, unhealthy, ejected) = leg.pool.census(now);
-        leg.role_meters.show_backends(available, unhealthy, ejected);
+    for route in snapshot.routes() {
+        route.main_meters().touch();
+        if route.live().is_err() {
+            route.main_meters().show_backends(0, 0, 0);
+        }
+    }
+    legs(&snapshot).for_each(|leg| {
         leg.role_meters.touch();
         leg.version_meters.touch();
+    });
+    let live = snapshot.routes().filter_map(|route| route.live().ok());
+    for leg in live.flat_map(|plan| plan.legs()) {
+        let (available, unhealthy, ejected) = leg.pool.census(now);
+        leg.role_meters.show_backends(available, unhealthy, ejected);
     }
+}
+
+/// The legs of every version that is deployed.
+fn legs(snapshot: &Snapshot) -> impl Iterator<Item = &Leg> {
+    let plans = snapshot.routes().flat_map(|route| route.plans());
+    plans.flat_map(|plan| plan.legs())
 }

@@ -3,12 +3,13 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use tokio::sync::mpsc;
 
-use super::declare::{Changes, Declarer};
+use super::{Changes, Control, error::ControlError};
 use crate::{
     base::memory,
     spec::{Declarations, Mistakes, utf8},
@@ -45,6 +46,14 @@ pub enum SourceError {
         /// All of them.
         mistakes: Mistakes,
     },
+    /// Control does not take it.
+    #[error("{}: {error}", path.display())]
+    Control {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: ControlError,
+    },
 }
 
 /// Reads and checks a declarations file.
@@ -74,7 +83,7 @@ fn stamp(path: &Path) -> Stamp {
 
 /// Follows a file: declares it anew when it has changed, and whenever `reload` says so. A bad file
 /// changes nothing and is reported with all its mistakes. Ends when `reload` is closed.
-pub async fn follow(path: PathBuf, mut declarer: Declarer, mut reload: mpsc::Receiver<()>) {
+pub async fn follow(path: PathBuf, control: Arc<Control>, mut reload: mpsc::Receiver<()>) {
     let mut seen = stamp(&path);
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
@@ -93,7 +102,7 @@ pub async fn follow(path: PathBuf, mut declarer: Declarer, mut reload: mpsc::Rec
             } else {
                 settled(&path, now).await
             };
-            reload_once(&path, &mut declarer);
+            reload_once(&path, &control).await;
         }
     }
 }
@@ -111,8 +120,8 @@ async fn settled(path: &Path, mut now: Stamp) -> Stamp {
     now
 }
 
-fn reload_once(path: &Path, declarer: &mut Declarer) {
-    let result = match read(path) {
+async fn reload_once(path: &Path, control: &Arc<Control>) {
+    let result = match take(path, control).await {
         Err(error) => {
             for line in error.to_string().lines() {
                 tracing::error!(
@@ -122,8 +131,7 @@ fn reload_once(path: &Path, declarer: &mut Declarer) {
             }
             "refused"
         }
-        Ok(declarations) => {
-            let changes = declarer.declare(declarations);
+        Ok(changes) => {
             memory::give_back();
             log(&changes, path);
             if changes.is_empty() {
@@ -134,6 +142,27 @@ fn reload_once(path: &Path, declarer: &mut Declarer) {
         }
     };
     series::count(&table::RELOADS, &[result], 1);
+}
+
+/// Reads a declarations file and puts it in force.
+///
+/// # Errors
+/// [`SourceError`]; then nothing of it is in force.
+pub async fn take(path: &Path, control: &Arc<Control>) -> Result<Changes, SourceError> {
+    let declarations = read(path)?;
+    control
+        .declare(declarations)
+        .await
+        .map_err(|error| match error {
+            ControlError::Mistaken(mistakes) => SourceError::Mistaken {
+                path: path.to_owned(),
+                mistakes,
+            },
+            error => SourceError::Control {
+                path: path.to_owned(),
+                error,
+            },
+        })
 }
 
 /// Says what declaring changed.

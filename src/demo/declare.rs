@@ -3,34 +3,14 @@
 use std::net::SocketAddr;
 
 use super::SampleModel;
-
-/// Characters of a key's public id and of its secret. 40 of 62 letters carry 238 bits.
-const ID_CHARS: usize = 12;
-const SECRET_CHARS: usize = 40;
-
-const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+use crate::base::{clock::unix_ms, draw};
 
 /// A new API key of weir's own form, `wk_{id}_{secret}`, drawn from the operating system.
 ///
 /// # Errors
 /// When the operating system has no random bytes to give.
 pub fn draw_key() -> Result<String, getrandom::Error> {
-    let drawn = draw_chars(ID_CHARS + SECRET_CHARS)?;
-    let (id, secret) = drawn.split_at(ID_CHARS);
-    Ok(format!("wk_{id}_{secret}"))
-}
-
-fn draw_chars(count: usize) -> Result<String, getrandom::Error> {
-    let mut drawn = String::with_capacity(count);
-    let mut bytes = [0u8; 64];
-    while drawn.len() < count {
-        getrandom::fill(&mut bytes)?;
-        // 248 is the largest multiple of 62 in a byte: what lies above would favour some letters.
-        let fair = bytes.iter().filter(|&&byte| byte < 248);
-        let letters = fair.map(|&byte| char::from(ALPHABET[usize::from(byte % 62)]));
-        drawn.extend(letters.take(count - drawn.len()));
-    }
-    Ok(drawn)
+    draw::secret("wk", &draw::id(unix_ms())?)
 }
 
 /// The demo's declarations: `demo/iris` with its challenger, `demo/text`, and one key for the
@@ -84,7 +64,7 @@ description = "made at this start of the demo"
 pub fn curl_lines(data_url: &str, admin_url: &str, key: &str) -> String {
     // One flower on which main and challenger agree and one on which they do not.
     let iris = r#"'{"inputs": [[5.1, 3.5, 1.4, 0.2], [6.3, 2.5, 4.9, 1.5]]}'"#;
-    let zeros = "0".repeat(SECRET_CHARS);
+    let zeros = "0".repeat(draw::SECRET_CHARS);
     let text = r#"'{"prompt": "The river", "max_tokens": 40}'"#;
     format!(
         r#"# Predict: two flowers; the answer is main's, the challenger gets a copy.
@@ -108,28 +88,6 @@ curl -s {admin_url}/metrics | grep -E '^weir_(mirror_|requests_total.*role="chal
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::secret::{KeyDigest, id_within};
-
-    #[test]
-    fn keys_have_weirs_form_and_are_new_each_time() {
-        let (one, two) = (draw_key().expect("random"), draw_key().expect("random"));
-        assert_ne!(one, two);
-        for key in [one, two] {
-            assert_eq!(key.len(), 3 + ID_CHARS + 1 + SECRET_CHARS);
-            assert!(id_within(&key).is_some(), "{key}");
-            assert!(KeyDigest::of_key(key.as_bytes()).is_ok(), "{key}");
-        }
-    }
-
-    #[test]
-    fn every_letter_of_the_alphabet_is_drawn_about_equally() {
-        let drawn = draw_chars(62_000).expect("random");
-        for &letter in ALPHABET {
-            let times = drawn.bytes().filter(|&b| b == letter).count();
-            // Ten standard deviations around 1,000.
-            assert!((700..1300).contains(&times), "{letter}: {times}");
-        }
-    }
 
     #[test]
     fn the_declarations_are_toml_with_both_deployments_and_the_key() {

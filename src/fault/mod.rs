@@ -129,6 +129,12 @@ catalogue! {
     /// Every connection that may be opened to the backends is in use.
     BackendBusy = "backend_busy", 503, Gateway, Retry::AfterSeconds(1), "Backends busy",
         "All connections that may be opened to this deployment's backends are in use.";
+    /// No version of the deployment has been live yet.
+    DeploymentNotLive = "deployment_not_live", 503, Gateway, Retry::AfterSeconds(5), "Deployment not live",
+        "This deployment has no live version: it is being set up, or its set-up failed.";
+    /// An operator stopped the deployment.
+    DeploymentStopped = "deployment_stopped", 503, Gateway, Retry::AfterSeconds(30), "Deployment stopped",
+        "This deployment was stopped by its operators.";
     /// Async requests, on a gateway without a queue.
     AsyncUnavailable = "async_unavailable", 503, Gateway, Retry::AfterSeconds(3600), "Async requests not available",
         "This gateway takes no async requests; leave out X-Async-Request.";

@@ -7,7 +7,7 @@ use crate::{
     base::clock::unix_ms_coarse,
     fault::{Code, Fault},
     snapshot::{Keys, Principal, Route, Snapshot},
-    spec::Access,
+    spec::{Access, Scope},
 };
 
 /// Proof that a call may reach its deployment.
@@ -40,7 +40,10 @@ pub(super) fn admit<'a>(
                 Some(Access::Instance | Access::Public) => true,
                 Some(Access::Keys) | None => false,
             };
-            if !widened && !scope.covers(project, deployment) {
+            if !widened
+                && !scope.covers(project, deployment)
+                && !route.is_some_and(|route| is_shared(route, scope))
+            {
                 return Err(Code::ScopeDenied.into());
             }
         }
@@ -60,4 +63,13 @@ fn identify(presented: Presented, keys: &Keys) -> Result<Option<Arc<Principal>>,
     let principal = keys.get(&digest).ok_or(Code::KeyInvalid)?;
     keys.touch(&digest, &principal, unix_ms_coarse());
     Ok(Some(principal))
+}
+
+/// Whether the deployment is shared with the project that a key is for. A key for one deployment
+/// opens that one and no other.
+fn is_shared(route: &Route, scope: &Scope) -> bool {
+    match scope {
+        Scope::Project(project) => route.is_shared_with(project.as_str()),
+        Scope::Instance | Scope::Deployment(_) => false,
+    }
 }

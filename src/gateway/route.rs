@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{admit::Admitted, call::Call};
 use crate::{
     fault::{Code, Fault},
-    snapshot::{Plan, Principal},
+    snapshot::{Idle, Plan, Principal},
     wire::headers,
 };
 
@@ -23,7 +23,7 @@ pub(super) fn route(admitted: Admitted<'_>, call: &Call<'_, '_>) -> Result<Route
         return Err(Code::AsyncUnavailable.into());
     }
     let plan = match &call.seen.pin {
-        None => route.live(),
+        None => route.live().map_err(code_of)?,
         Some(pin) => {
             if !principal
                 .as_ref()
@@ -47,4 +47,11 @@ pub(super) fn route(admitted: Admitted<'_>, call: &Call<'_, '_>) -> Result<Route
         plan: Arc::clone(plan),
         principal,
     })
+}
+
+fn code_of(idle: Idle) -> Code {
+    match idle {
+        Idle::NotLive => Code::DeploymentNotLive,
+        Idle::Stopped => Code::DeploymentStopped,
+    }
 }

@@ -185,7 +185,8 @@ fn keep_house(local: &Rc<Local>, figures: &Figures) {
     connections.sweep(Tick::now());
     if connections.options().warm_min > 0 && !local.draining.get() {
         for route in local.current.load_full().routes() {
-            let plan = route.live();
+            // What is kept for pins alone is not kept warm to the last connection.
+            let Ok(plan) = route.live() else { continue };
             for member in plan.legs().flat_map(|leg| leg.pool.members()) {
                 let watch = local.watchdog.watch();
                 connections.keep_warm(&member.backend, plan.timeouts.connect_ms, watch);

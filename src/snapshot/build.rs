@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::{Challenger, Lane, LaneCaps, Leg, Plan, Route, Snapshot};
+use super::{Challenger, Idle, Lane, LaneCaps, Leg, Plan, Route, Routes, Snapshot, Standing};
 use crate::{
     base::{
         id::{Epoch, SampleShare, VersionNumber},
-        name::DeploymentName,
+        name::{DeploymentName, Name},
     },
-    spec::{ChallengerSpec, DeploymentSpec, PoolSpec},
+    spec::{Access, ChallengerSpec, PoolSpec, VersionSpec},
     telemetry::{
         meters::{RoleMeters, VersionMeters},
         outcome::Role,
@@ -25,13 +25,30 @@ use crate::{
     },
 };
 
-/// A deployment as it is to be, with the number its version has.
+/// A deployment as it is to be.
 #[derive(Debug, Clone)]
 pub struct Declared {
-    /// The declaration.
-    pub spec: Arc<DeploymentSpec>,
-    /// The number of `spec.version`.
-    pub version: VersionNumber,
+    /// Its name.
+    pub name: DeploymentName,
+    /// Whose keys open it.
+    pub access: Access,
+    /// Projects, other than its own, whose keys open it too.
+    pub shared: Vec<Name>,
+    /// The version that answers, or why none does.
+    pub live: Result<Numbered, Idle>,
+    /// Retired versions that are kept warm, to be pinned. None are without a live version.
+    pub kept: Vec<Numbered>,
+    /// Whether nothing is taken over from before: new connections, no ejections.
+    pub fresh: bool,
+}
+
+/// A version with its number.
+#[derive(Debug, Clone)]
+pub struct Numbered {
+    /// The number.
+    pub number: VersionNumber,
+    /// The version. Shared with the plan, so that what did not change is seen by its address.
+    pub spec: Arc<VersionSpec>,
 }
 
 /// What applies to every deployment alike.
@@ -56,69 +73,108 @@ impl Default for BuildOptions {
     }
 }
 
-/// Compiles what is declared.
+/// Compiles what changed on top of the snapshot before: a deployment as it is to be, or none for one
+/// that is gone. All others stay as they are.
 pub fn build(
-    declared: &[Declared],
+    changes: impl IntoIterator<Item = (DeploymentName, Option<Declared>)>,
     before: &Snapshot,
     epoch: Epoch,
     options: &BuildOptions,
 ) -> Snapshot {
-    let routes = declared.iter().map(|declared| {
-        let name = &declared.spec.name;
-        let old = before.routes.get(name);
-        let unchanged = old.filter(|old| {
-            let same = Arc::ptr_eq(&old.spec, &declared.spec) || old.spec == declared.spec;
-            same && old.live.version == declared.version
-        });
-        let route = match unchanged {
-            Some(old) => Arc::clone(old),
-            None => Arc::new(route(declared, old.map(|old| &*old.live), options)),
-        };
-        (name.clone(), route)
-    });
-    Snapshot::new(epoch, routes.collect())
+    let mut routes = Routes::clone(&before.routes);
+    for (name, declared) in changes {
+        match declared {
+            Some(declared) => {
+                let old = before.routes.get(&name).map(|old| &**old);
+                let new = route(declared, old, options);
+                routes.insert(name, Arc::new(new));
+            }
+            None => drop(routes.remove(&name)),
+        }
+    }
+    Snapshot::new(epoch, Arc::new(routes))
 }
 
-fn route(declared: &Declared, old: Option<&Plan>, options: &BuildOptions) -> Route {
-    let spec = &declared.spec;
-    let version = &spec.version;
-    let name = &spec.name;
-    let number = declared.version;
+fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Route {
+    let name = declared.name;
+    let main_meters = match old {
+        Some(old) => Arc::clone(&old.main_meters),
+        None => Arc::new(RoleMeters::new(&name, Role::Main)),
+    };
+    let survivor = old.filter(|_| !declared.fresh);
+    let plan = |numbered: &Numbered| plan(numbered, &name, survivor, &main_meters, options);
+    let standing = match &declared.live {
+        Err(idle) => Standing::Idle(*idle),
+        Ok(live) => Standing::Live {
+            live: plan(live),
+            kept: declared.kept.iter().map(plan).collect(),
+        },
+    };
+    let mut shared = declared.shared;
+    shared.sort_unstable();
+    Route {
+        access: declared.access,
+        shared: shared.into(),
+        standing,
+        main_meters,
+        name,
+    }
+}
+
+/// The plan of a version: the one there is, or a new one.
+fn plan(
+    numbered: &Numbered,
+    name: &DeploymentName,
+    old: Option<&Route>,
+    main_meters: &Arc<RoleMeters>,
+    options: &BuildOptions,
+) -> Arc<Plan> {
+    let number = numbered.number;
+    let unchanged = old.and_then(|old| old.deployed(number.0)).filter(|plan| {
+        let same = Arc::ptr_eq(&plan.spec, &numbered.spec) || plan.spec == numbered.spec;
+        same && plan.options == *options
+    });
+    if let Some(plan) = unchanged {
+        return Arc::clone(plan);
+    }
+    let version = &*numbered.spec;
+    let survivors: Vec<&Plan> =
+        old.map_or_else(Vec::new, |old| old.plans().map(|plan| &**plan).collect());
+    let mains = survivors.iter().map(|plan| &plan.main);
     let main = leg(
         &version.main,
         name,
         number,
-        Role::Main,
-        old.map(|old| &old.main),
+        Arc::clone(main_meters),
+        mains,
         options,
     );
-    let challenger = version.challenger.as_ref().map(|challenger| {
-        let old = old.and_then(|old| old.challenger.as_ref());
-        rival(challenger, name, number, old, options)
-    });
+    let rivals: Vec<&Challenger> = survivors
+        .iter()
+        .filter_map(|plan| plan.challenger.as_ref())
+        .collect();
+    let challenger = version.challenger.as_ref();
+    let challenger = challenger.map(|spec| rival(spec, name, number, &rivals, options));
     let header = format!("{}_v{number}", name.deployment());
-    Route {
+    Arc::new(Plan {
         name: name.clone(),
-        access: spec.access,
-        live: Arc::new(Plan {
-            name: name.clone(),
-            version: number,
-            // A name holds nothing that a header could not.
-            version_header: HeaderValue::try_from(header)
-                .unwrap_or_else(|_| HeaderValue::from(number.0)),
-            main,
-            challenger,
-            timeouts: version.timeouts,
-        }),
-        spec: Arc::clone(spec),
-    }
+        version: number,
+        // A name holds nothing that a header could not.
+        version_header: HeaderValue::try_from(header)
+            .unwrap_or_else(|_| HeaderValue::from(number.0)),
+        main,
+        challenger,
+        timeouts: version.timeouts,
+        spec: Arc::clone(&numbered.spec),
+        options: *options,
+    })
 }
 
 fn rival(
     spec: &ChallengerSpec,
     name: &DeploymentName,
     number: VersionNumber,
-    old: Option<&Challenger>,
+    old: &[&Challenger],
     options: &BuildOptions,
 ) -> Challenger {
     let caps = LaneCaps {
@@ -126,16 +182,17 @@ fn rival(
         queued_max: spec.queue_max,
         queued_bytes_max: options.mirror_queue_bytes_max,
     };
-    let lane = old.map(|old| &old.lane).filter(|lane| lane.caps() == caps);
+    let lane = old
+        .iter()
+        .map(|old| &old.lane)
+        .find(|lane| lane.caps() == caps);
+    let role_meters = match old.first() {
+        Some(old) => Arc::clone(&old.leg.role_meters),
+        None => Arc::new(RoleMeters::new(name, Role::Challenger)),
+    };
+    let legs = old.iter().map(|old| &old.leg);
     Challenger {
-        leg: leg(
-            &spec.pool,
-            name,
-            number,
-            Role::Challenger,
-            old.map(|old| &old.leg),
-            options,
-        ),
+        leg: leg(&spec.pool, name, number, role_meters, legs, options),
         share: SampleShare::new(spec.sample),
         body_bytes_max: spec.body_bytes_max,
         response_bytes_max: spec.response_bytes_max,
@@ -144,29 +201,25 @@ fn rival(
     }
 }
 
-fn leg(
+fn leg<'a>(
     spec: &PoolSpec,
     name: &DeploymentName,
     number: VersionNumber,
-    role: Role,
-    old: Option<&Leg>,
+    role_meters: Arc<RoleMeters>,
+    old: impl Iterator<Item = &'a Leg>,
     options: &BuildOptions,
 ) -> Leg {
-    let role_meters = match old {
-        Some(old) => Arc::clone(&old.role_meters),
-        None => Arc::new(RoleMeters::new(name, role)),
-    };
+    let known: Vec<&Arc<Backend>> = old
+        .flat_map(|old| old.pool.members().iter().map(|member| &member.backend))
+        .collect();
     let members = spec.backends.iter().map(|backend| {
-        let known = old.and_then(|old| {
-            let members = old.pool.members().iter();
-            members
-                .map(|member| &member.backend)
-                .find(|known| *known.url() == backend.url && known.protocol() == backend.protocol)
-        });
+        let known = known
+            .iter()
+            .find(|known| *known.url() == backend.url && known.protocol() == backend.protocol);
         Member {
             backend: known.map_or_else(
                 || Arc::new(Backend::new(&backend.url, backend.protocol)),
-                Arc::clone,
+                |known| Arc::clone(known),
             ),
             weight: backend.weight,
         }
@@ -178,8 +231,8 @@ fn leg(
             options.budget,
             Arc::clone(&role_meters),
         ),
+        version_meters: VersionMeters::new(name, number, role_meters.role()),
         role_meters,
-        version_meters: VersionMeters::new(name, number, role),
         predict_path: spec.predict_path.clone(),
         stream_path: spec.stream_path.clone(),
         tails: spec.tails.clone(),
@@ -192,7 +245,7 @@ mod tests {
     use super::*;
     use crate::spec::{Declarations, Tails};
 
-    fn declared(ports: &[u16], version: u32) -> Declared {
+    fn numbered(ports: &[u16], number: u32) -> Numbered {
         let urls: Vec<_> = ports
             .iter()
             .map(|port| format!("{{ url = \"http://127.0.0.1:{port}\" }}"))
@@ -203,64 +256,105 @@ mod tests {
             urls.join(", ")
         );
         let parsed = Declarations::from_toml(&text).expect("declarations");
-        Declared {
-            spec: Arc::new(parsed.deployments[0].clone()),
-            version: VersionNumber(version),
+        Numbered {
+            number: VersionNumber(number),
+            spec: Arc::new(parsed.deployments[0].version.clone()),
         }
     }
 
-    fn ids(snapshot: &Snapshot) -> Vec<u64> {
-        let plan = snapshot.route("demo/iris").expect("declared").live();
-        plan.main
-            .pool
-            .members()
-            .iter()
-            .map(|m| m.backend.id().0)
-            .collect()
+    fn iris(
+        live: Result<Numbered, Idle>,
+        kept: Vec<Numbered>,
+    ) -> (DeploymentName, Option<Declared>) {
+        let name = DeploymentName::parse("demo/iris").expect("a name");
+        let declared = Declared {
+            name: name.clone(),
+            access: Access::Keys,
+            shared: Vec::new(),
+            live,
+            kept,
+            fresh: false,
+        };
+        (name, Some(declared))
+    }
+
+    fn built(
+        change: (DeploymentName, Option<Declared>),
+        before: &Snapshot,
+        epoch: u64,
+    ) -> Snapshot {
+        build([change], before, Epoch(epoch), &BuildOptions::default())
+    }
+
+    fn live(snapshot: &Snapshot) -> Arc<Plan> {
+        let route = snapshot.route("demo/iris").expect("declared");
+        Arc::clone(route.live().expect("live"))
+    }
+
+    fn ids(plan: &Plan) -> Vec<u64> {
+        let members = plan.main.pool.members().iter();
+        members.map(|member| member.backend.id().0).collect()
     }
 
     #[test]
     fn what_did_not_change_is_shared_and_backends_survive_a_swap() {
-        let first = build(
-            &[declared(&[1, 2], 1)],
+        let first = built(
+            iris(Ok(numbered(&[1, 2], 1)), vec![]),
             &Snapshot::empty(),
-            Epoch(1),
-            &BuildOptions::default(),
+            1,
         );
-        let same = build(
-            &[declared(&[1, 2], 1)],
-            &first,
-            Epoch(2),
-            &BuildOptions::default(),
-        );
-        let route = |snapshot: &Snapshot| Arc::clone(snapshot.route("demo/iris").expect("there"));
-        assert!(Arc::ptr_eq(&route(&first), &route(&same)));
+        let same = built(iris(Ok(numbered(&[1, 2], 1)), vec![]), &first, 2);
+        assert!(Arc::ptr_eq(&live(&first), &live(&same)));
         assert_eq!(same.epoch_header(), "2");
+        assert!(Arc::ptr_eq(&live(&same), &live(&same.renumbered(Epoch(3)))));
 
-        let swapped = build(
-            &[declared(&[2, 3], 2)],
-            &same,
-            Epoch(3),
-            &BuildOptions::default(),
-        );
-        assert_eq!(ids(&swapped)[0], ids(&first)[1]);
-        assert!(!ids(&first).contains(&ids(&swapped)[1]));
-        let plan = Arc::clone(route(&swapped).live());
-        assert_eq!(plan.version_header, "iris_v2");
+        let swapped = built(iris(Ok(numbered(&[2, 3], 2)), vec![]), &same, 3);
+        let (before, after) = (ids(&live(&first)), ids(&live(&swapped)));
+        assert_eq!(after[0], before[1]);
+        assert!(!before.contains(&after[1]));
+        assert_eq!(live(&swapped).version_header, "iris_v2");
 
-        let gone = build(&[], &swapped, Epoch(4), &BuildOptions::default());
+        let gone = built((iris(Err(Idle::Stopped), vec![]).0, None), &swapped, 4);
         assert!(gone.route("demo/iris").is_none());
     }
 
     #[test]
-    fn paths_and_tails() {
-        let snapshot = build(
-            &[declared(&[1], 1)],
-            &Snapshot::empty(),
-            Epoch(1),
-            &BuildOptions::default(),
+    fn a_kept_version_stays_and_a_rollback_meets_its_backends_again() {
+        let first = built(iris(Ok(numbered(&[1], 1)), vec![]), &Snapshot::empty(), 1);
+        let second = built(
+            iris(Ok(numbered(&[2], 2)), vec![numbered(&[1], 1)]),
+            &first,
+            2,
         );
-        let plan = Arc::clone(snapshot.route("demo/iris").expect("there").live());
+        let route = second.route("demo/iris").expect("declared");
+        assert!(Arc::ptr_eq(route.deployed(1).expect("kept"), &live(&first)));
+        assert_eq!(route.plans().count(), 2);
+        assert!(route.deployed(3).is_none());
+        let back = built(iris(Ok(numbered(&[1], 1)), vec![]), &second, 3);
+        assert!(Arc::ptr_eq(&live(&back), &live(&first)));
+        assert!(
+            back.route("demo/iris")
+                .expect("there")
+                .deployed(2)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn an_idle_deployment_says_why() {
+        let first = built(iris(Ok(numbered(&[1], 1)), vec![]), &Snapshot::empty(), 1);
+        for idle in [Idle::Stopped, Idle::NotLive] {
+            let stopped = built(iris(Err(idle), vec![]), &first, 2);
+            let route = stopped.route("demo/iris").expect("declared");
+            assert!(matches!(route.live(), Err(why) if why == idle));
+            assert_eq!(route.plans().count(), 0);
+        }
+    }
+
+    #[test]
+    fn paths_and_tails() {
+        let snapshot = built(iris(Ok(numbered(&[1], 1)), vec![]), &Snapshot::empty(), 1);
+        let plan = live(&snapshot);
         let path = |operation, tail| plan.main.path(operation, tail);
         use crate::wire::target::Operation::{Predict, Stream};
         assert_eq!(path(Predict, ""), Some("/predict"));

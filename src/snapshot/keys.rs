@@ -134,6 +134,19 @@ impl Keys {
             .filter(|principal| principal.is_valid())
     }
 
+    /// Whether there is a principal for this digest, valid or expired.
+    pub fn contains(&self, digest: &KeyDigest) -> bool {
+        self.shards[shard_of(digest)].load().contains_key(digest)
+    }
+
+    /// The digests of all keys.
+    pub fn digests(&self) -> Vec<KeyDigest> {
+        let shards = self.shards.iter();
+        shards
+            .flat_map(|shard| shard.load().keys().copied().collect::<Vec<_>>())
+            .collect()
+    }
+
     /// Puts changes in force: a principal for a key to be granted or replaced, none for one to be
     /// revoked. When this returns, every request that starts afterwards sees them.
     pub fn apply(&self, changes: impl IntoIterator<Item = (KeyDigest, Option<Arc<Principal>>)>) {
@@ -181,6 +194,13 @@ impl Keys {
     pub fn used_at_ms(&self, digest: &KeyDigest) -> Option<u64> {
         let warm = self.warm.get(digest)?;
         Some(warm.used_at_ms.load(Ordering::Relaxed))
+    }
+
+    /// Every key that was used, and when.
+    pub fn uses(&self) -> Vec<(KeyDigest, u64)> {
+        let used = self.warm.iter();
+        used.map(|entry| (*entry.key(), entry.used_at_ms.load(Ordering::Relaxed)))
+            .collect()
     }
 
     /// How many there are.

@@ -15,7 +15,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use http::HeaderValue;
 
-pub use build::{BuildOptions, Declared, build};
+pub use build::{BuildOptions, Declared, Numbered, build};
 pub use current::Current;
 pub use keys::{Keys, Principal};
 pub use lane::{Lane, LaneCaps, NoRoom, Place};
@@ -23,9 +23,9 @@ pub use lane::{Lane, LaneCaps, NoRoom, Place};
 use crate::{
     base::{
         id::{Epoch, SampleShare, VersionNumber},
-        name::DeploymentName,
+        name::{DeploymentName, Name},
     },
-    spec::{Access, DeploymentSpec, Tails, TimeoutsSpec},
+    spec::{Access, Tails, TimeoutsSpec, VersionSpec},
     telemetry::meters::{RoleMeters, VersionMeters},
     upstream::pool::Pool,
     wire::target::Operation,
@@ -36,8 +36,9 @@ pub struct Snapshot {
     epoch: Epoch,
     epoch_header: HeaderValue,
     /// By `{project}/{deployment}`. Only declared names are in it, so that what clients invent
-    /// can neither fill it nor choose its collisions.
-    routes: Routes,
+    /// can neither fill it nor choose its collisions. Shared with the snapshot before when nothing
+    /// but keys changed.
+    routes: Arc<Routes>,
 }
 
 /// Routes by name. The hash is a fast one, seeded for each process.
@@ -47,8 +48,29 @@ type Routes = HashMap<DeploymentName, Arc<Route>, foldhash::fast::RandomState>;
 pub struct Route {
     name: DeploymentName,
     access: Access,
-    live: Arc<Plan>,
-    spec: Arc<DeploymentSpec>,
+    /// Projects, other than its own, whose keys open it too; sorted.
+    shared: Box<[Name]>,
+    standing: Standing,
+    main_meters: Arc<RoleMeters>,
+}
+
+/// Whether a deployment answers.
+enum Standing {
+    Live {
+        live: Arc<Plan>,
+        /// Retired versions that are kept warm, to be pinned.
+        kept: Box<[Arc<Plan>]>,
+    },
+    Idle(Idle),
+}
+
+/// Why a deployment that exists does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// No version of it has been live yet, or its set-up failed.
+    NotLive,
+    /// An operator stopped it.
+    Stopped,
 }
 
 /// One version of a deployment, compiled. An exchange holds on to its plan to its last byte.
@@ -65,6 +87,9 @@ pub struct Plan {
     pub challenger: Option<Challenger>,
     /// How long each part may take.
     pub timeouts: TimeoutsSpec,
+    /// What it was compiled from, and what applied then; to tell whether it has to be again.
+    spec: Arc<VersionSpec>,
+    options: BuildOptions,
 }
 
 /// A pool with the paths that lead to it and the meters of its role.
@@ -102,10 +127,10 @@ pub struct Challenger {
 impl Snapshot {
     /// A snapshot of nothing, in force until the first is built.
     pub fn empty() -> Self {
-        Self::new(Epoch(0), Routes::default())
+        Self::new(Epoch(0), Arc::default())
     }
 
-    fn new(epoch: Epoch, routes: Routes) -> Self {
+    fn new(epoch: Epoch, routes: Arc<Routes>) -> Self {
         Self {
             epoch,
             epoch_header: HeaderValue::from(epoch.0),
@@ -128,6 +153,12 @@ impl Snapshot {
         self.routes.get(name)
     }
 
+    /// The same routes under a newer number, for a change that concerns keys alone.
+    #[must_use]
+    pub fn renumbered(&self, epoch: Epoch) -> Self {
+        Self::new(epoch, Arc::clone(&self.routes))
+    }
+
     /// Every deployment.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values()
@@ -147,14 +178,42 @@ impl Route {
         self.access
     }
 
-    /// The live version.
-    pub fn live(&self) -> &Arc<Plan> {
-        &self.live
+    /// What its exchanges with main write to, kept while it is stopped.
+    pub fn main_meters(&self) -> &RoleMeters {
+        &self.main_meters
+    }
+
+    /// Whether a key of this project opens it because it is shared with the project.
+    pub fn is_shared_with(&self, project: &str) -> bool {
+        let found = self
+            .shared
+            .binary_search_by(|name| name.as_str().cmp(project));
+        found.is_ok()
+    }
+
+    /// The live version, or why there is none.
+    ///
+    /// # Errors
+    /// [`Idle`] when the deployment exists and does not answer.
+    pub fn live(&self) -> Result<&Arc<Plan>, Idle> {
+        match &self.standing {
+            Standing::Live { live, .. } => Ok(live),
+            Standing::Idle(idle) => Err(*idle),
+        }
+    }
+
+    /// Every version that is deployed: the live one first, then those that are kept.
+    pub fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        let (live, kept) = match &self.standing {
+            Standing::Live { live, kept } => (Some(live), &**kept),
+            Standing::Idle(_) => (None, &[][..]),
+        };
+        live.into_iter().chain(kept)
     }
 
     /// A version that is still deployed.
     pub fn deployed(&self, number: u32) -> Option<&Arc<Plan>> {
-        (self.live.version.0 == number).then_some(&self.live)
+        self.plans().find(|plan| plan.version.0 == number)
     }
 }
 

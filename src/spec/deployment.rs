@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Parameters, ReadinessSpec, WarmUpSpec};
 use crate::base::name::DeploymentName;
@@ -28,7 +28,7 @@ pub struct DeploymentSpec {
 }
 
 /// Whose keys open a deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// This deployment's keys, and its project's.

@@ -186,6 +186,8 @@ impl<'n> Field<'n> {
         let (low, high) = (range.start(), range.end());
         let number = match &self.node.value {
             Value::Integer(number) => *number,
+            // JSON has one kind of number, and some programs write 6 as 6.0.
+            Value::Float(number) if number.fract() == 0.0 => *number as i128,
             Value::Untyped(text) => match text.parse() {
                 Ok(number) => number,
                 Err(_) => return self.unlike(format_args!("a whole number from {low} to {high}")),

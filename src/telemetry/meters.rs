@@ -116,6 +116,11 @@ impl Reason {
 // === impl RoleMeters ===
 
 impl RoleMeters {
+    /// The role.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// The meters of a deployment in a role.
     pub fn new(name: &DeploymentName, role: Role) -> Self {
         let labels = [name.project(), name.deployment(), role.as_str()];

@@ -7,6 +7,7 @@
 //! can write to it.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -40,8 +41,12 @@ const BOUNDS_NS: [u64; BUCKETS] = {
     bounds
 };
 
-/// Every series that somebody can write to, and some that nobody can any more.
-static ALL: Mutex<Vec<Weak<Series>>> = Mutex::new(Vec::new());
+/// A series' metric and its label values.
+type Name = (&'static str, Box<[Box<str>]>);
+
+/// Every series that somebody can write to, and some that nobody can any more. In order, so that a
+/// metric's stand together; found by name, since ten thousand deployments bring forty thousand.
+static ALL: Mutex<BTreeMap<Name, Weak<Series>>> = Mutex::new(BTreeMap::new());
 
 impl Seconds {
     /// The series of `metric` with these label values, in the order of the table.
@@ -51,10 +56,8 @@ impl Seconds {
         let labels: Box<[Box<str>]> = values.iter().map(|&value| value.into()).collect();
         // A deployment that is declared again while its last exchange still runs goes on writing
         // to the same series; two of the same name would make the whole exposition invalid.
-        let same = |series: &Arc<Series>| {
-            std::ptr::eq(series.metric.name, metric.name) && series.labels == labels
-        };
-        if let Some(known) = all.iter().filter_map(Weak::upgrade).find(same) {
+        let name = (metric.name, labels.clone());
+        if let Some(known) = all.get(&name).and_then(Weak::upgrade) {
             return Self(known);
         }
         let series = Arc::new(Series {
@@ -63,7 +66,7 @@ impl Seconds {
             counts: [const { AtomicU64::new(0) }; BUCKETS + 1],
             sum_ns: AtomicU64::new(0),
         });
-        all.push(Arc::downgrade(&series));
+        all.insert(name, Arc::downgrade(&series));
         Self(series)
     }
 
@@ -81,8 +84,8 @@ impl Seconds {
 pub fn render(out: &mut String) {
     let live: Vec<Arc<Series>> = {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|series| series.strong_count() > 0);
-        all.iter().filter_map(Weak::upgrade).collect()
+        all.retain(|_, series| series.strong_count() > 0);
+        all.values().filter_map(Weak::upgrade).collect()
     };
     for metric in table::ALL
         .iter()
@@ -139,6 +142,9 @@ impl Series {
 mod tests {
     use super::*;
 
+    /// Rendering holds on to every series for a moment, also to one that another test lets go of.
+    static TURN: Mutex<()> = Mutex::new(());
+
     fn lines(needle: &str) -> Vec<String> {
         let mut out = String::new();
         render(&mut out);
@@ -148,6 +154,7 @@ mod tests {
 
     #[test]
     fn samples_fall_into_their_buckets() {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = Seconds::new(&table::OVERHEAD, &["p", "buckets"]);
         assert!(lines("\"buckets\"").is_empty(), "nothing to tell yet");
         for ns in [1, 10_000, 10_001, 999_000_000_000] {
@@ -174,6 +181,7 @@ mod tests {
 
     #[test]
     fn a_series_goes_with_its_last_writer_and_is_never_twice() {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let first = Seconds::new(&table::OVERHEAD, &["p", "twice"]);
         let second = Seconds::new(&table::OVERHEAD, &["p", "twice"]);
         first.record_ns(5);

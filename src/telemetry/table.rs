@@ -93,6 +93,14 @@ table! {
         "Times the declarations were read: applied, unchanged, refused.";
     OUTCOMES_DROPPED = Counter "weir_outcomes_dropped_total" [],
         "Outcomes that the log and the comparison were too slow to take.";
+    MUTATION = Histogram "weir_mutation_seconds" [],
+        "From a mutation's call to its being in force, its wait for earlier ones included.";
+    TASKS = Counter "weir_tasks_total" ["kind", "status"],
+        "Tasks that ended, by kind and how.";
+    ADMIN_REFUSED = Counter "weir_admin_refused_total" ["code"],
+        "Calls of the admin plane that were turned away, by code.";
+    AUDIT_DROPPED = Counter "weir_audit_dropped_total" [],
+        "Refusals that were not written down because too many came at once or the store failed.";
     DEPLOYMENTS = Gauge "weir_deployments" [],
         "Deployments in the snapshot in force.";
     KEYS = Gauge "weir_keys" [],

@@ -290,7 +290,7 @@ fn json_is_read_under_the_same_rules() {
             "/main/backends/0: must be a table, not nothing",
         ),
         (
-            json!({"main": {"backends": [{"url": "http://m", "weight": 1.0}]}}),
+            json!({"main": {"backends": [{"url": "http://m", "weight": 1.5}]}}),
             "a whole number",
         ),
         (

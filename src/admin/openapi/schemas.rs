@@ -1,0 +1,102 @@
+//! What JSON Schema can say of bodies and Rust's types can not: members that depend on each other,
+//! items that differ, names of free members.
+
+use serde_json::{Value, json};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::admin::problem::ProblemBody;
+
+/// A text in one line.
+const LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
+
+/// Completes the schemas of a document.
+pub(super) fn complete(document: &mut Value) {
+    let schemas = &mut document["components"]["schemas"];
+    // No handler names what every one of them may answer.
+    let mut more = vec![(ProblemBody::name().into_owned(), ProblemBody::schema())];
+    ProblemBody::schemas(&mut more);
+    for (name, schema) in more {
+        schemas[name] = serde_json::to_value(schema).unwrap_or_default();
+    }
+    for pool in ["PoolSpec", "ChallengerSpec"] {
+        let backends = &mut schemas[pool]["properties"]["backends"];
+        // `uniqueItems` says less than the words do: it compares whole backends.
+        backends["uniqueItems"] = json!(true);
+        backends["contains"] = json!({"type": "object",
+            "properties": {"weight": {"type": ["integer", "null"], "minimum": 1}}});
+    }
+    for (body, list) in [
+        ("NewDeployment", "tags"),
+        ("DeploymentPatch", "tags"),
+        ("NewToken", "projects"),
+    ] {
+        schemas[body]["properties"][list]["uniqueItems"] = json!(true);
+    }
+    let labels = &mut schemas["VersionSpec"]["properties"]["labels"];
+    labels["maxProperties"] = json!(64);
+    labels["propertyNames"] = json!({"minLength": 1, "maxLength": 64, "pattern": LINE});
+    schemas["NewToken"]["properties"]["name"]["pattern"] = json!(
+        r"^(?=.*[^\u0020\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000])[^\u0000-\u001F\u007F-\u009F]+$"
+    );
+    schemas["DeploymentPatch"]["anyOf"] = patches(&schemas["DeploymentPatch"]);
+    schemas["NewShare"]["oneOf"] = json!([
+        {"required": ["project"],
+         "properties": {"project": {"type": "string"}, "tenant": {"type": "null"}}},
+        {"required": ["tenant"],
+         "properties": {"tenant": {"type": "string"}, "project": {"type": "null"}}},
+    ]);
+    schemas["NewToken"]["oneOf"] = reaches();
+    schemas["Tails"]["oneOf"][1]["maxItems"] = json!(64);
+    // A GET has no body.
+    schemas["WarmUpSpec"]["if"] = json!({"required": ["method"],
+        "properties": {"method": {"const": "GET"}}});
+    schemas["WarmUpSpec"]["then"] = json!({"properties": {"body": {"maxLength": 0}}});
+    plain_numbers(document);
+}
+
+/// One member at least that is not null.
+fn patches(patch: &Value) -> Value {
+    let members = patch["properties"].as_object().into_iter().flatten();
+    members
+        .map(|(name, _)| {
+            json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}})
+        })
+        .collect()
+}
+
+/// Which role names what.
+fn reaches() -> Value {
+    let none = json!({"maxItems": 0});
+    let some = json!({"type": "array", "minItems": 1});
+    json!([
+        {"properties": {"role": {"const": "org-admin"}, "tenant": {"type": "null"},
+            "projects": none}},
+        {"required": ["tenant"], "properties": {"role": {"const": "tenant-admin"},
+            "tenant": {"type": "string"}, "projects": none}},
+        {"required": ["projects"], "properties": {"role": {"const": "member"},
+            "tenant": {"type": "null"}, "projects": some}},
+        {"properties": {"role": {"const": "viewer"}, "tenant": {"type": "null"}}},
+        {"required": ["tenant"], "properties": {"role": {"const": "viewer"},
+            "tenant": {"type": "string"}, "projects": none}},
+    ])
+}
+
+/// Numbers have limits of their own; the formats of machine words beside them say nothing more.
+fn plain_numbers(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            let is_number = members.get("format").is_some_and(|format| {
+                matches!(
+                    format.as_str(),
+                    Some("int32" | "int64" | "double" | "float")
+                )
+            });
+            if is_number {
+                members.shift_remove("format");
+            }
+            members.values_mut().for_each(plain_numbers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(plain_numbers),
+        _ => {}
+    }
+}

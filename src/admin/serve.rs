@@ -1,0 +1,112 @@
+//! The admin listener's connections: HTTP/1.1, with a bound on their number and on the time that a
+//! request's head may take.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+use tower::ServiceExt;
+
+use super::{AdminOptions, Pages, Plane, Shared, router};
+use crate::{base::task, control::Control};
+
+/// How long a request's head may take, and a connection may be idle between two.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A request's head, in bytes.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Connections at once; the next waits in the system's queue until one ends. Every console and every
+/// tool that follows events holds one.
+const CONNECTIONS_MAX: usize = 1_024;
+/// How long accepting rests after the system refused it: it is out of descriptors, say.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Serves the admin plane until `stop`, then lets the calls under way end.
+///
+/// # Errors
+/// When the listener fails for good.
+///
+/// # Cancellation
+/// Stops accepting. Connections that are open end with their runtime.
+pub async fn serve(
+    listener: TcpListener,
+    control: Arc<Control>,
+    options: AdminOptions,
+    pages: Pages,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let (close, closing) = watch::channel(false);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let plane = Shared::new(Plane::new(control, options, closing.clone()));
+    let router = router(&plane, pages);
+    // It would keep `closing` open beyond the last connection.
+    drop(plane);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        // The permit comes before the accept: who has no room waits in the system's own queue.
+        let permit = tokio::select! {
+            () = &mut stop => break,
+            permit = Arc::clone(&room).acquire_owned() => permit.map_err(io::Error::other)?,
+        };
+        let (stream, peer) = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "admin listener can't accept");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                    continue;
+                }
+            },
+        };
+        let connection = connection(stream, peer, router.clone(), closing.clone());
+        task::spawn("admin connection", async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop((listener, router, closing));
+    let _ = close.send(true);
+    // Each connection holds a receiver until it has ended.
+    close.closed().await;
+    Ok(())
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut closing: watch::Receiver<bool>,
+) {
+    // Answers are small; without this the second of two waits for the first one's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closed(&mut closing) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %peer, "admin connection broke");
+    }
+}
+
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = closing.wait_for(|&closing| closing).await;
+}

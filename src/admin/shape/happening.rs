@@ -1,0 +1,145 @@
+//! What happened: to deployments, and to those who were turned away.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Time;
+use crate::control::{self, record};
+
+/// An entry of a deployment's history.
+#[derive(Serialize, ToSchema)]
+pub struct Happening {
+    /// Its number; later ones are greater.
+    pub id: u64,
+    /// The deployment, as `{project}/{deployment}`.
+    pub deployment: String,
+    /// What happened.
+    #[schema(example = "deploy")]
+    pub action: &'static str,
+    /// When.
+    pub at: Time,
+    /// Who did it: a person, `declarations` or `system`.
+    pub by: String,
+    /// How people call what it happened to: `Flan T5_v2`.
+    pub name: String,
+    /// The version, where it concerns one.
+    pub version: Option<u32>,
+    /// How it ended: `success`, `failed`, `canceled`.
+    pub status: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// The key it was done to.
+    pub key: Option<String>,
+    /// The task that did it.
+    pub task: Option<String>,
+    /// For a retired version: since when it was live.
+    pub started_at: Option<Time>,
+    /// For a retired version: until when.
+    pub ended_at: Option<Time>,
+}
+
+/// Something that was done to a tenant, a project, a token, or a key that is no deployment's.
+#[derive(Serialize, ToSchema)]
+pub struct Deed {
+    /// Its number; later ones are greater.
+    pub id: u64,
+    /// When.
+    pub at: Time,
+    /// Who did it.
+    pub by: String,
+    /// What: `create`, `edit`, `delete`, `revoke`, `reveal`.
+    pub action: String,
+    /// To what: `tenant`, `project`, `token`, `key`.
+    pub kind: String,
+    /// Its name or public id.
+    pub name: String,
+    /// The project that it belongs to.
+    pub project: Option<String>,
+    /// The tenant that it belongs to.
+    pub tenant: Option<String>,
+    /// Why, or whom it is for.
+    pub reason: Option<String>,
+}
+
+/// A call of the admin plane that was turned away.
+#[derive(Serialize, ToSchema)]
+pub struct Refusal {
+    /// Its number; later ones are greater.
+    pub id: u64,
+    /// When.
+    pub at: Time,
+    /// Who asked, where a valid token was presented.
+    pub who: Option<String>,
+    /// The request's method.
+    pub method: String,
+    /// The request's path.
+    pub path: String,
+    /// The status answered.
+    pub status: u16,
+    /// The code answered.
+    pub code: String,
+    /// What the `Host` header said.
+    pub host: Option<String>,
+    /// Where the call came from.
+    pub peer: Option<String>,
+}
+
+// === impl Happening, Refusal ===
+
+impl Happening {
+    /// Shapes an entry of this number.
+    pub fn new(id: u64, entry: record::Happening) -> Self {
+        Self {
+            id,
+            deployment: entry.deployment.to_string(),
+            action: entry.action.as_str(),
+            at: Time(entry.at_ms),
+            by: entry.by,
+            name: entry.name,
+            version: entry.version.map(|number| number.0),
+            status: entry.status,
+            reason: entry.reason,
+            duration_ms: entry.duration_ms,
+            key: entry.key,
+            task: entry.task,
+            started_at: entry.started_at_ms.map(Time),
+            ended_at: entry.ended_at_ms.map(Time),
+        }
+    }
+}
+
+impl Deed {
+    /// Shapes an entry of this number.
+    pub fn new(id: u64, deed: record::Deed) -> Self {
+        Self {
+            id,
+            at: Time(deed.at_ms),
+            by: deed.by,
+            action: deed.action,
+            kind: deed.kind,
+            name: deed.name,
+            project: deed.project.map(|name| name.to_string()),
+            tenant: deed.tenant.map(|name| name.to_string()),
+            reason: deed.reason,
+        }
+    }
+}
+
+impl Refusal {
+    /// Shapes an entry of this number.
+    pub fn new(id: u64, refusal: control::Refusal) -> Self {
+        Self {
+            id,
+            at: Time(refusal.at_ms),
+            who: refusal.who,
+            method: refusal.method,
+            path: refusal.path,
+            status: refusal.status,
+            code: refusal.code,
+            host: refusal.host,
+            peer: refusal.peer,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What the admin plane shows and takes, as JSON: one type per thing. What is kept has other types,
+//! in `control::record`, which are free to change.
+//!
+//! `request` holds the bodies as the document describes them. They are read in `spec`, with every
+//! mistake at once; a test holds the two against each other.
+
+mod deployment;
+mod happening;
+mod key;
+pub mod people;
+pub mod request;
+mod task;
+mod time;
+mod version;
+
+pub use deployment::{Backend, Created, Deployment, FirstKey, Readme, Share, State, Status};
+pub use happening::{Deed, Happening, Refusal};
+pub use key::{Key, NewKeyShown, Revealed};
+pub use people::{NewTokenShown, Project, Tenant, Token};
+pub use task::{Task, TaskAnswer, TaskKind, TaskStatus};
+pub use time::Time;
+pub use version::Version;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::control::Listed;
+
+/// A part of a list.
+#[derive(Serialize, ToSchema)]
+pub struct List<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The cursor of the next part; null when this is the last.
+    pub next: Option<String>,
+}
+
+/// What a dry run shows: the answer of the real one, with a mark.
+#[derive(Serialize)]
+pub struct Tried<T> {
+    /// Always true.
+    dry_run: bool,
+    #[serde(flatten)]
+    would_be: T,
+}
+
+/// What a dry run shows where the real one has no body.
+#[derive(Serialize)]
+pub struct Nothing {}
+
+// === impl List ===
+
+impl<T> List<T> {
+    /// Shapes each item of a list.
+    pub fn of<U>(listed: Listed<U>, shape: impl FnMut(U) -> T) -> Self {
+        Self {
+            items: listed.items.into_iter().map(shape).collect(),
+            next: listed.next,
+        }
+    }
+}
+
+// === impl Tried ===
+
+impl<T> Tried<T> {
+    /// Marks what would be.
+    pub fn new(would_be: T) -> Self {
+        Self {
+            dry_run: true,
+            would_be,
+        }
+    }
+}

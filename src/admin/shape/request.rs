@@ -1,0 +1,486 @@
+//! The bodies that the admin plane takes, as its document describes them. Nothing is read into these
+//! types: `spec` reads the same bodies with every mistake at once, and `tests` below hold its limits
+//! against the ones written here. A member that may be left out may also be null.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A new deployment and its first version.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "iris", "tags": ["tabular"], "version": {
+    "model": "iris-logreg:1.2", "main": {"backends": [{"url": "http://127.0.0.1:9001"}]}}}))]
+pub struct NewDeployment {
+    /// Its URL name, unique in its project.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
+    pub name: String,
+    /// Free text for people beside the URL name; the URL name when none is given. 512 bytes at most.
+    #[schema(max_length = 512, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+    pub display_name: Option<String>,
+    /// Free text, 4,096 bytes at most.
+    #[schema(max_length = 4096)]
+    pub description: Option<String>,
+    /// Free words to find it by.
+    #[schema(max_items = 64)]
+    pub tags: Option<Vec<Tag>>,
+    /// Whose keys open it.
+    #[schema(default = "keys")]
+    pub access: Option<Access>,
+    /// How many retired versions stay warm, so that keys with `may_pin` can still pin them.
+    #[schema(maximum = 16, default = 0)]
+    pub keep_previous: Option<u32>,
+    /// What answers.
+    pub version: VersionSpec,
+}
+
+/// A free word.
+#[derive(Deserialize, ToSchema)]
+#[schema(
+    min_length = 1,
+    max_length = 64,
+    pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$"
+)]
+pub struct Tag(pub String);
+
+/// Whose keys open a deployment.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// This deployment's keys, and its project's.
+    Keys,
+    /// Any key of the project.
+    Project,
+    /// Any valid key.
+    Instance,
+    /// No key needed.
+    Public,
+}
+
+/// What can be changed of a deployment without a new version; at least one of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"description": "Irises by their petals"}))]
+pub struct DeploymentPatch {
+    /// Free text for people beside the URL name; an empty one means the URL name again.
+    #[schema(max_length = 512, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+    pub display_name: Option<String>,
+    /// Free text, 4,096 bytes at most.
+    #[schema(max_length = 4096)]
+    pub description: Option<String>,
+    /// Free words to find it by, in place of all that it has.
+    #[schema(max_items = 64)]
+    pub tags: Option<Vec<Tag>>,
+    /// Whose keys open it.
+    pub access: Option<Access>,
+    /// How many retired versions stay warm.
+    #[schema(maximum = 16)]
+    pub keep_previous: Option<u32>,
+}
+
+/// An immutable configuration of a deployment.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"model": "iris-logreg:1.3",
+    "main": {"backends": [{"url": "http://127.0.0.1:9001"}]}}))]
+pub struct VersionSpec {
+    /// What model this is, in the operator's words.
+    #[schema(max_length = 512, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+    pub model: Option<String>,
+    /// The model's parameters, 64 KiB as JSON; stored and shown.
+    #[schema(additional_properties)]
+    pub parameters: Option<BTreeMap<String, serde_json::Value>>,
+    /// Free text, 16 KiB; stored and shown.
+    #[schema(max_length = 16384)]
+    pub notes: Option<String>,
+    /// Stored and shown.
+    #[schema(max_length = 512, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+    pub image: Option<String>,
+    /// Stored and shown.
+    #[schema(max_length = 512, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+    pub hardware: Option<String>,
+    /// Stored and shown.
+    #[schema(max_length = 512, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+    pub optimization: Option<String>,
+    /// Stored and shown.
+    #[schema(maximum = 100_000)]
+    pub instances: Option<u32>,
+    /// Stored and shown.
+    #[schema(max_length = 512, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+    pub arch: Option<String>,
+    /// Stored and shown.
+    pub labels: Option<BTreeMap<String, Label>>,
+    /// The pool whose answer the client gets.
+    pub main: PoolSpec,
+    /// The pool that gets a copy.
+    pub challenger: Option<ChallengerSpec>,
+    /// How long each part of an exchange may take.
+    pub timeouts: Option<TimeoutsSpec>,
+    /// How long a deploy waits for the main backends.
+    pub readiness: Option<ReadinessSpec>,
+    /// What each main backend has to answer before the version goes live.
+    pub warm_up: Option<WarmUpSpec>,
+}
+
+/// A label's value.
+#[derive(Deserialize, ToSchema)]
+#[schema(max_length = 256, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+pub struct Label(pub String);
+
+/// Backends that serve the same model the same way.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PoolSpec {
+    /// Its backends; each address once, and one at least with a weight above 0.
+    #[schema(min_items = 1, max_items = 256)]
+    pub backends: Vec<BackendSpec>,
+    /// Where a predict request without a tail goes.
+    #[schema(default = "/predict")]
+    pub predict_path: Option<UrlPath>,
+    /// Where a stream request without a tail goes.
+    #[schema(default = "/stream")]
+    pub stream_path: Option<UrlPath>,
+    /// Given: 2xx there means ready. Not given: any answer below 500 to `/health` does.
+    pub health_path: Option<UrlPath>,
+    /// Which tails are forwarded.
+    pub tails: Option<Tails>,
+}
+
+/// A path at a backend: no query, no fragment, no `.` or `..` segments.
+#[derive(Deserialize, ToSchema)]
+#[schema(
+    max_length = 1024,
+    pattern = r"^/(?!/)(?!(?:.*/)?(?:\.|%2[eE]){1,2}(?:/|$))(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*$"
+)]
+pub struct UrlPath(pub String);
+
+/// Which tails a pool forwards: all, or those that are one of a few prefixes or lie below one.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Tails {
+    /// All of them.
+    Any(AnyTail),
+    /// These, and what lies below them by whole segments.
+    Prefixes(Vec<TailPrefix>),
+}
+
+/// The word for all tails.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AnyTail {
+    /// All of them.
+    Any,
+}
+
+/// A prefix of tails.
+#[derive(Deserialize, ToSchema)]
+#[schema(
+    min_length = 1,
+    max_length = 1024,
+    pattern = r"^/?(?!(?:.*/)?(?:\.|%2[eE]){1,2}(?:/|$))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})(?:/*(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}))*/?$"
+)]
+pub struct TailPrefix(pub String);
+
+/// One address of a model server.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackendSpec {
+    /// Where it listens; a path in it is put in front of every request's.
+    #[schema(
+        max_length = 1400,
+        pattern = r"^http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[A-Za-z0-9_~!$&'()*+,;=:-]+)*/?$",
+        example = "http://127.0.0.1:9001"
+    )]
+    pub url: String,
+    /// Its share beside its pool's other backends; 0 takes no traffic.
+    #[schema(maximum = 1000, default = 1)]
+    pub weight: Option<u32>,
+    /// How it is spoken to.
+    #[schema(default = "http1")]
+    pub protocol: Option<Protocol>,
+}
+
+/// How a backend is spoken to.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge, in clear text.
+    H2c,
+}
+
+/// The pool that gets a copy of requests, and what its copies may cost.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengerSpec {
+    /// Its backends; each address once, and one at least with a weight above 0.
+    #[schema(min_items = 1, max_items = 256)]
+    pub backends: Vec<BackendSpec>,
+    /// Where a predict request without a tail goes.
+    #[schema(default = "/predict")]
+    pub predict_path: Option<UrlPath>,
+    /// Where a stream request without a tail goes.
+    #[schema(default = "/stream")]
+    pub stream_path: Option<UrlPath>,
+    /// Given: 2xx there means ready. Not given: any answer below 500 to `/health` does.
+    pub health_path: Option<UrlPath>,
+    /// Which tails are forwarded.
+    pub tails: Option<Tails>,
+    /// The share of requests that is copied.
+    #[schema(minimum = 0, maximum = 1, default = 1.0)]
+    pub sample: Option<f64>,
+    /// Copies under way at once, for the whole deployment.
+    #[schema(maximum = 10_000, default = 64)]
+    pub concurrency_max: Option<u32>,
+    /// Copies waiting for their turn, for the whole deployment.
+    #[schema(maximum = 100_000, default = 1024)]
+    pub queue_max: Option<u32>,
+    /// Requests with a larger body are not copied.
+    #[schema(maximum = 1_073_741_824, default = 1_048_576)]
+    pub body_bytes_max: Option<u64>,
+    /// An answer is read up to here, then counted as too large.
+    #[schema(maximum = 1_073_741_824, default = 16_777_216)]
+    pub response_bytes_max: Option<u64>,
+    /// A copy that has waited and run longer is given up.
+    #[schema(minimum = 1, maximum = 86_400_000, default = 60_000)]
+    pub timeout_ms: Option<u64>,
+}
+
+/// How long each part of an exchange may take, in milliseconds.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutsSpec {
+    /// Until a backend accepts the connection.
+    #[schema(minimum = 1, maximum = 86_400_000, default = 2_000)]
+    pub connect_ms: Option<u64>,
+    /// From the request sent until the head of the answer.
+    #[schema(minimum = 1, maximum = 86_400_000, default = 60_000)]
+    pub first_byte_ms: Option<u64>,
+    /// Between two pieces of a body, either way.
+    #[schema(minimum = 1, maximum = 86_400_000, default = 60_000)]
+    pub idle_ms: Option<u64>,
+    /// For the whole exchange.
+    #[schema(minimum = 1, maximum = 86_400_000, default = 600_000)]
+    pub total_ms: Option<u64>,
+}
+
+/// How long a deploy waits for a version's main backends. What is left out is as the settings say.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReadinessSpec {
+    /// How long it tries while a main backend can't be reached, in milliseconds; 0: forever.
+    #[schema(maximum = 86_400_000)]
+    pub unreachable_ms: Option<u64>,
+    /// How long it waits while one is reached but not ready, in milliseconds; 0: forever.
+    #[schema(maximum = 86_400_000)]
+    pub ready_ms: Option<u64>,
+}
+
+/// A request that each main backend has to answer well before the version goes live.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WarmUpSpec {
+    /// Where it goes.
+    pub path: UrlPath,
+    /// Its method.
+    #[schema(default = "POST")]
+    pub method: Option<WarmUpMethod>,
+    /// What its body is; sent with a POST only.
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        pattern = "^[!-~]([ -~]*[!-~])?$",
+        default = "application/json"
+    )]
+    pub content_type: Option<String>,
+    /// Its body, 64 KiB; a GET has none.
+    #[schema(max_length = 65536, default = "")]
+    pub body: Option<String>,
+    /// The status that makes it a success.
+    #[schema(minimum = 100, maximum = 599, default = 200)]
+    pub expect_status: Option<u16>,
+    /// How long the whole answer may take, in milliseconds.
+    #[schema(minimum = 1, maximum = 86_400_000, default = 60_000)]
+    pub timeout_ms: Option<u64>,
+}
+
+/// The method of a warm-up request.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum WarmUpMethod {
+    /// Without a body.
+    Get,
+    /// With the body, which may be empty.
+    Post,
+}
+
+/// Where to go back to.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"version": 1, "reason": "v2 misses virginica"}))]
+pub struct Rollback {
+    /// The version; the one that was live before, when none is given.
+    #[schema(minimum = 1, maximum = 4_294_967_295_u32)]
+    pub version: Option<u32>,
+    /// Whether to go there without waiting for its backends to be ready.
+    #[schema(default = false)]
+    pub force: Option<bool>,
+    /// Why, for the history. 1,024 bytes at most.
+    #[schema(max_length = 1024)]
+    pub reason: Option<String>,
+}
+
+/// How the challenger becomes main.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"keep_main_as_challenger": true}))]
+pub struct Promote {
+    /// Whether the old main becomes the new version's challenger.
+    #[schema(default = false)]
+    pub keep_main_as_challenger: Option<bool>,
+    /// Why, for the history. 1,024 bytes at most.
+    #[schema(max_length = 1024)]
+    pub reason: Option<String>,
+}
+
+/// Why something is done, for the history.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "maintenance"}))]
+pub struct Because {
+    /// Why. 1,024 bytes at most.
+    #[schema(max_length = 1024)]
+    pub reason: Option<String>,
+}
+
+/// Why a deployment goes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "replaced by demo/iris2"}))]
+pub struct Delete {
+    /// Why; not blank, 1,024 bytes at most. What is left of the deployment shows it.
+    #[schema(
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"[^\u0009-\u000D\u0020\u0085\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]"
+    )]
+    pub reason: String,
+}
+
+/// A new API key.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"description": "checkout service"}))]
+pub struct NewKey {
+    /// Free text, 4,096 bytes at most.
+    #[schema(max_length = 4096)]
+    pub description: Option<String>,
+    /// From when on it opens nothing: later than now.
+    #[schema(format = DateTime)]
+    pub expires_at: Option<String>,
+    /// Whether its requests may pin a version with `X-Deployment-Version`.
+    #[schema(default = false)]
+    pub may_pin: Option<bool>,
+    /// A key of your own, to be imported; weir draws one when none is given.
+    #[schema(
+        min_length = 16,
+        max_length = 512,
+        pattern = "^[!-~]{16,512}$",
+        write_only
+    )]
+    pub secret: Option<String>,
+}
+
+/// What can be changed of a key, a token, a project or a tenant.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"description": "checkout service, Berlin"}))]
+pub struct DescriptionPatch {
+    /// Free text, 4,096 bytes at most.
+    #[schema(max_length = 4096)]
+    pub description: String,
+}
+
+/// A new tenant.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "retail"}))]
+pub struct NewTenant {
+    /// Its name.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
+    pub name: String,
+    /// Free text, 4,096 bytes at most.
+    #[schema(max_length = 4096)]
+    pub description: Option<String>,
+}
+
+/// A new project.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "demo", "tenant": "default"}))]
+pub struct NewProject {
+    /// Its name, unique in the instance.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
+    pub name: String,
+    /// The tenant that it belongs to.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", default = "default")]
+    pub tenant: Option<String>,
+    /// Free text, 4,096 bytes at most.
+    #[schema(max_length = 4096)]
+    pub description: Option<String>,
+}
+
+/// A new admin token. An org-admin reaches everything; a tenant-admin names its tenant; a member
+/// names its projects; a viewer names one of the two, or neither and sees everything.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "ada", "role": "member", "projects": ["demo"]}))]
+pub struct NewToken {
+    /// Who it is for; not blank, 128 bytes at most.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+    /// Free text, 4,096 bytes at most.
+    #[schema(max_length = 4096)]
+    pub description: Option<String>,
+    /// What it may do.
+    pub role: super::people::Role,
+    /// Where: inside one tenant.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
+    pub tenant: Option<String>,
+    /// Where: in these projects.
+    #[schema(max_items = 256)]
+    pub projects: Option<Vec<ProjectName>>,
+    /// From when on it is not valid: later than now.
+    #[schema(format = DateTime)]
+    pub expires_at: Option<String>,
+}
+
+/// A project's name.
+#[derive(Deserialize, ToSchema)]
+#[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
+pub struct ProjectName(pub String);
+
+/// With whom to share: a project or a tenant, not both.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"project": "fraud"}))]
+pub struct NewShare {
+    /// The members and keys of another project.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
+    pub project: Option<String>,
+    /// Everybody of another tenant.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
+    pub tenant: Option<String>,
+}
+
+/// A readme.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"text": "# Iris"}))]
+pub struct NewReadme {
+    /// Markdown, 256 KiB at most.
+    #[schema(max_length = 262_144)]
+    pub text: String,
+}

@@ -1,0 +1,721 @@
+//! Deployments: made, seen, edited, shared; and their readme and history.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    access::{Caller, Object, Verb},
+    error::ControlError,
+    keys::NewSecret,
+    list::{Listed, Page},
+    plane::{Change, Control, Done, Intent},
+    record::{
+        Action, Deployment, DeploymentState, Happening, Readme, Share, Stored, Task, TaskKind,
+        Version, decode, display, place,
+    },
+    state::{Held, State},
+    tasks::{Ask, NewTask},
+};
+use crate::{
+    base::{
+        clock::{Tick, unix_ms},
+        id::{Revision, VersionNumber},
+        name::{DeploymentName, Name},
+    },
+    spec::{
+        DeploymentSpec, Scope, VersionSpec,
+        body::{DeploymentPatch, NewReadme, NewShare},
+    },
+    store::{If, Write},
+    upstream::backend::Health,
+};
+
+/// Shares of one deployment.
+const SHARES_MAX: usize = 256;
+
+/// A deployment as it is shown.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its name.
+    pub name: DeploymentName,
+    /// Its record.
+    pub stored: Stored<Deployment>,
+    /// Its newest task.
+    pub task: Option<Stored<Task>>,
+    /// The version that answers.
+    pub live: Option<Arc<VersionSpec>>,
+    /// The backends of that version, as they stand.
+    pub backends: Vec<BackendShown>,
+}
+
+/// A backend as it stands.
+#[derive(Debug, Clone)]
+pub struct BackendShown {
+    /// `main` or `challenger`.
+    pub role: &'static str,
+    /// Its address.
+    pub url: String,
+    /// `available`, `unhealthy` or `ejected`.
+    pub state: &'static str,
+    /// Exchanges under way with it.
+    pub in_flight: u32,
+}
+
+/// A deployment that was just made.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// The deployment.
+    pub shown: Shown,
+    /// Its First Key; none when the same request was answered before.
+    pub first_key: Option<NewSecret>,
+    /// The task that deploys its first version.
+    pub task: Stored<Task>,
+}
+
+/// Which deployments are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct DeploymentFilter {
+    /// In this state; deleted ones are shown only when asked for.
+    pub state: Option<DeploymentState>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// With this text in their name, display name or description.
+    pub q: Option<String>,
+}
+
+// === impl Control ===
+
+impl Control {
+    /// Makes a deployment with its First Key, and starts deploying its first version.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn create_deployment(
+        self: &Arc<Self>,
+        caller: &Caller,
+        spec: DeploymentSpec,
+        intent: &Intent,
+    ) -> Result<Done<Created>, ControlError> {
+        let name = spec.name.clone();
+        caller.may(Verb::Operate, Object::Deployment(&name), &self.state())?;
+        self.guard.check_version("/version", &spec.version)?;
+        let turn = self.turn().await?;
+        let ask = Ask::new(caller, "create", &name, &spec, intent);
+        if let Some(known) = self.known_task(&ask).await? {
+            let shown = self.deployment(caller, &name).await?;
+            return Ok(self.unchanged(Created {
+                shown,
+                first_key: None,
+                task: known,
+            }));
+        }
+        let before = self.free_place(&name).await?;
+        let now = unix_ms();
+        let number = VersionNumber(before.as_ref().map_or(0, |b| b.value.versions) + 1);
+        let key = self.draw_key(Scope::Deployment(name.clone()), caller, "First Key")?;
+        let mut key_record = key.record;
+        key_record.first = true;
+        let mut record = new_record(&spec, caller, now);
+        record.state = DeploymentState::Queued;
+        record.versions = number.0;
+        record.first_version = number.0;
+        record.first_key = Some(key_record.id.to_string());
+        let mut change = Change::default();
+        let version = Version::new(number, json(&spec.version), &caller.name, now);
+        change.put(version.place(&name), &version, None);
+        self.grant(&mut change, &key_record);
+        let title = display(&record, number);
+        let task = self.prepare_task(
+            &ask,
+            &mut change,
+            &mut record,
+            NewTask::new(TaskKind::Deploy, Some(number)),
+        )?;
+        change.happened(Happening::new(
+            &name,
+            Action::Create,
+            &caller.name,
+            title,
+            now,
+        ));
+        let held = Held {
+            revision: Revision(0),
+            record: record.clone(),
+            live: None,
+            kept: Vec::new(),
+        };
+        change.deployment(&name, before.map(|before| before.revision), held);
+        change.route(&name);
+        let secret = (!intent.dry_run).then_some(key.secret);
+        let created = |revision| Created {
+            shown: Shown {
+                name: name.clone(),
+                stored: Stored {
+                    revision,
+                    value: record.clone(),
+                },
+                task: Some(task.at(revision)),
+                live: None,
+                backends: Vec::new(),
+            },
+            first_key: Some(NewSecret {
+                key: Stored {
+                    revision,
+                    value: key_record.clone(),
+                },
+                secret: secret.clone(),
+            }),
+            task: task.at(revision),
+        };
+        if intent.dry_run {
+            return Ok(self.unchanged(created(Revision(0))));
+        }
+        let done = self.commit(turn, change).await?;
+        let mut value = created(done.revision);
+        // It may have got further by now.
+        value.shown = self.deployment(caller, &name).await.unwrap_or(value.shown);
+        Ok(Done {
+            value,
+            epoch: done.epoch,
+        })
+    }
+
+    /// The tombstone that a new deployment of this name takes the place of, if there is one.
+    async fn free_place(
+        &self,
+        name: &DeploymentName,
+    ) -> Result<Option<Stored<Deployment>>, ControlError> {
+        {
+            let state = self.state();
+            needs_project(&state, name.project())?;
+            if state.deployment(name).is_some() {
+                let words = format!("there is a deployment {name} already");
+                return Err(ControlError::conflict("exists", words));
+            }
+        }
+        self.tombstone(name).await
+    }
+
+    /// The record of a deleted deployment.
+    pub(super) async fn tombstone(
+        &self,
+        name: &DeploymentName,
+    ) -> Result<Option<Stored<Deployment>>, ControlError> {
+        let record = self.store.get(&place::deployment(name)).await?;
+        Ok(record.as_ref().map(decode).transpose()?)
+    }
+
+    /// A deployment, also one that is deleted.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn deployment(
+        &self,
+        caller: &Caller,
+        name: &DeploymentName,
+    ) -> Result<Shown, ControlError> {
+        {
+            let state = self.state();
+            caller.may(Verb::Read, Object::Deployment(name), &state)?;
+            if let Some(held) = state.deployment(name) {
+                return Ok(self.show(&state, name, held));
+            }
+        }
+        let stored = self
+            .tombstone(name)
+            .await?
+            .ok_or_else(|| unknown(&self.state(), name))?;
+        let task = match &stored.value.latest_task {
+            Some(id) => self.find_task(id).await?,
+            None => None,
+        };
+        Ok(Shown {
+            name: name.clone(),
+            stored,
+            task,
+            live: None,
+            backends: Vec::new(),
+        })
+    }
+
+    /// A deployment that is not deleted, and that the caller may do this to.
+    pub(super) fn standing(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        name: &DeploymentName,
+    ) -> Result<Arc<Held>, ControlError> {
+        let state = self.state();
+        caller.may(verb, Object::Deployment(name), &state)?;
+        state
+            .deployment(name)
+            .cloned()
+            .ok_or_else(|| unknown(&self.state(), name))
+    }
+
+    fn show(&self, state: &State, name: &DeploymentName, held: &Held) -> Shown {
+        let task = held.record.latest_task.as_ref();
+        Shown {
+            name: name.clone(),
+            stored: Stored {
+                revision: held.revision,
+                value: held.record.clone(),
+            },
+            task: task
+                .and_then(|id| state.task(id))
+                .map(|task| (**task).clone()),
+            live: held.live.as_ref().map(|live| Arc::clone(&live.spec)),
+            backends: self.backends(name),
+        }
+    }
+
+    fn backends(&self, name: &DeploymentName) -> Vec<BackendShown> {
+        let snapshot = self.current.load_full();
+        let Some(Ok(plan)) = snapshot.route(name.as_str()).map(|route| route.live()) else {
+            return Vec::new();
+        };
+        let now = Tick::now();
+        let roles = ["main", "challenger"].into_iter().zip(plan.legs());
+        roles
+            .flat_map(|(role, leg)| leg.pool.members().iter().map(move |m| (role, m)))
+            .map(|(role, member)| {
+                let backend = &member.backend;
+                let state = match (backend.health(), backend.breaker.is_ejected(now)) {
+                    (Health::Down, _) => "unhealthy",
+                    (_, true) => "ejected",
+                    _ => "available",
+                };
+                BackendShown {
+                    role,
+                    url: backend.url().to_string(),
+                    state,
+                    in_flight: backend.in_flight(),
+                }
+            })
+            .collect()
+    }
+
+    /// The deployments of a project, by name.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn deployments(
+        &self,
+        caller: &Caller,
+        project: &Name,
+        filter: &DeploymentFilter,
+        page: &Page,
+    ) -> Result<Listed<Shown>, ControlError> {
+        let (mut all, whole) = {
+            let state = self.state();
+            let project = project.as_str();
+            let whole = caller.may(Verb::Read, Object::Project(project), &state);
+            if whole.is_ok() {
+                needs_project(&state, project)?;
+            }
+            let of_project = state.deployments_of(project);
+            let visible = of_project.filter(|(name, _)| {
+                caller.is_allowed(Verb::Read, Object::Deployment(name), &state)
+            });
+            let shown: Vec<Shown> = visible
+                .map(|(name, held)| self.show(&state, name, held))
+                .collect();
+            (shown, whole)
+        };
+        if let Err(forbidden) = whole
+            && all.is_empty()
+        {
+            // Nothing here is shared with them either.
+            return Err(forbidden);
+        }
+        if filter.state == Some(DeploymentState::Deleted) {
+            all = self.tombstones(project).await?;
+        }
+        let fits = |shown: &Shown| {
+            let record = &shown.stored.value;
+            let q = filter.q.as_deref().map(str::to_lowercase);
+            filter.state.is_none_or(|state| record.state == state)
+                && filter
+                    .tag
+                    .as_ref()
+                    .is_none_or(|tag| record.tags.contains(tag))
+                && q.is_none_or(|q| {
+                    let texts = [
+                        shown.name.deployment(),
+                        &record.display_name,
+                        &record.description,
+                    ];
+                    texts.iter().any(|text| text.to_lowercase().contains(&q))
+                })
+        };
+        let fitting = all.into_iter().filter(fits);
+        page.cut(fitting, |shown| shown.name.deployment())
+    }
+
+    async fn tombstones(&self, project: &Name) -> Result<Vec<Shown>, ControlError> {
+        let mut found = Vec::new();
+        let prefix = place::deployments_of(project.as_str());
+        self.each(&prefix, |record| {
+            let stored = decode::<Deployment>(record)?;
+            if stored.value.is_deleted()
+                && let Ok(name) = Name::parse(&record.key[prefix.len()..])
+            {
+                found.push(Shown {
+                    name: DeploymentName::new(project, &name),
+                    stored,
+                    task: None,
+                    live: None,
+                    backends: Vec::new(),
+                });
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Changes what people may change of a deployment.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn edit_deployment(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &DeploymentName,
+        patch: DeploymentPatch,
+        intent: &Intent,
+    ) -> Result<Done<Shown>, ControlError> {
+        let turn = self.turn().await?;
+        let held = self.standing(caller, Verb::Operate, name)?;
+        intent.check(held.revision)?;
+        let mut new = Held::clone(&held);
+        let record = &mut new.record;
+        let set = |to: &mut String, from: Option<String>| *to = from.unwrap_or(to.clone());
+        // An empty one means the URL name again.
+        let named = |text: String| match text.is_empty() {
+            true => name.deployment().to_owned(),
+            false => text,
+        };
+        set(&mut record.display_name, patch.display_name.map(named));
+        set(&mut record.description, patch.description);
+        record.tags = patch.tags.unwrap_or(record.tags.clone());
+        record.access = patch.access.unwrap_or(record.access);
+        record.keep_previous = patch.keep_previous.unwrap_or(record.keep_previous);
+        new.kept.truncate(new.record.keep_previous as usize);
+        new.record.kept.truncate(new.record.keep_previous as usize);
+        self.replace(caller, name, &held, new, Action::Edit, None, turn, intent)
+            .await
+    }
+
+    /// Puts a changed record in the place of the old one.
+    #[expect(clippy::too_many_arguments, reason = "private, and each is one word")]
+    async fn replace(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &DeploymentName,
+        old: &Held,
+        mut new: Held,
+        action: Action,
+        reason: Option<String>,
+        turn: super::plane::Turn,
+        intent: &Intent,
+    ) -> Result<Done<Shown>, ControlError> {
+        if new.record != old.record && !intent.dry_run {
+            let now = unix_ms();
+            new.record.updated_at_ms = now;
+            let mut change = Change::default();
+            let title = new.record.display_name.clone();
+            let mut happening = Happening::new(name, action, &caller.name, title, now);
+            happening.reason = reason;
+            change.happened(happening).route(name);
+            change.deployment(name, Some(old.revision), new);
+            let done = self.commit(turn, change).await?;
+            return Ok(Done {
+                value: self.deployment(caller, name).await?,
+                epoch: done.epoch,
+            });
+        }
+        let state = self.state();
+        Ok(self.unchanged(self.show(&state, name, &new)))
+    }
+
+    /// With whom a deployment is shared.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub fn shares(
+        &self,
+        caller: &Caller,
+        name: &DeploymentName,
+    ) -> Result<Vec<Share>, ControlError> {
+        let held = self.standing(caller, Verb::Read, name)?;
+        Ok(held.record.shares.clone())
+    }
+
+    /// Shares a deployment: people of that project or tenant see it, and keys of that project call
+    /// it.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn share(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &DeploymentName,
+        body: NewShare,
+        intent: &Intent,
+    ) -> Result<Done<Share>, ControlError> {
+        let turn = self.turn().await?;
+        let held = self.standing(caller, Verb::Own, name)?;
+        intent.check(held.revision)?;
+        let share = match body {
+            NewShare::Project(project) => {
+                if project.as_str() == name.project() {
+                    let words = format!("{name} is in the project {project} already");
+                    return Err(ControlError::conflict("exists", words));
+                }
+                needs_project(&self.state(), project.as_str())?;
+                Share::Project(project)
+            }
+            NewShare::Tenant(tenant) => {
+                self.needs_tenant(&self.state(), tenant.as_str())?;
+                Share::Tenant(tenant)
+            }
+        };
+        let mut new = Held::clone(&held);
+        if !new.record.shares.contains(&share) {
+            if new.record.shares.len() == SHARES_MAX {
+                let words = format!("a deployment has {SHARES_MAX} shares at most");
+                return Err(ControlError::conflict("too_many_shares", words));
+            }
+            new.record.shares.push(share.clone());
+        }
+        let with = Some(format!("with {}", share.id()));
+        let done = self
+            .replace(caller, name, &held, new, Action::Share, with, turn, intent)
+            .await?;
+        Ok(Done {
+            value: share,
+            epoch: done.epoch,
+        })
+    }
+
+    /// Takes a share back.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn unshare(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &DeploymentName,
+        id: &str,
+        intent: &Intent,
+    ) -> Result<Done<()>, ControlError> {
+        let turn = self.turn().await?;
+        let held = self.standing(caller, Verb::Own, name)?;
+        intent.check(held.revision)?;
+        let mut new = Held::clone(&held);
+        let shares = &mut new.record.shares;
+        let Some(at) = shares.iter().position(|share| share.id() == id) else {
+            let words = format!("{name} is not shared with {id:?}; ids are like project:name");
+            return Err(ControlError::unknown("share_unknown", words));
+        };
+        shares.remove(at);
+        let with = Some(format!("with {id}"));
+        let done = self
+            .replace(
+                caller,
+                name,
+                &held,
+                new,
+                Action::Unshare,
+                with,
+                turn,
+                intent,
+            )
+            .await?;
+        Ok(Done {
+            value: (),
+            epoch: done.epoch,
+        })
+    }
+
+    /// Checks that something that may be deleted exists and may be read.
+    pub(super) async fn readable(
+        &self,
+        caller: &Caller,
+        name: &DeploymentName,
+    ) -> Result<(), ControlError> {
+        {
+            let state = self.state();
+            caller.may(Verb::Read, Object::Deployment(name), &state)?;
+            if state.deployment(name).is_some() {
+                return Ok(());
+            }
+        }
+        match self.tombstone(name).await? {
+            Some(_) => Ok(()),
+            None => Err(unknown(&self.state(), name)),
+        }
+    }
+
+    /// What happened to a deployment, newest first; also of a deleted one.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn history(
+        &self,
+        caller: &Caller,
+        name: &DeploymentName,
+        page: &Page,
+    ) -> Result<Listed<(u64, Happening)>, ControlError> {
+        self.readable(caller, name).await?;
+        self.journal(&place::history(name), page).await
+    }
+
+    /// A deployment's readme; also of a deleted one.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn readme(
+        &self,
+        caller: &Caller,
+        name: &DeploymentName,
+    ) -> Result<Stored<Readme>, ControlError> {
+        self.readable(caller, name).await?;
+        let record = self.store.get(&place::readme(name)).await?;
+        let record = record.ok_or_else(|| {
+            ControlError::unknown("readme_unknown", format!("{name} has no readme"))
+        })?;
+        Ok(decode(&record)?)
+    }
+
+    /// Writes a deployment's readme.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn write_readme(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &DeploymentName,
+        body: NewReadme,
+        intent: &Intent,
+    ) -> Result<Done<Stored<Readme>>, ControlError> {
+        let turn = self.turn().await?;
+        let held = self.standing(caller, Verb::Operate, name)?;
+        let before = self.store.get(&place::readme(name)).await?;
+        match (&before, intent.if_match) {
+            (Some(record), _) => intent.check(record.revision)?,
+            (None, Some(_)) => return Err(ControlError::Changed),
+            (None, None) => {}
+        }
+        let now = unix_ms();
+        let readme = Readme {
+            text: body.text,
+            updated_at_ms: now,
+            updated_by: caller.name.clone(),
+        };
+        let stored = |revision| Stored {
+            revision,
+            value: readme.clone(),
+        };
+        if intent.dry_run {
+            return Ok(self.unchanged(stored(Revision(0))));
+        }
+        let mut change = Change::default();
+        change.put(
+            place::readme(name),
+            &readme,
+            before.as_ref().map(|record| record.revision),
+        );
+        let title = held.record.display_name.clone();
+        change.happened(Happening::new(
+            name,
+            Action::ReadmeWrite,
+            &caller.name,
+            title,
+            now,
+        ));
+        let done = self.commit(turn, change).await?;
+        Ok(Done {
+            value: stored(done.revision),
+            epoch: done.epoch,
+        })
+    }
+}
+
+/// The record of a deployment that is made from a declaration.
+pub(super) fn new_record(spec: &DeploymentSpec, caller: &Caller, now_ms: u64) -> Deployment {
+    Deployment {
+        display_name: spec.display_name.clone(),
+        description: spec.description.clone(),
+        tags: spec.tags.clone(),
+        access: spec.access,
+        keep_previous: spec.keep_previous,
+        owner: caller.name.clone(),
+        created_at_ms: now_ms,
+        updated_at_ms: now_ms,
+        state: DeploymentState::Queued,
+        reason: None,
+        versions: 0,
+        first_version: 1,
+        live: None,
+        live_since_ms: None,
+        last_live: None,
+        before: None,
+        kept: Vec::new(),
+        managed: None,
+        shares: Vec::new(),
+        first_key: None,
+        latest_task: None,
+        deleted_at_ms: None,
+        deleted_by: None,
+    }
+}
+
+/// A version as it is stored.
+pub(super) fn json(version: &VersionSpec) -> serde_json::Value {
+    // Nothing in it can fail to serialise; the round trip is tested in `spec`.
+    serde_json::to_value(version).unwrap_or_default()
+}
+
+/// There is no such deployment, or not even its project.
+pub(super) fn unknown(state: &State, name: &DeploymentName) -> ControlError {
+    match needs_project(state, name.project()) {
+        Ok(()) => {
+            let words = format!("there is no deployment {name}");
+            ControlError::unknown("deployment_unknown", words)
+        }
+        Err(unknown) => unknown,
+    }
+}
+
+/// Whether there is such a project.
+///
+/// # Errors
+/// `project_unknown`.
+pub(super) fn needs_project(state: &State, project: &str) -> Result<(), ControlError> {
+    match state.project(project) {
+        Some(_) => Ok(()),
+        None => Err(ControlError::unknown(
+            "project_unknown",
+            format!("there is no project {project}; create it with POST /api/v1/projects"),
+        )),
+    }
+}
+
+/// The projects whose keys open what is shared, or who see it.
+pub(super) fn shared_by(state: &State, tenant: &Name) -> BTreeSet<DeploymentName> {
+    let shared = state.deployments().filter(|(_, held)| {
+        let shares = &held.record.shares;
+        shares.contains(&Share::Tenant(tenant.clone()))
+    });
+    shared.map(|(name, _)| name.clone()).collect()
+}
+
+/// A record that is written whatever was there.
+pub(super) fn overwrite(key: String, value: &impl serde::Serialize) -> Write {
+    Write::Put {
+        key,
+        value: super::record::encode(value),
+        condition: If::Any,
+    }
+}

@@ -1,0 +1,186 @@
+//! What happened to a deployment, as kept: entries that are only ever appended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{
+    clock::unix_ms,
+    id::VersionNumber,
+    name::{DeploymentName, Name},
+};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Happening {
+    /// To which deployment.
+    pub deployment: DeploymentName,
+    /// What.
+    pub action: Action,
+    /// When.
+    pub at_ms: u64,
+    /// Who did it: a person, `declarations` or `system`.
+    pub by: String,
+    /// How people call what it happened to: `Flan T5_v2`.
+    pub name: String,
+    /// The version, where it concerns one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionNumber>,
+    /// How it ended: `success`, `failed`, `canceled`.
+    pub status: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// The key it was done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The task that did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// For a retired version: since when it was live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at_ms: Option<u64>,
+    /// For a retired version: until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at_ms: Option<u64>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The deployment came to be.
+    Create,
+    /// Its fields were changed.
+    Edit,
+    /// A new version was deployed, or was tried.
+    Deploy,
+    /// The challenger was made main, or that was tried.
+    Promote,
+    /// An earlier version was made live again, or that was tried.
+    Rollback,
+    /// It was made live afresh, or that was tried.
+    Restart,
+    /// It was stopped.
+    Stop,
+    /// It was deleted.
+    Delete,
+    /// A version stopped being live.
+    Retire,
+    /// A version was deleted.
+    VersionDelete,
+    /// A key was made.
+    KeyCreate,
+    /// A key's description was changed.
+    KeyEdit,
+    /// A key was revoked.
+    KeyRevoke,
+    /// A key's sealed copy was shown to somebody.
+    KeyReveal,
+    /// It was shared.
+    Share,
+    /// A share was taken back.
+    Unshare,
+    /// Its readme was written.
+    ReadmeWrite,
+}
+
+/// Something that was done to what is no deployment: a tenant, a project, an admin token, a key of a
+/// project or of the instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// When.
+    pub at_ms: u64,
+    /// Who did it.
+    pub by: String,
+    /// What: `create`, `edit`, `delete`, `revoke`, `reveal`.
+    pub action: String,
+    /// To what: `tenant`, `project`, `token`, `key`.
+    pub kind: String,
+    /// Its name or public id.
+    pub name: String,
+    /// The project that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<Name>,
+    /// The tenant that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+// === impl Deed ===
+
+impl Deed {
+    /// Something that is done now.
+    pub fn new(by: &str, action: &str, kind: &str, name: &str) -> Self {
+        Self {
+            at_ms: unix_ms(),
+            by: by.to_owned(),
+            action: action.to_owned(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            project: None,
+            tenant: None,
+            reason: None,
+        }
+    }
+}
+
+// === impl Happening ===
+
+impl Happening {
+    /// Something that happened now and went well.
+    pub fn new(
+        deployment: &DeploymentName,
+        action: Action,
+        by: &str,
+        name: String,
+        at_ms: u64,
+    ) -> Self {
+        Self {
+            deployment: deployment.clone(),
+            action,
+            at_ms,
+            by: by.to_owned(),
+            name,
+            version: None,
+            status: "success".to_owned(),
+            reason: None,
+            duration_ms: None,
+            key: None,
+            task: None,
+            started_at_ms: None,
+            ended_at_ms: None,
+        }
+    }
+}
+
+// === impl Action ===
+
+impl Action {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Edit => "edit",
+            Self::Deploy => "deploy",
+            Self::Promote => "promote",
+            Self::Rollback => "rollback",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+            Self::Delete => "delete",
+            Self::Retire => "retire",
+            Self::VersionDelete => "version-delete",
+            Self::KeyCreate => "key-create",
+            Self::KeyEdit => "key-edit",
+            Self::KeyRevoke => "key-revoke",
+            Self::KeyReveal => "key-reveal",
+            Self::Share => "share",
+            Self::Unshare => "unshare",
+            Self::ReadmeWrite => "readme-write",
+        }
+    }
+}

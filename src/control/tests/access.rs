@@ -1,0 +1,154 @@
+//! The access matrix: every role, verb and scope.
+
+use super::*;
+use crate::{
+    control::access::{Object, Reach, Verb},
+    spec::{
+        Role,
+        body::{NewShare, NewTenant},
+    },
+};
+
+fn caller(name: &str, role: Role, reach: Reach) -> Caller {
+    Caller {
+        name: name.to_owned(),
+        token: Some(name.to_owned()),
+        role,
+        reach,
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).expect("a name")
+}
+
+/// Two tenants with a project each, a deployment in each of both, and one project more beside the
+/// first. `one/own` belongs to ann.
+async fn world() -> World {
+    let world = World::new().await;
+    let (root, intent) = (Caller::root(), Intent::default());
+    for tenant in ["red", "blue"] {
+        let body = NewTenant::from_json(&json!({ "name": tenant })).expect("a tenant");
+        world
+            .control
+            .create_tenant(&root, body, &intent)
+            .await
+            .expect("made");
+    }
+    for (project, tenant) in [("one", "red"), ("more", "red"), ("two", "blue")] {
+        let body = json!({ "name": project, "tenant": tenant });
+        let body = crate::spec::body::NewProject::from_json(&body).expect("a project");
+        world
+            .control
+            .create_project(&root, body, &intent)
+            .await
+            .expect("made");
+    }
+    let ann = caller("ann", Role::Member, Reach::Projects(vec![name("one")]));
+    for (who, project, bare) in [
+        (&ann, "one", "own"),
+        (&root, "one", "other"),
+        (&root, "two", "far"),
+    ] {
+        let body = json!({ "name": bare, "version": version(nobody()) });
+        let spec = DeploymentSpec::from_json(Some(&name(project)), &body).expect("a deployment");
+        world
+            .control
+            .create_deployment(who, spec, &intent)
+            .await
+            .expect("made");
+    }
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_verb_and_scope() {
+    let world = world().await;
+    let org = caller("org", Role::OrgAdmin, Reach::Instance);
+    let red = caller("red", Role::TenantAdmin, Reach::Tenant(name("red")));
+    let ann = caller("ann", Role::Member, Reach::Projects(vec![name("one")]));
+    let eye = caller("eye", Role::Viewer, Reach::Instance);
+    let red_eye = caller("red-eye", Role::Viewer, Reach::Tenant(name("red")));
+    let one_eye = caller("one-eye", Role::Viewer, Reach::Projects(vec![name("one")]));
+    let callers = [&org, &red, &ann, &eye, &red_eye, &one_eye];
+    let (own, other, far, none) = (
+        named("one/own"),
+        named("one/other"),
+        named("two/far"),
+        named("one/none"),
+    );
+    let objects = [
+        Object::Instance,
+        Object::Tenant("red"),
+        Object::Tenant("blue"),
+        Object::Project("one"),
+        Object::Project("more"),
+        Object::Project("two"),
+        Object::Project("unknown"),
+        Object::Deployment(&own),
+        Object::Deployment(&other),
+        Object::Deployment(&none),
+        Object::Deployment(&far),
+    ];
+    // A letter for each verb that is allowed: read, operate, own, govern, rule; in the order of
+    // the callers above.
+    let table: [[&str; 6]; 11] = [
+        ["rowgR", "", "", "r", "", ""],
+        ["rowgR", "rowg", "r", "r", "r", "r"],
+        ["rowgR", "", "", "r", "", ""],
+        ["rowgR", "rowg", "ro", "r", "r", "r"],
+        ["rowgR", "rowg", "", "r", "r", ""],
+        ["rowgR", "", "", "r", "", ""],
+        ["rowgR", "", "", "r", "", ""],
+        ["rowgR", "rowg", "row", "r", "r", "r"],
+        ["rowgR", "rowg", "ro", "r", "r", "r"],
+        ["rowgR", "rowg", "row", "r", "r", "r"],
+        ["rowgR", "", "", "r", "", ""],
+    ];
+    let verbs = [
+        (Verb::Read, 'r'),
+        (Verb::Operate, 'o'),
+        (Verb::Own, 'w'),
+        (Verb::Govern, 'g'),
+        (Verb::Rule, 'R'),
+    ];
+    let state = world.control.state();
+    for (object, row) in objects.iter().zip(table) {
+        for (caller, expected) in callers.iter().zip(row) {
+            let allowed = verbs
+                .iter()
+                .filter(|(verb, _)| caller.is_allowed(*verb, *object, &state));
+            let allowed: String = allowed.map(|(_, letter)| *letter).collect();
+            assert_eq!(allowed, expected, "{} on {object:?}", caller.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_is_seen_and_no_more() {
+    let world = world().await;
+    let two = caller("two", Role::Member, Reach::Projects(vec![name("two")]));
+    let blue = caller("blue", Role::TenantAdmin, Reach::Tenant(name("blue")));
+    let own = named("one/own");
+    let sees = |caller: &Caller, verb| {
+        let state = world.control.state();
+        caller.is_allowed(verb, Object::Deployment(&own), &state)
+    };
+    assert!(!sees(&two, Verb::Read) && !sees(&blue, Verb::Read));
+    let (root, intent) = (Caller::root(), Intent::default());
+    let share = |with| world.control.share(&root, &own, with, &intent);
+    share(NewShare::Project(name("two"))).await.expect("shared");
+    assert!(sees(&two, Verb::Read) && sees(&blue, Verb::Read));
+    assert!(!sees(&two, Verb::Operate) && !sees(&blue, Verb::Operate));
+    let route = |project: &str| {
+        let snapshot = world.current.load_full();
+        let route = snapshot.route("one/own").expect("there");
+        route.is_shared_with(project)
+    };
+    assert!(route("two") && !route("more"));
+    let unshare = world.control.unshare(&root, &own, "project:two", &intent);
+    unshare.await.expect("taken back");
+    assert!(!sees(&two, Verb::Read) && !route("two"));
+    share(NewShare::Tenant(name("blue"))).await.expect("shared");
+    assert!(sees(&two, Verb::Read) && sees(&blue, Verb::Read) && route("two"));
+}

@@ -1,0 +1,140 @@
+//! A declarations file beside what people do.
+
+use super::*;
+use crate::spec::body::{DeleteBody, RollbackBody};
+
+const IRIS: &str = "demo/iris";
+
+fn text(port: u16, access: &str, keys: &[&str]) -> String {
+    let mut text = format!(
+        "[[deployment]]\nproject = \"demo\"\nname = \"iris\"\naccess = \"{access}\"\n\
+         version = {{ main = {{ backends = [{{ url = \"http://127.0.0.1:{port}\" }}] }} }}\n"
+    );
+    for key in keys {
+        text += &format!("[[key]]\nsecret = \"secret-of-16-and-more-{key}\"\nscope = \"demo\"\n");
+    }
+    text
+}
+
+fn opens(world: &World, key: &str) -> bool {
+    let key = format!("secret-of-16-and-more-{key}");
+    let digest = crate::base::secret::KeyDigest::of_key(key.as_bytes()).expect("a key");
+    world.current.keys().get(&digest).is_some()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_grow_with_the_version_alone_and_never_come_back() {
+    let mut world = World::new().await;
+    let first = world.declare(&text(1, "keys", &[])).await;
+    assert_eq!((first.deployments_changed, world.live(IRIS)), (1, Some(1)));
+    assert!(world.declare(&text(1, "keys", &[])).await.is_empty());
+    let access = world.declare(&text(1, "public", &[])).await;
+    assert!(access.epoch > first.epoch);
+    assert_eq!(
+        world.live(IRIS),
+        Some(1),
+        "access is not part of the version"
+    );
+    world.declare(&text(2, "public", &[])).await;
+    assert_eq!(world.live(IRIS), Some(2));
+    world.declare(&text(1, "public", &[])).await;
+    assert_eq!(world.live(IRIS), Some(3));
+    world = world.again().await;
+    assert_eq!(world.live(IRIS), Some(3), "from the store alone");
+    assert!(world.declare(&text(1, "public", &[])).await.is_empty());
+    assert_eq!(world.declare("").await.deployments_removed, 1);
+    assert_eq!(world.live(IRIS), None);
+    world.declare(&text(1, "public", &[])).await;
+    assert_eq!(world.live(IRIS), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_come_and_go() {
+    let world = World::new().await;
+    world.declare(&text(1, "keys", &["a", "b"])).await;
+    assert!(opens(&world, "a") && opens(&world, "b"));
+    let changes = world.declare(&text(1, "keys", &["b", "c"])).await;
+    assert_eq!((changes.keys_granted, changes.keys_revoked), (1, 1));
+    assert!(!opens(&world, "a") && opens(&world, "b") && opens(&world, "c"));
+    assert_eq!(world.current.keys().len(), 2);
+    let world = world.again().await;
+    assert!(!opens(&world, "a") && opens(&world, "b") && opens(&world, "c"));
+    let back = world.declare(&text(1, "keys", &["a", "b"])).await;
+    assert_eq!((back.keys_granted, back.keys_revoked), (1, 1));
+    assert!(opens(&world, "a") && !opens(&world, "c"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_leaves_with_its_declared_key_and_returns_with_it() {
+    let world = World::new().await;
+    let with_key = text(1, "keys", &[])
+        + "[[key]]\nsecret = \"secret-of-16-and-more-x\"\nscope = \"demo/iris\"\n";
+    world.declare(&with_key).await;
+    assert!(opens(&world, "x"));
+    world.declare("").await;
+    assert!(!opens(&world, "x"));
+    world.declare(&with_key).await;
+    assert!(opens(&world, "x"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_do_stays_until_the_file_says_something_new() {
+    let world = World::new().await;
+    world.declare(&text(1, "keys", &[])).await;
+    world.declare(&text(2, "keys", &[])).await;
+    let intent = Intent::default();
+    let back = RollbackBody {
+        force: true,
+        ..RollbackBody::default()
+    };
+    let task = world
+        .control
+        .rollback(&ROOT, &named(IRIS), back, &intent)
+        .await
+        .expect("taken on");
+    world.ended(&task.value).await;
+    assert_eq!(world.live(IRIS), Some(1));
+    assert!(world.declare(&text(2, "keys", &[])).await.is_empty());
+    let world = world.again().await;
+    assert!(world.declare(&text(2, "keys", &[])).await.is_empty());
+    assert_eq!(world.live(IRIS), Some(1));
+    world.declare(&text(3, "keys", &[])).await;
+    assert_eq!(world.live(IRIS), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_calls_off_what_is_under_way() {
+    let world = World::new().await;
+    world.declare(&text(1, "keys", &[])).await;
+    let slow = answering(StatusCode::SERVICE_UNAVAILABLE).await;
+    let waiting = world.deploy(IRIS, slow).await;
+    world.declare(&text(2, "keys", &[])).await;
+    let ended = world.ended(&waiting).await;
+    assert_eq!(ended.status, TaskStatus::Canceled);
+    assert_eq!(world.live(IRIS), Some(3));
+    let more = world.deploy(IRIS, ready().await).await;
+    assert_eq!(
+        world.ended(&more).await.status,
+        TaskStatus::Done,
+        "the queue goes on"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_declared_again_after_people_deleted_it_is_there_again() {
+    let world = World::new().await;
+    world.declare(&text(1, "keys", &["a"])).await;
+    let body = DeleteBody {
+        reason: "a test".to_owned(),
+    };
+    let intent = Intent::default();
+    let task = world
+        .control
+        .delete_deployment(&ROOT, &named(IRIS), body, &intent)
+        .await
+        .expect("taken on");
+    assert_eq!(world.ended(&task.value).await.status, TaskStatus::Done);
+    assert_eq!(world.live(IRIS), None);
+    world.declare(&text(1, "keys", &["a"])).await;
+    assert_eq!(world.live(IRIS), Some(2));
+}
