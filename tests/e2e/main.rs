@@ -1,4 +1,4 @@
-//! The data plane from outside: the built binary, real sockets, backends that stall, tear, lie and
+//! Both planes from outside: the built binary, real sockets, backends that stall, tear, lie and
 //! flood. Modules are named for what users are promised.
 //!
 //! `WEIR_BIN` names another binary to test; `WEIR_FULL=1` runs the long forms.
@@ -11,10 +11,32 @@
 mod support;
 
 mod addresses;
+mod admin_addresses;
+mod admin_concurrency;
+mod admin_deployments;
+mod admin_dry_run;
+mod admin_events;
+mod admin_guards;
+mod admin_keys;
+mod admin_life;
+mod admin_mistakes;
+mod admin_names;
+mod admin_openapi;
+mod admin_people;
+mod admin_readiness;
+mod admin_reveal;
+mod admin_revocation;
+mod admin_rollback;
+mod admin_secrets;
+mod admin_sharing;
+mod admin_tasks;
+mod admin_tokens;
+mod admin_versions;
 mod balance;
 mod broken;
 mod bytes;
 mod copies;
+mod crash;
 mod declarations;
 mod demo;
 mod framing;
@@ -31,8 +53,10 @@ mod messages;
 mod metrics;
 mod mirror;
 mod pipelining;
+mod restart;
 mod retries;
 mod routing;
 mod stalls;
+mod store_busy;
 mod swap;
 mod timeouts;

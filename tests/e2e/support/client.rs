@@ -38,6 +38,14 @@ impl RawClient {
         }
     }
 
+    /// The same, when nobody may listen there.
+    pub(crate) fn try_connect(addr: SocketAddr) -> Result<Self, Ended> {
+        let socket = TcpStream::connect_timeout(&addr, PATIENCE).map_err(|_| Ended::Reset)?;
+        Ok(Self {
+            wire: Wire::new(socket),
+        })
+    }
+
     /// Writes bytes; a failure means that the other side has closed, which reading will tell.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let _ = self.wire.write(bytes);

@@ -17,6 +17,7 @@ use super::{PATIENCE, RawClient, Response, eventually, metrics::Metrics};
 pub(crate) struct Gateway {
     child: Child,
     dir: TempDir,
+    builder: Builder,
     /// What the ready file said.
     pub(crate) ready: serde_json::Value,
     data: SocketAddr,
@@ -28,6 +29,27 @@ pub(crate) struct Builder {
     declarations: Option<String>,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    unset: Vec<String>,
+}
+
+/// How a gateway is brought to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Asked, with SIGTERM.
+    Term,
+    /// Not asked.
+    Kill,
+}
+
+/// The admin token that the suite gives unless a test says otherwise.
+pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-for-the-tests-only";
+
+/// What one process of a gateway said when it was ready.
+struct Started {
+    child: Child,
+    ready: serde_json::Value,
+    data: SocketAddr,
+    admin: SocketAddr,
 }
 
 /// The binary under test.
@@ -53,44 +75,71 @@ impl Builder {
         self
     }
 
+    /// Leaves a variable that the suite sets to the gateway's own default.
+    pub(crate) fn unset(mut self, name: &str) -> Self {
+        self.unset.push(name.to_owned());
+        self
+    }
+
     pub(crate) fn start(self) -> Gateway {
         let dir = TempDir::new().unwrap();
-        let ready_file = dir.path().join("ready.json");
-        let log = fs::File::create(dir.path().join("log")).unwrap();
+        if let Some(text) = &self.declarations {
+            fs::write(dir.path().join("declared.toml"), text).unwrap();
+        }
+        let started = self.spawn(dir.path());
+        Gateway {
+            data: started.data,
+            admin: started.admin,
+            child: started.child,
+            ready: started.ready,
+            dir,
+            builder: self,
+        }
+    }
+
+    /// One process in this directory, with the log of the earlier ones kept.
+    fn spawn(&self, dir: &Path) -> Started {
+        let ready_file = dir.join("ready.json");
+        let _ = fs::remove_file(&ready_file);
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(dir.join("log"))
+            .unwrap();
         let mut command = command();
         command
             .args(&self.args)
             .arg("--ready-file")
             .arg(&ready_file)
-            .current_dir(dir.path())
+            .current_dir(dir)
             .env("WEIR_DATA_LISTEN", "127.0.0.1:0")
             .env("WEIR_ADMIN_LISTEN", "127.0.0.1:0")
-            .env("WEIR_DATA_DIR", dir.path().join("data"))
+            .env("WEIR_DATA_DIR", dir.join("data"))
             // Where the demo keeps its own.
-            .env("TMPDIR", dir.path())
+            .env("TMPDIR", dir)
             .env("WEIR_WORKERS", "2")
-            .env("WEIR_ADMIN_TOKEN", "an-admin-token-for-the-tests-only")
-            .envs(self.env)
+            .env("WEIR_ADMIN_TOKEN", ADMIN_TOKEN)
+            .envs(self.env.iter().cloned())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        if let Some(text) = &self.declarations {
-            let file = dir.path().join("declared.toml");
-            fs::write(&file, text).unwrap();
-            command.arg("--declare").arg(file);
+        for name in &self.unset {
+            command.env_remove(name);
+        }
+        if self.declarations.is_some() {
+            command.arg("--declare").arg(dir.join("declared.toml"));
         }
         let mut child = command.spawn().expect("the binary starts");
-        let ready = wait_ready(&mut child, &ready_file, dir.path());
+        let ready = wait_ready(&mut child, &ready_file, dir);
         let addr = |member: &str| -> SocketAddr {
             let url = ready[member].as_str().unwrap_or_default();
             let bare = url.trim_start_matches("http://").trim_end_matches('/');
             bare.parse()
                 .unwrap_or_else(|_| panic!("{member} in the ready file: {ready}"))
         };
-        Gateway {
+        Started {
             data: addr("data_url"),
             admin: addr("admin_url"),
             child,
-            dir,
             ready,
         }
     }
@@ -124,7 +173,55 @@ impl Gateway {
             declarations: Some(declarations.to_string()),
             args: vec!["serve".to_owned()],
             env: Vec::new(),
+            unset: Vec::new(),
         }
+    }
+
+    /// `weir serve` on its data directory alone.
+    pub(crate) fn bare() -> Builder {
+        Builder {
+            declarations: None,
+            args: vec!["serve".to_owned()],
+            env: Vec::new(),
+            unset: Vec::new(),
+        }
+    }
+
+    /// Ends the process, and starts another in the same directory with the same settings. Its ports
+    /// are new.
+    pub(crate) fn restart(&mut self, stop: Stop) {
+        self.stop(stop);
+        self.start_again();
+    }
+
+    /// Ends the process.
+    pub(crate) fn stop(&mut self, stop: Stop) {
+        self.signal(match stop {
+            Stop::Term => "TERM",
+            Stop::Kill => "KILL",
+        });
+        let status = self.wait_exit(PATIENCE);
+        if stop == Stop::Term {
+            assert_eq!(status.code(), Some(0), "an orderly end");
+        }
+    }
+
+    /// Starts another process after [`stop`](Self::stop).
+    pub(crate) fn start_again(&mut self) {
+        let started = self.builder.spawn(self.dir.path());
+        self.child = started.child;
+        self.ready = started.ready;
+        self.data = started.data;
+        self.admin = started.admin;
+    }
+
+    /// Where it keeps what outlives it.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub(crate) fn admin_addr(&self) -> SocketAddr {
+        self.admin
     }
 
     /// The same, started.
@@ -138,6 +235,7 @@ impl Gateway {
             declarations: None,
             args: vec!["demo".to_owned()],
             env: Vec::new(),
+            unset: Vec::new(),
         };
         builder.start()
     }

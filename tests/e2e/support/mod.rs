@@ -2,29 +2,39 @@
 //!
 //! ```text
 //!  RawClient / H2Client ──▶ Gateway (the built binary) ──▶ Backend / H2Backend (scripted)
+//!                  Admin ──▶
 //! ```
 //!
 //! Threads and blocking sockets on purpose: a script reads from top to bottom, and the harness
 //! shares no runtime, parser or pool with what it tests.
 
+pub(crate) mod admin;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod declare;
+pub(crate) mod events;
 pub(crate) mod gateway;
 pub(crate) mod h2;
 pub(crate) mod http1;
+pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod own;
 
 use std::{
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Barrier, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
+pub(crate) use admin::{Admin, at, problem, version, want};
 pub(crate) use backend::{Backend, Conn, Next, Nowhere};
 pub(crate) use client::{RawClient, Response};
 pub(crate) use declare::{Declarations, Deployment, deployment, key};
-pub(crate) use gateway::Gateway;
+pub(crate) use events::Events;
+pub(crate) use gateway::{Gateway, Stop};
 pub(crate) use http1::{Ended, Head};
 
 /// The longest any step of a test may take before it counts as hung.
@@ -93,6 +103,32 @@ pub(crate) fn pattern(len: usize) -> Vec<u8> {
     }
     bytes.truncate(len);
     bytes
+}
+
+/// What `n` threads get when they ask at the same moment.
+pub(crate) fn at_once<T: Send>(n: usize, ask: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let start = Barrier::new(n);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..n)
+            .map(|i| {
+                let (start, ask) = (&start, &ask);
+                scope.spawn(move || {
+                    start.wait();
+                    ask(i)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    })
+}
+
+/// Sets a flag when the test's part ends, however it ends, so that a failure leaves no thread working.
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// A door that a script waits at until the test opens it; it stays open.

@@ -6,9 +6,9 @@ use http::Response;
 use http_body::Frame;
 
 use super::{
-    Backend, Ended, Gate, HANGUP_BOUND, Head, Next, Nowhere, PATIENCE, RawClient, client::chunk,
-    deployment, eventually, h2, h2::H2Backend, h2::H2Client, holds_within, key, metrics::Metrics,
-    pattern,
+    Admin, Backend, Ended, Events, Gate, HANGUP_BOUND, Head, Next, Nowhere, PATIENCE, RawClient,
+    client::chunk, deployment, eventually, h2, h2::H2Backend, h2::H2Client, holds_within, key,
+    metrics::Metrics, pattern,
 };
 
 #[test]
@@ -197,4 +197,35 @@ fn nowhere_refuses_until_the_test_listens_there() {
     eventually(PATIENCE, "nobody listens again", || {
         TcpStream::connect(place.addr()).is_err()
     });
+}
+
+#[test]
+fn events_are_read_whatever_pieces_they_come_in() {
+    let backend = Backend::start(|conn, _| {
+        conn.start_chunked();
+        for piece in [
+            ": hello\n\nid: 1\nev",
+            "ent: a\ndata: {\"n\":",
+            "1}\n\nid: 2\nevent: b\ndata: {\ndata: \"n\": 2}\n",
+            "\n",
+        ] {
+            let _ = conn.write(chunk(piece));
+        }
+        Next::Close
+    });
+    let admin = Admin {
+        addr: backend.addr(),
+        token: None,
+    };
+    let mut events = Events::listen(&admin, Some("0"));
+    assert_eq!(
+        backend.last().head.get("last-event-id").as_deref(),
+        Some("0")
+    );
+    for (id, name, n) in [("1", "a", 1), ("2", "b", 2)] {
+        let event = events.next(PATIENCE).expect("an event");
+        assert_eq!((event.id.as_str(), event.event.as_str()), (id, name));
+        assert_eq!(event.data["n"], n);
+    }
+    assert!(events.next(PATIENCE).is_none(), "the end");
 }
