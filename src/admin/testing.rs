@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use super::{AdminOptions, Pages, Plane, Shared, router};
 use crate::{
-    control::{Control, ControlOptions, Parts},
+    control::{Control, ControlOptions, Limits, Parts},
     net::guard::AddressGuard,
     snapshot::{BuildOptions, Current},
     store::{Sqlite, SqliteOptions},
@@ -54,6 +54,7 @@ impl World {
                 drain_ms: 100,
                 probe_timeout_ms: 100,
                 audit_max: 1_000,
+                limits: Limits::default(),
             },
             guard: Arc::new(AddressGuard::new(Vec::new(), Vec::new(), Vec::new())),
             sealer: None,

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, thread::available_parallelism};
 use crate::{
     admin::AdminOptions,
     config::Settings,
-    control::{ControlOptions, probe::ProbeOptions},
+    control::{ControlOptions, Limits, probe::ProbeOptions},
     gateway::GatewayOptions,
     net::{guard::AddressGuard, socket::ClientLimits},
     snapshot::BuildOptions,
@@ -91,6 +91,22 @@ pub(super) fn control(settings: &Settings) -> ControlOptions {
         drain_ms: deploy.drain_ms,
         probe_timeout_ms: settings.health.timeout_ms,
         audit_max: settings.admin.audit_max,
+        limits: limits(settings),
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let limits = &settings.limits;
+    Limits {
+        deployments_max: limits.deployments_max,
+        keys_max: limits.keys_max,
+        projects_max: limits.projects_max,
+        tenants_max: limits.tenants_max,
+        tokens_max: limits.tokens_max,
+        tasks_waiting_max: limits.tasks_waiting_max,
+        tasks_kept_max: limits.tasks_kept_max,
+        versions_kept_max: limits.versions_kept_max,
+        history_kept_max: limits.history_kept_max,
     }
 }
 
@@ -139,5 +155,6 @@ mod tests {
     #[test]
     fn the_parts_defaults_are_the_settings() {
         assert_eq!(build(&Settings::default()), BuildOptions::default());
+        assert_eq!(limits(&Settings::default()), Limits::default());
     }
 }

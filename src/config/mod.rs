@@ -46,6 +46,8 @@ pub struct Settings {
     pub mirror: MirrorSettings,
     /// New versions on their way to be live.
     pub deploy: DeploySettings,
+    /// How much there may be of everything that people make.
+    pub limits: LimitsSettings,
     /// API keys.
     pub keys: KeySettings,
     /// The listener for operators.
@@ -150,6 +152,29 @@ pub struct EjectionSettings {
 pub struct MirrorSettings {
     /// Bytes of bodies that wait, per deployment.
     pub queue_bytes_max: u64,
+}
+
+/// `[limits]`: how much there may be of everything that people make.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LimitsSettings {
+    /// Deployments that are not deleted.
+    pub deployments_max: usize,
+    /// API keys in force.
+    pub keys_max: usize,
+    /// Projects.
+    pub projects_max: usize,
+    /// Tenants.
+    pub tenants_max: usize,
+    /// Admin tokens that open something.
+    pub tokens_max: usize,
+    /// Tasks of one deployment that have not ended.
+    pub tasks_waiting_max: usize,
+    /// Tasks that have ended and are kept; the oldest go first.
+    pub tasks_kept_max: usize,
+    /// Versions of one deployment that are kept; the oldest that nothing needs go first.
+    pub versions_kept_max: u32,
+    /// Entries of one deployment's history that are kept; the oldest go first.
+    pub history_kept_max: u64,
 }
 
 /// `[deploy]`: new versions on their way to be live. A version's own `readiness` goes first.
@@ -306,6 +331,17 @@ impl Default for Settings {
             },
             mirror: MirrorSettings {
                 queue_bytes_max: 64 << 20,
+            },
+            limits: LimitsSettings {
+                deployments_max: 10_000,
+                keys_max: 1_000_000,
+                projects_max: 10_000,
+                tenants_max: 1_000,
+                tokens_max: 10_000,
+                tasks_waiting_max: 100,
+                tasks_kept_max: 20_000,
+                versions_kept_max: 1_000,
+                history_kept_max: 10_000,
             },
             deploy: DeploySettings {
                 unreachable_ms: 30_000,

@@ -160,6 +160,53 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
             &mut s.mirror.queue_bytes_max,
         );
     });
+    reader.section("limits", |reader| {
+        let limits = &mut s.limits;
+        integer(
+            reader,
+            "deployments_max",
+            1..=1_000_000,
+            &mut limits.deployments_max,
+        );
+        integer(reader, "keys_max", 1..=100_000_000, &mut limits.keys_max);
+        integer(
+            reader,
+            "projects_max",
+            1..=1_000_000,
+            &mut limits.projects_max,
+        );
+        integer(
+            reader,
+            "tenants_max",
+            1..=1_000_000,
+            &mut limits.tenants_max,
+        );
+        integer(reader, "tokens_max", 1..=1_000_000, &mut limits.tokens_max);
+        integer(
+            reader,
+            "tasks_waiting_max",
+            1..=10_000,
+            &mut limits.tasks_waiting_max,
+        );
+        integer(
+            reader,
+            "tasks_kept_max",
+            1..=10_000_000,
+            &mut limits.tasks_kept_max,
+        );
+        integer(
+            reader,
+            "versions_kept_max",
+            1..=1_000_000,
+            &mut limits.versions_kept_max,
+        );
+        integer(
+            reader,
+            "history_kept_max",
+            1..=100_000_000,
+            &mut limits.history_kept_max,
+        );
+    });
     reader.section("deploy", |reader| {
         let deploy = &mut s.deploy;
         integer(

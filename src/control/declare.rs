@@ -17,6 +17,7 @@ use super::{
     access::Caller,
     deployments::{json, new_record},
     error::ControlError,
+    limits::Limited,
     load::DEFAULT_TENANT,
     plane::{Change, Control, Turn},
     record::{
@@ -46,6 +47,8 @@ pub struct Changes {
     pub epoch: Epoch,
     /// Deployments that are new, or have a new version or new properties.
     pub deployments_changed: usize,
+    /// Those of them that were not there before.
+    pub deployments_created: usize,
     /// Deployments that are gone.
     pub deployments_removed: usize,
     /// Keys that are new or open something else.
@@ -96,6 +99,11 @@ impl Control {
             .await?;
         self.declare_keys(&mut change, &mut changes, declarations.keys, now)
             .await?;
+        let there = self.state().deployments().count();
+        let fresh = (changes.deployments_created).saturating_sub(changes.deployments_removed);
+        self.room(Limited::Deployments, there, fresh)?;
+        let keys = changes.keys_granted.saturating_sub(changes.keys_revoked);
+        self.room(Limited::Keys, self.current.keys().len(), keys)?;
         self.commit_declared(turn, change, changes).await
     }
 
@@ -154,7 +162,9 @@ impl Control {
     ) -> Result<(), ControlError> {
         let named: HashSet<DeploymentName> = specs.iter().map(|spec| spec.name.clone()).collect();
         for spec in specs {
+            let is_new = self.state().deployment(&spec.name).is_none();
             if self.declare_deployment(change, spec, now).await? {
+                changes.deployments_created += usize::from(is_new);
                 changes.deployments_changed += 1;
             }
         }

@@ -6,6 +6,7 @@ use super::{
     access::{Caller, Object, Verb},
     error::ControlError,
     keys::NewSecret,
+    limits::Limited,
     list::{Listed, Page},
     plane::{Change, Control, Done, Intent},
     record::{
@@ -191,6 +192,7 @@ impl Control {
                 let words = format!("there is a deployment {name} already");
                 return Err(ControlError::conflict("exists", words));
             }
+            self.room(Limited::Deployments, state.deployments().count(), 1)?;
         }
         self.tombstone(name).await
     }

@@ -6,6 +6,7 @@ use super::{
     access::{Caller, Object, Verb},
     deployments::needs_project,
     error::ControlError,
+    limits::Limited,
     list::{Listed, Page},
     plane::{Change, Control, Done, Intent},
     record::{Action, Deed, Happening, Key, KeyStatus, Stored, decode, place},
@@ -102,6 +103,7 @@ impl Control {
     ) -> Result<Done<NewSecret>, ControlError> {
         let turn = self.turn().await?;
         self.check_scope(caller, Verb::Operate, scope)?;
+        self.room(Limited::Keys, self.current.keys().len(), 1)?;
         let (mut record, secret) = match &body.secret {
             None => {
                 let drawn = self.draw_key(scope.clone(), caller, "")?;

@@ -6,6 +6,7 @@ use super::{
     access::{Caller, Object, Reach, Verb},
     deployments::{needs_project, shared_by},
     error::ControlError,
+    limits::Limited,
     list::{Listed, Page},
     load::DEFAULT_TENANT,
     plane::{Change, Control, Done, Intent},
@@ -213,6 +214,7 @@ impl Control {
             if state.tenant(body.name.as_str()).is_some() {
                 return Err(exists("tenant", body.name.as_str()));
             }
+            self.room(Limited::Tenants, state.tenants().count(), 1)?;
         }
         let tenant = Tenant {
             name: body.name,
@@ -387,6 +389,7 @@ impl Control {
             if state.project(body.name.as_str()).is_some() {
                 return Err(exists("project", body.name.as_str()));
             }
+            self.room(Limited::Projects, state.projects().count(), 1)?;
         }
         let project = Project {
             name: body.name,
@@ -601,6 +604,9 @@ impl Control {
                 );
                 return Err(ControlError::Forbidden(words));
             }
+            let now = unix_ms();
+            let valid = state.tokens().filter(|token| token.value.is_valid(now));
+            self.room(Limited::Tokens, valid.count(), 1)?;
             if let Some(tenant) = &token.tenant {
                 self.needs_tenant(&state, tenant.as_str())?;
             }

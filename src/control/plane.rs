@@ -19,6 +19,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 use super::{
     error::ControlError,
     events::{EventKind, Feed},
+    limits::Limits,
     load::TokenCheck,
     record::{Deed, Happening, Stored, Task, encode, place},
     seal::Sealer,
@@ -53,6 +54,8 @@ pub struct ControlOptions {
     pub probe_timeout_ms: u64,
     /// Refusals that are kept.
     pub audit_max: u64,
+    /// How much there may be of everything that people make.
+    pub limits: Limits,
 }
 
 /// The control plane.

@@ -209,6 +209,11 @@ impl State {
         self.tokens.insert(token.value.id.clone(), token);
     }
 
+    pub(super) fn remove_token(&mut self, token: &Token) {
+        self.by_digest.remove(&token.digest);
+        self.tokens.remove(&token.id);
+    }
+
     /// Notes how a task stands, and lets it join or leave its deployment's queue.
     pub(super) fn put_task(&mut self, task: Stored<Task>) {
         let (id, name) = (task.value.id.clone(), task.value.deployment.clone());

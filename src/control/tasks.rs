@@ -6,6 +6,7 @@ use super::{
     access::{Caller, Object, Verb},
     deployments::overwrite,
     error::ControlError,
+    limits::Limited,
     list::{Listed, Page},
     plane::{Change, Control, Done, IfBusy, Intent},
     record::{Deployment, Idempotency, Stored, Task, TaskKind, TaskStatus, decode, encode, place},
@@ -151,6 +152,8 @@ impl Control {
         deployment: &mut Deployment,
         new: NewTask,
     ) -> Result<Taken, ControlError> {
+        let unfinished = self.state().unfinished(ask.name).count();
+        self.room(Limited::Tasks, unfinished, 1)?;
         let now = unix_ms();
         let id = self.draw_id()?;
         let running = self.state().turn_of(ask.name).map(str::to_owned);

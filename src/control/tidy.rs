@@ -7,12 +7,12 @@ use super::{
     deployments::overwrite,
     error::ControlError,
     plane::{Change, Control},
-    record::{Idempotency, Key, KeyStatus, Task, decode, place},
+    record::{Idempotency, Key, KeyStatus, Task, Version, VersionStatus, decode, place},
 };
 use crate::{
-    base::{clock::unix_ms, secret::KeyDigest, task},
+    base::{clock::unix_ms, id::VersionNumber, name::DeploymentName, secret::KeyDigest, task},
     spec::Scope,
-    store::{If, Write},
+    store::{If, Order, Write},
 };
 
 /// How often use is written down. What a kill loses is at most this much of it.
@@ -21,11 +21,14 @@ const FLUSH_EVERY: Duration = Duration::from_secs(30);
 /// Rounds between two looks for what is old.
 const ROUNDS_PER_SWEEP: u64 = 20;
 
+/// Records that one sweep removes at most, of each kind.
+const SWEPT_MAX: usize = 1_000;
+
 /// How long an idempotency id stands for its task.
 const IDEMPOTENCY_MS: u64 = 24 * 3_600_000;
 
-/// How many tasks are kept.
-const TASKS_KEPT: usize = 20_000;
+/// How long an admin token that opens nothing any more is still shown.
+const ENDED_TOKEN_MS: u64 = 30 * 24 * 3_600_000;
 
 /// Which keys go with their scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +101,8 @@ impl Control {
             .map(|used| used.value))
     }
 
-    async fn sweep(&self) -> Result<(), ControlError> {
+    /// Removes what is old, or beyond its limit.
+    pub(super) async fn sweep(self: &Arc<Self>) -> Result<(), ControlError> {
         let old = unix_ms().saturating_sub(IDEMPOTENCY_MS);
         let mut gone = Vec::new();
         let mut gather = |record: &crate::store::Record| {
@@ -129,7 +133,9 @@ impl Control {
                 .filter_map(|(_, held)| held.record.latest_task.clone());
             tasks.map(|id| place::task(&id)).collect()
         };
-        let surplus = ended.len().saturating_sub(TASKS_KEPT);
+        let surplus = ended
+            .len()
+            .saturating_sub(self.options.limits.tasks_kept_max);
         for (key, revision) in ended.into_iter().take(surplus) {
             if !latest.contains(&key) {
                 gone.push(Write::Delete {
@@ -142,6 +148,82 @@ impl Control {
             // One that changed meanwhile is looked at again at the next sweep.
             self.store.commit(gone).await?;
         }
+        self.sweep_deployments().await?;
+        self.sweep_tokens().await
+    }
+
+    /// Removes what is beyond the limits of each deployment: the oldest entries of its history, and
+    /// versions that nothing needs.
+    async fn sweep_deployments(self: &Arc<Self>) -> Result<(), ControlError> {
+        let limits = self.options.limits;
+        let mut names = Vec::new();
+        self.each(place::DEPLOYMENTS, |record| {
+            let name = record.key.trim_start_matches(place::DEPLOYMENTS);
+            names.extend(DeploymentName::parse(name));
+            Ok(())
+        })
+        .await?;
+        for name in names {
+            let topic = place::history(&name);
+            self.store.trim(&topic, limits.history_kept_max).await?;
+            let Some(held) = self.state().deployment(&name).cloned() else {
+                continue;
+            };
+            let record = &held.record;
+            let oldest = record.versions.saturating_sub(limits.versions_kept_max);
+            let first = place::version(&name, VersionNumber(1));
+            let last = place::version(&name, VersionNumber(oldest));
+            if oldest == 0 {
+                continue;
+            }
+            let turn = self.turn().await?;
+            let prefix = place::versions_of(&name);
+            let old = self.store.list(&prefix, None, SWEPT_MAX, Order::Up).await?;
+            let needed: Vec<String> = [record.live, record.last_live, record.before]
+                .into_iter()
+                .chain(record.kept.iter().map(|kept| Some(*kept)))
+                .chain([record.managed.as_ref().map(|managed| managed.version)])
+                .flatten()
+                .map(|number| place::version(&name, number))
+                .collect();
+            let mut change = Change::default();
+            for version in old {
+                let is_old = version.key >= first && version.key <= last;
+                let ended = decode::<Version>(&version)?.value.status != VersionStatus::Deploying;
+                if is_old && ended && !needed.contains(&version.key) {
+                    change.write(Write::Delete {
+                        key: version.key,
+                        condition: If::Revision(version.revision),
+                    });
+                }
+            }
+            self.commit(turn, change).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep_tokens(self: &Arc<Self>) -> Result<(), ControlError> {
+        let turn = self.turn().await?;
+        let old = unix_ms().saturating_sub(ENDED_TOKEN_MS);
+        let ended: Vec<_> = {
+            let state = self.state();
+            let ended = state.tokens().filter(|token| {
+                let value = &token.value;
+                let ends = [value.revoked_at_ms, value.expires_at_ms];
+                ends.into_iter().flatten().any(|end| end < old)
+            });
+            ended.take(SWEPT_MAX).cloned().collect()
+        };
+        let mut change = Change::default();
+        for token in ended {
+            change.write(Write::Delete {
+                key: place::token(&token.value.id),
+                condition: If::Revision(token.revision),
+            });
+            self.tokens_used.remove(&token.value.id);
+            change.edit(move |state, _| state.remove_token(&token.value));
+        }
+        self.commit(turn, change).await?;
         Ok(())
     }
 

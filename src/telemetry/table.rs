@@ -97,6 +97,8 @@ table! {
         "From a mutation's call to its being in force, its wait for earlier ones included.";
     TASKS = Counter "weir_tasks_total" ["kind", "status"],
         "Tasks that ended, by kind and how.";
+    CONTROL_LIMITED = Counter "weir_control_limited_total" ["limit"],
+        "Changes that were turned away because there may be no more of something, by limit.";
     ADMIN_REFUSED = Counter "weir_admin_refused_total" ["code"],
         "Calls of the admin plane that were turned away, by code.";
     AUDIT_DROPPED = Counter "weir_audit_dropped_total" [],

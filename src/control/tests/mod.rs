@@ -5,6 +5,7 @@ mod declare;
 mod faults;
 mod faulty;
 mod life;
+mod limits;
 
 use std::{
     net::SocketAddr,
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 
 use self::faulty::Faulty;
 use super::{
-    Control, ControlOptions, Created, Intent, Parts, Sealer,
+    Control, ControlOptions, Created, Intent, Limits, Parts, Sealer,
     access::Caller,
     record::{Stored, Task, TaskStatus},
 };
@@ -52,23 +53,31 @@ fn options() -> ControlOptions {
         drain_ms: 1_000,
         probe_timeout_ms: 1_000,
         audit_max: 100,
+        limits: Limits::default(),
     }
 }
 
 impl World {
     async fn new() -> Self {
-        let directory = Arc::new(TempDir::new().expect("a directory"));
-        let store = Sqlite::open(directory.path(), SqliteOptions::default()).expect("a store");
-        Self::over(directory, Arc::new(store)).await
+        Self::within(Limits::default()).await
     }
 
-    async fn over(directory: Arc<TempDir>, store: Arc<dyn Store>) -> Self {
+    async fn within(limits: Limits) -> Self {
+        let directory = Arc::new(TempDir::new().expect("a directory"));
+        let store = Sqlite::open(directory.path(), SqliteOptions::default()).expect("a store");
+        Self::over(directory, Arc::new(store), limits).await
+    }
+
+    async fn over(directory: Arc<TempDir>, store: Arc<dyn Store>, limits: Limits) -> Self {
         let current = Arc::new(Current::empty());
         let store = Faulty::over(store);
         let parts = Parts {
             store: Arc::clone(&store) as _,
             current: Arc::clone(&current),
-            options: options(),
+            options: ControlOptions {
+                limits,
+                ..options()
+            },
             guard: Arc::new(AddressGuard::new(Vec::new(), Vec::new(), Vec::new())),
             sealer: Some(Sealer::new(&[1; 32])),
             root: Box::new(|presented| presented == b"root"),
@@ -87,7 +96,7 @@ impl World {
     async fn again(self) -> Self {
         self.store.set(faulty::DEAD);
         let directory = Arc::clone(&self.directory);
-        Self::over(directory, self.store.inner()).await
+        Self::over(directory, self.store.inner(), Limits::default()).await
     }
 
     async fn project(&self, name: &str) {
