@@ -52,7 +52,7 @@ impl<S: Sync> FromRequestParts<S> for Call {
         let caller = parts.extensions.get::<Arc<Caller>>().cloned();
         Ok(Self {
             // The guard in front lets nobody else through.
-            caller: caller.ok_or_else(Problem::internal)?,
+            caller: caller.ok_or_else(|| Problem::internal("a call without a caller"))?,
             headers: parts.headers.clone(),
             query: Query::parse(parts.uri.query())?,
         })
@@ -199,7 +199,8 @@ impl Segments {
     }
 
     fn text(&self, name: &str) -> Result<&str, Problem> {
-        self.get(name).ok_or_else(Problem::internal)
+        let found = self.get(name);
+        found.ok_or_else(|| Problem::internal(format!("a route without {name}")))
     }
 
     /// A segment that can't be a name names nothing.

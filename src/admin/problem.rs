@@ -25,6 +25,8 @@ pub(super) struct Problem {
     detail: String,
     errors: Vec<Wrong>,
     task: Option<String>,
+    /// Words for the log alone.
+    private: Option<String>,
 }
 
 /// What is sent of a problem.
@@ -81,6 +83,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             task: None,
+            private: None,
         }
     }
 
@@ -94,13 +97,17 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
-    /// 500: weir's own fault.
-    pub(super) fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "weir failed; its log says more under this request id",
-        )
+    /// 500: weir's own fault. `why` goes to the log alone.
+    pub(super) fn internal(why: impl Into<String>) -> Self {
+        let words = "weir failed; its log says more under this request id";
+        let mut problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", words);
+        problem.private = Some(why.into());
+        problem
+    }
+
+    /// What the log is told, where that is not what the caller is told.
+    pub(super) fn private(&self) -> Option<&str> {
+        self.private.as_deref()
     }
 
     /// Its status.
@@ -169,8 +176,7 @@ impl From<ControlError> for Problem {
         let status =
             StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(%error, "control failed");
-            return Self::internal();
+            return Self::internal(error.to_string());
         }
         let mut problem = Self::new(status, error.code(), error.to_string());
         match error {

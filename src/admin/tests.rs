@@ -478,3 +478,42 @@ async fn lists_come_in_pages() {
     }
     assert_eq!(names, ["a", "b", "c"]);
 }
+
+#[tokio::test]
+async fn roles_are_held_to_and_what_they_were_refused_is_audited() {
+    let world = world().await;
+    let token = r#"{"name": "ada", "role": "viewer", "projects": ["demo"]}"#;
+    let token = world.call("POST /api/v1/tokens", &[], token).await.json();
+    let bearer = format!("Bearer {}", token["secret"].as_str().expect("a token"));
+    let ada = [("authorization", bearer.as_str())];
+    let read = world.call("GET /api/v1/projects/demo", &ada, "").await;
+    assert_eq!(read.status, 200);
+    for (line, body) in [
+        ("POST /api/v1/projects", r#"{"name": "mine"}"#),
+        ("PATCH /api/v1/projects/demo", r#"{"description": "mine"}"#),
+        ("POST /api/v1/keys?dry_run=true", "{}"),
+        ("GET /api/v1/tokens/nobody", ""),
+        ("GET /api/v1/audit", ""),
+    ] {
+        let reply = world.call(line, &ada, body).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (403, "forbidden"),
+            "{line}"
+        );
+    }
+    let refused = loop {
+        let audit = world.call("GET /api/v1/audit", &[], "").await.json();
+        let items = audit["items"].as_array().cloned().unwrap_or_default();
+        if items.len() == 5 {
+            break items;
+        }
+        tokio::task::yield_now().await;
+    };
+    for entry in refused {
+        assert_eq!(
+            (&entry["who"], &entry["code"]),
+            (&json!("ada"), &json!("forbidden"))
+        );
+    }
+}

@@ -55,6 +55,10 @@ pub(super) async fn edge(
                 .control
                 .note_refusal(seen.into_refusal(who, &problem, &id));
         }
+        if let Some(why) = problem.private() {
+            let request = id.0.to_str().unwrap_or_default();
+            tracing::error!(request, why, "a call of the admin plane failed");
+        }
         problem.render(id.0.to_str().unwrap_or_default(), &mut response);
     }
     seal(response.headers_mut(), id);

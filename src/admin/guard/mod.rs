@@ -66,8 +66,8 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = words.unwrap_or_default(), "a handler panicked");
-    Problem::internal().into_response()
+    let words = words.unwrap_or("no words");
+    Problem::internal(format!("a handler panicked: {words}")).into_response()
 }
 
 async fn timeout(request: Request, next: Next) -> Response {
