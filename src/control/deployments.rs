@@ -251,7 +251,7 @@ impl Control {
         state
             .deployment(name)
             .cloned()
-            .ok_or_else(|| unknown(&self.state(), name))
+            .ok_or_else(|| unknown(&state, name))
     }
 
     fn show(&self, state: &State, name: &DeploymentName, held: &Held) -> Shown {

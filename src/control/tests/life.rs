@@ -5,6 +5,7 @@ use crate::{
     base::{id::VersionNumber, secret::KeyDigest},
     control::{
         Page,
+        access::Verb,
         record::{DeploymentState, VersionStatus},
     },
     snapshot::Idle,
@@ -296,4 +297,31 @@ async fn a_revoked_key_stays_revoked_and_can_be_nobodys_again() {
         .revoke_key(&root, &scope, &first, RevokeBody::default(), &intent)
         .await;
     assert_eq!(refused.expect_err("the First Key").code(), "first_key");
+}
+
+/// A reader that comes back for more while it reads waits for a writer that waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_said_beside_changes() {
+    let world = World::new().await;
+    world.project("demo").await;
+    let (ended, all) = std::sync::mpsc::channel();
+    for writes in [false, false, true] {
+        let (control, ended) = (Arc::clone(&world.control), ended.clone());
+        // Threads that nobody joins: stuck ones fail the test instead of holding it up.
+        std::thread::spawn(move || {
+            let name = named("demo/none");
+            for _ in 0..20_000 {
+                if writes {
+                    control.with_state(|state| assert!(state.deployment(&name).is_none()));
+                } else {
+                    let found = control.standing(&ROOT, Verb::Operate, &name);
+                    assert_eq!(found.err().map(|error| error.status()), Some(404));
+                }
+            }
+            ended.send(()).expect("somebody waits");
+        });
+    }
+    for _ in 0..3 {
+        all.recv_timeout(PATIENCE).expect("nobody is stuck");
+    }
 }
