@@ -330,7 +330,7 @@ impl Control {
             return Err(forbidden);
         }
         if filter.state == Some(DeploymentState::Deleted) {
-            all = self.tombstones(project).await?;
+            all = self.tombstones(caller, project).await?;
         }
         let fits = |shown: &Shown| {
             let record = &shown.stored.value;
@@ -353,7 +353,13 @@ impl Control {
         page.cut(fitting, |shown| shown.name.deployment())
     }
 
-    async fn tombstones(&self, project: &Name) -> Result<Vec<Shown>, ControlError> {
+    /// The deleted deployments of a project that the caller may see: a share of one that stands
+    /// shows none of them.
+    async fn tombstones(
+        &self,
+        caller: &Caller,
+        project: &Name,
+    ) -> Result<Vec<Shown>, ControlError> {
         let mut found = Vec::new();
         let prefix = place::deployments_of(project.as_str());
         self.each(&prefix, |record| {
@@ -372,6 +378,9 @@ impl Control {
             Ok(())
         })
         .await?;
+        let state = self.state();
+        found
+            .retain(|shown| caller.is_allowed(Verb::Read, Object::Deployment(&shown.name), &state));
         Ok(found)
     }
 

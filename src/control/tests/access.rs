@@ -2,10 +2,14 @@
 
 use super::*;
 use crate::{
-    control::access::{Object, Reach, Verb},
+    control::{
+        DeploymentFilter, Page,
+        access::{Object, Reach, Verb},
+        record::DeploymentState,
+    },
     spec::{
         Role,
-        body::{NewShare, NewTenant},
+        body::{DeleteBody, NewShare, NewTenant},
     },
 };
 
@@ -151,4 +155,43 @@ async fn a_share_is_seen_and_no_more() {
     assert!(!sees(&two, Verb::Read) && !route("two"));
     share(NewShare::Tenant(name("blue"))).await.expect("shared");
     assert!(sees(&two, Verb::Read) && sees(&blue, Verb::Read) && route("two"));
+}
+
+/// Deployments of a project as a caller lists them.
+async fn listed(world: &World, caller: &Caller, state: Option<DeploymentState>) -> Vec<String> {
+    let filter = DeploymentFilter {
+        state,
+        ..DeploymentFilter::default()
+    };
+    let page = Page {
+        after: None,
+        limit: 100,
+    };
+    let project = name("one");
+    let listed = world.control.deployments(caller, &project, &filter, &page);
+    let listed = listed.await.expect("listed").items;
+    listed.iter().map(|shown| shown.name.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_of_one_deployment_shows_no_deleted_ones_beside_it() {
+    let world = world().await;
+    let (root, intent) = (Caller::root(), Intent::default());
+    let two = caller("two", Role::Member, Reach::Projects(vec![name("two")]));
+    let share = NewShare::Project(name("two"));
+    let shared = world
+        .control
+        .share(&root, &named("one/own"), share, &intent)
+        .await;
+    shared.expect("shared");
+    let body = DeleteBody::from_json(&json!({ "reason": "old" })).expect("a reason");
+    let other = named("one/other");
+    let task = world
+        .control
+        .delete_deployment(&root, &other, body, &intent);
+    world.ended(&task.await.expect("taken on").value).await;
+    let deleted = Some(DeploymentState::Deleted);
+    assert_eq!(listed(&world, &root, deleted).await, ["one/other"]);
+    assert_eq!(listed(&world, &two, None).await, ["one/own"]);
+    assert!(listed(&world, &two, deleted).await.is_empty());
 }
