@@ -364,7 +364,7 @@ impl Control {
             self.prepare_end(change, &stored, status, Some(reason.clone()));
             if stored.value.kind == super::record::TaskKind::Deploy
                 && let Some(number) = stored.value.version
-                && let Ok(mut version) = self.stored_version(name, number).await
+                && let Some(mut version) = self.version_if_kept(name, number).await?
             {
                 version.value.status = VersionStatus::Failed;
                 version.value.reason = Some(reason);

@@ -87,6 +87,12 @@ impl Control {
     /// Works off what was left unfinished, and keeps the store tidy. Called once, when backends can
     /// be reached.
     pub fn start(self: &Arc<Self>) {
+        self.work_off_all();
+        self.keep_tidy();
+    }
+
+    /// Has every queue worked off that nobody is at.
+    pub(super) fn work_off_all(self: &Arc<Self>) {
         let unfinished: HashSet<DeploymentName> = {
             let state = self.state();
             let open = state.tasks().filter(|task| !task.value.status.is_final());
@@ -95,7 +101,6 @@ impl Control {
         for name in unfinished {
             self.work_off(name);
         }
-        self.keep_tidy();
     }
 
     /// Reads the store anew and puts what is in it in force. The caller holds the turn.
@@ -240,6 +245,19 @@ impl Control {
             ControlError::unknown("version_unknown", words)
         })?;
         Ok(decode(&record)?)
+    }
+
+    /// The same, or none when it was deleted.
+    pub(super) async fn version_if_kept(
+        &self,
+        name: &DeploymentName,
+        number: VersionNumber,
+    ) -> Result<Option<Stored<Version>>, ControlError> {
+        match self.stored_version(name, number).await {
+            Ok(version) => Ok(Some(version)),
+            Err(ControlError::Unknown { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn read_keys(

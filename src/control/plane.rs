@@ -187,6 +187,8 @@ impl Control {
         if turn.writer.stale {
             self.reload().await?;
             turn.writer.stale = false;
+            // A task that was recorded in the dark has nobody yet who works it off.
+            self.work_off_all();
         }
         Ok(turn)
     }

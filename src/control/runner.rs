@@ -514,7 +514,7 @@ impl Control {
         let now = unix_ms();
         if task.kind == TaskKind::Deploy
             && let Some(number) = task.version
-            && let Ok(mut version) = self.stored_version(name, number).await
+            && let Some(mut version) = self.version_if_kept(name, number).await?
         {
             version.value.status = VersionStatus::Failed;
             version.value.reason = Some(reason.clone());
@@ -535,7 +535,9 @@ impl Control {
             new.record.state,
             DeploymentState::Queued | DeploymentState::SettingUp
         );
-        if waited && new.live.is_none() {
+        // One that only waited for its turn says nothing about the one whose turn it is.
+        let has_turn = self.state().turn_of(name) == Some(&*task.id);
+        if waited && has_turn && new.live.is_none() {
             new.record.state = match task.kind {
                 // It was stopped, and is again.
                 TaskKind::Restart | TaskKind::Rollback if status == TaskStatus::Canceled => {

@@ -371,13 +371,13 @@ impl Control {
             }
             _ => {}
         }
+        if intent.dry_run {
+            return Ok(self.unchanged(found));
+        }
         let by = format!("canceled by {}", caller.name);
         let mut change = Change::default();
         self.prepare_failure(&mut change, &found, TaskStatus::Canceled, by)
             .await?;
-        if intent.dry_run {
-            return Ok(self.unchanged(found));
-        }
         let done = self.commit(turn, change).await?;
         self.state().stop_running(id);
         Ok(Done {

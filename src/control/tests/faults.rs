@@ -96,3 +96,23 @@ async fn a_task_outlives_a_store_that_was_away() {
     assert_eq!(ended.status, TaskStatus::Done);
     assert_eq!(world.live("demo/iris"), Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_was_recorded_in_the_dark_is_done_with_the_next_change() {
+    let (world, store) = faulty().await;
+    world.project("demo").await;
+    let created = world.create("demo/iris", ready().await).await;
+    world.ended(&created.task).await;
+    store.set(MADE);
+    let spec = VersionSpec::from_json(&version(ready().await)).expect("a version");
+    let iris = named("demo/iris");
+    let dark = world.control.deploy(&ROOT, &iris, spec, &PLAIN).await;
+    assert_eq!(dark.err().map(|error| error.status()), Some(503));
+    store.set(WELL);
+    assert_eq!(import(&world, "a-key-that-comes-after").await, Ok(()));
+    let shown = world.control.deployment(&ROOT, &iris).await.expect("there");
+    let task = shown.task.expect("recorded");
+    assert_eq!(task.value.version.map(|version| version.0), Some(2));
+    assert_eq!(world.ended(&task).await.status, TaskStatus::Done);
+    assert_eq!(world.live("demo/iris"), Some(2));
+}

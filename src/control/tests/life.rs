@@ -299,6 +299,54 @@ async fn a_revoked_key_stays_revoked_and_can_be_nobodys_again() {
     assert_eq!(refused.expect_err("the First Key").code(), "first_key");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn calling_off_one_that_waits_leaves_the_one_whose_turn_it_is() {
+    let world = World::new().await;
+    world.project("demo").await;
+    let slow = answering(StatusCode::SERVICE_UNAVAILABLE).await;
+    let first = world.create(IRIS, slow).await;
+    let second = world.deploy(IRIS, ready().await).await;
+    let cancel = |task: &Stored<Task>| {
+        let (control, id) = (Arc::clone(&world.control), task.value.id.clone());
+        async move { control.cancel_task(&ROOT, &id, &PLAIN).await }
+    };
+    let state = async || {
+        let shown = world.control.deployment(&ROOT, &named(IRIS)).await;
+        shown.expect("there").stored.value.state
+    };
+    cancel(&second).await.expect("called off");
+    assert!(
+        matches!(
+            state().await,
+            DeploymentState::Queued | DeploymentState::SettingUp
+        ),
+        "the first is still on its way"
+    );
+    cancel(&first.task).await.expect("called off");
+    assert_eq!(state().await, DeploymentState::Failed);
+}
+
+/// The newest task of a deployment is shown however many others have ended since.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_task_is_still_the_newest_of_its_deployment() {
+    let world = with_iris().await;
+    let shown = async || {
+        let shown = world.control.deployment(&ROOT, &named(IRIS)).await;
+        shown.expect("there").task.map(|task| task.value)
+    };
+    let known = shown().await.expect("known by heart");
+    world.control.with_state(|state| {
+        for n in 0..2_000 {
+            let mut value = known.clone();
+            value.id = format!("other{n}");
+            let revision = crate::base::id::Revision(0);
+            state.put_task(Stored { revision, value });
+        }
+        assert!(state.task(&known.id).is_none(), "it was pushed out");
+    });
+    assert_eq!(shown().await, Some(known));
+}
+
 /// A reader that comes back for more while it reads waits for a writer that waits for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_said_beside_changes() {
