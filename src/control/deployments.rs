@@ -215,28 +215,38 @@ impl Control {
         caller: &Caller,
         name: &DeploymentName,
     ) -> Result<Shown, ControlError> {
-        {
+        let standing = {
             let state = self.state();
             caller.may(Verb::Read, Object::Deployment(name), &state)?;
-            if let Some(held) = state.deployment(name) {
-                return Ok(self.show(&state, name, held));
-            }
+            state
+                .deployment(name)
+                .map(|held| self.show(&state, name, held))
+        };
+        if let Some(shown) = standing {
+            return self.with_task(shown).await;
         }
         let stored = self
             .tombstone(name)
             .await?
             .ok_or_else(|| unknown(&self.state(), name))?;
-        let task = match &stored.value.latest_task {
-            Some(id) => self.find_task(id).await?,
-            None => None,
-        };
-        Ok(Shown {
+        self.with_task(Shown {
             name: name.clone(),
             stored,
-            task,
+            task: None,
             live: None,
             backends: Vec::new(),
         })
+        .await
+    }
+
+    /// The same with its newest task, also when that ended too long ago to be known by heart.
+    async fn with_task(&self, mut shown: Shown) -> Result<Shown, ControlError> {
+        if shown.task.is_none()
+            && let Some(id) = &shown.stored.value.latest_task
+        {
+            shown.task = self.find_task(id).await?;
+        }
+        Ok(shown)
     }
 
     /// A deployment that is not deleted, and that the caller may do this to.
@@ -350,7 +360,12 @@ impl Control {
                 })
         };
         let fitting = all.into_iter().filter(fits);
-        page.cut(fitting, |shown| shown.name.deployment())
+        let Listed { items, next } = page.cut(fitting, |shown| shown.name.deployment())?;
+        let mut whole = Vec::with_capacity(items.len());
+        for shown in items {
+            whole.push(self.with_task(shown).await?);
+        }
+        Ok(Listed { items: whole, next })
     }
 
     /// The deleted deployments of a project that the caller may see: a share of one that stands
