@@ -13,7 +13,7 @@ use tokio::{
 use tower::ServiceExt;
 
 use super::{AdminOptions, Pages, Plane, Shared, router};
-use crate::{base::task, control::Control};
+use crate::{base::task, control::Control, net::listen};
 
 /// How long a request's head may take, and a connection may be idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,6 +22,8 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Connections at once; the next waits in the system's queue until one ends. Every console and every
 /// tool that follows events holds one.
 const CONNECTIONS_MAX: usize = 1_024;
+/// How long a client may leave an answer unread: one that never reads must not hold a place.
+const UNREAD_MAX: Duration = Duration::from_secs(30);
 /// How long accepting rests after the system refused it: it is out of descriptors, say.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
@@ -84,6 +86,7 @@ async fn connection(
 ) {
     // Answers are small; without this the second of two waits for the first one's acknowledgement.
     let _ = stream.set_nodelay(true);
+    listen::break_when_unread(&stream, UNREAD_MAX);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request.map(Body::new))

@@ -50,9 +50,44 @@ pub fn abort_on_close(socket: &impl AsFd) {
     let _ = SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
 }
 
+/// Has the system break a connection whose peer takes nothing of what it was sent for this long.
+/// Known on Linux alone; elsewhere such a peer holds its connection.
+pub fn break_when_unread(socket: &impl AsFd, limit: std::time::Duration) {
+    // It fails on a socket that is gone already.
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(socket).set_tcp_user_timeout(Some(limit));
+    #[cfg(not(target_os = "linux"))]
+    let _ = (socket, limit);
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::Write,
+        net::{TcpListener, TcpStream},
+        time::{Duration, Instant},
+    };
+
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_peer_that_reads_nothing_loses_its_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let _peer = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let (mut stream, _) = listener.accept().expect("accepted");
+        break_when_unread(&stream, Duration::from_millis(300));
+        let patience = Duration::from_secs(20);
+        stream.set_write_timeout(Some(patience)).expect("set");
+        let began = Instant::now();
+        let error = loop {
+            if let Err(error) = stream.write_all(&[0; 65_536]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert!(began.elapsed() < patience);
+    }
 
     #[test]
     fn workers_share_a_port_and_strangers_do_not() {
