@@ -94,7 +94,8 @@ impl Control {
         let mut changes = Changes::default();
         let mut change = Change::default();
         let now = unix_ms();
-        self.declare_projects(&mut change, &declarations, now);
+        self.declare_projects(&mut change, &declarations, now)
+            .await?;
         self.declare_deployments(&mut change, &mut changes, declarations.deployments, now)
             .await?;
         self.declare_keys(&mut change, &mut changes, declarations.keys, now)
@@ -119,7 +120,12 @@ impl Control {
     }
 
     /// Projects that the file names and nobody has made yet.
-    fn declare_projects(&self, change: &mut Change, declarations: &Declarations, now: u64) {
+    async fn declare_projects(
+        &self,
+        change: &mut Change,
+        declarations: &Declarations,
+        now: u64,
+    ) -> Result<(), ControlError> {
         let mut wanted: HashSet<Name> = HashSet::new();
         let of_deployments = declarations
             .deployments
@@ -136,14 +142,19 @@ impl Control {
                 .chain(of_keys)
                 .filter_map(|name| Name::parse(&name).ok()),
         );
-        let Ok(tenant) = Name::parse(DEFAULT_TENANT) else {
-            return;
+        let Ok(default) = Name::parse(DEFAULT_TENANT) else {
+            return Ok(());
         };
         for name in wanted {
-            if self.state().project(name.as_str()).is_none() {
+            let is_new = self.state().project(name.as_str()).is_none();
+            if is_new {
+                // One that comes back is its former tenant's.
+                let former = self.former_tenant(name.as_str()).await?;
+                let former = former.filter(|of| self.state().tenant(of.as_str()).is_some());
+                let tenant = former.unwrap_or_else(|| default.clone());
                 let project = Project {
                     name,
-                    tenant: tenant.clone(),
+                    tenant,
                     description: String::new(),
                     created_at_ms: now,
                     created_by: speaker().name,
@@ -151,6 +162,7 @@ impl Control {
                 self.prepare_project(change, &project, None);
             }
         }
+        Ok(())
     }
 
     async fn declare_deployments(

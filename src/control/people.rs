@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use super::{
     access::{Caller, Object, Reach, Verb},
-    deployments::{needs_project, shared_by},
+    deployments::{needs_project, overwrite, shared_by},
     error::ControlError,
     limits::Limited,
     list::{Listed, Page},
     load::DEFAULT_TENANT,
     plane::{Change, Control, Done, Intent},
-    record::{Deed, Project, Stored, Tenant, Token, place},
+    record::{Deed, Project, Stored, Tenant, Token, decode, place},
     state::State,
     tidy::KeysOf,
 };
 use crate::{
-    base::{clock::unix_ms, draw, id::Revision, secret::KeyDigest},
+    base::{clock::unix_ms, draw, id::Revision, name::Name, secret::KeyDigest},
     spec::{
         Mistakes, Role, Scope,
         body::{NewProject, NewTenant, NewToken, ProjectPatch, TenantPatch, TokenPatch},
@@ -391,6 +391,15 @@ impl Control {
             }
             self.room(Limited::Projects, state.projects().count(), 1)?;
         }
+        let former = self.former_tenant(body.name.as_str()).await?;
+        if former.is_some_and(|former| former != body.tenant) {
+            let words = format!(
+                "the name {} was a project of another tenant, which its records, tokens and shares \
+                 go by; choose another one",
+                body.name
+            );
+            return Err(ControlError::conflict("exists", words));
+        }
         let project = Project {
             name: body.name,
             tenant: body.tenant,
@@ -400,6 +409,14 @@ impl Control {
         };
         let deed = Deed::new(&caller.name, "create", "project", project.name.as_str());
         self.put_project(turn, project, None, deed, intent).await
+    }
+
+    /// The tenant that a deleted project of this name was of. What is kept of it, and who was let
+    /// into it, goes by its name, so that no other tenant may have that.
+    pub(super) async fn former_tenant(&self, name: &str) -> Result<Option<Name>, ControlError> {
+        let record = self.store.get(&place::former(name)).await?;
+        let former = record.as_ref().map(decode).transpose()?;
+        Ok(former.map(|former| former.value))
     }
 
     /// Changes a project's description.
@@ -504,6 +521,7 @@ impl Control {
             key: place::project(name),
             condition: If::Revision(stored.revision),
         });
+        change.write(overwrite(place::former(name), &stored.value.tenant));
         for shared in shared_by(&self.state(), &stored.value.tenant) {
             change.route(&shared);
         }
@@ -726,7 +744,7 @@ fn orders(caller: &Caller, token: &Token, state: &State) -> bool {
     match (caller.role, &caller.reach) {
         (Role::OrgAdmin, _) => true,
         (Role::TenantAdmin, Reach::Tenant(own)) => {
-            let inside = |project: &crate::base::name::Name| {
+            let inside = |project: &Name| {
                 let found = state.project(project.as_str());
                 found.is_some_and(|found| found.value.tenant == *own)
             };

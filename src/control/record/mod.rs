@@ -1,7 +1,7 @@
 //! What control keeps in the store: one type per kind of record, and where each lies.
 //!
 //! ```text
-//! tenant/{t}   project/{p}   token/{id}
+//! tenant/{t}   project/{p}   token/{id}   former/{p} ──▶ the tenant of a deleted project
 //! deployment/{p}/{d}   version/{p}/{d}/{n}   readme/{p}/{d}
 //! keys/i/{id}   keys/p/{p}/{id}   keys/d/{p}/{d}/{id}     digest/{blake3} ──▶ the key's place
 //! task/{id}   idempotency/{who}/{hash} ──▶ task

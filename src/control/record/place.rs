@@ -35,6 +35,11 @@ pub fn project(name: &str) -> String {
     format!("{PROJECTS}{name}")
 }
 
+/// Whose a project was that is deleted.
+pub fn former(name: &str) -> String {
+    format!("former/{name}")
+}
+
 /// An admin token.
 pub fn token(id: &str) -> String {
     format!("{TOKENS}{id}")

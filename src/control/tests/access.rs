@@ -195,3 +195,33 @@ async fn a_share_of_one_deployment_shows_no_deleted_ones_beside_it() {
     assert_eq!(listed(&world, &two, None).await, ["one/own"]);
     assert!(listed(&world, &two, deleted).await.is_empty());
 }
+
+/// Tokens, shares, and what is kept of deleted deployments go by a project's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_a_deleted_project_stays_its_tenants() {
+    let world = world().await;
+    let (root, intent) = (Caller::root(), Intent::default());
+    let more = |tenant: &str| {
+        let body = json!({ "name": "more", "tenant": tenant });
+        let body = crate::spec::body::NewProject::from_json(&body).expect("a project");
+        world.control.create_project(&root, body, &intent)
+    };
+    let delete = async || {
+        let deleted = world.control.delete_project(&root, "more", &intent).await;
+        deleted.expect("deleted");
+    };
+    delete().await;
+    let blue = caller("blue", Role::TenantAdmin, Reach::Tenant(name("blue")));
+    let body = json!({ "name": "more", "tenant": "blue" });
+    let body = crate::spec::body::NewProject::from_json(&body).expect("a project");
+    let taken = world.control.create_project(&blue, body, &intent).await;
+    assert_eq!(taken.err().map(|error| error.status()), Some(409));
+    assert_eq!(more("blue").await.err().map(|e| e.status()), Some(409));
+    more("red").await.expect("it is theirs");
+    delete().await;
+    world
+        .declare("[[key]]\nsecret = \"a-secret-of-sixteen\"\nscope = \"more\"\n")
+        .await;
+    let back = world.control.project(&root, "more").expect("declared");
+    assert_eq!(back.value.tenant, name("red"));
+}
