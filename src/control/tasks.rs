@@ -153,7 +153,10 @@ impl Control {
         new: NewTask,
     ) -> Result<Taken, ControlError> {
         let unfinished = self.state().unfinished(ask.name).count();
-        self.room(Limited::Tasks, unfinished, 1)?;
+        // A delete ends the queue, and there is never a second one.
+        if new.kind != TaskKind::Delete {
+            self.room(Limited::Tasks, unfinished, 1)?;
+        }
         let now = unix_ms();
         let id = self.draw_id()?;
         let running = self.state().turn_of(ask.name).map(str::to_owned);

@@ -6,7 +6,7 @@ use crate::{
     control::{Page, error::ControlError},
     spec::{
         Scope,
-        body::{NewKey, NewProject, RevokeBody},
+        body::{DeleteBody, NewKey, NewProject, RevokeBody},
     },
 };
 
@@ -67,6 +67,10 @@ async fn what_there_is_enough_of_is_turned_away() {
     let spec = VersionSpec::from_json(&version(slow)).expect("a version");
     let refused = control.deploy(&ROOT, &named(IRIS), spec, &PLAIN).await;
     assert_eq!(code(refused), "limit_reached");
+    let body = DeleteBody::from_json(&json!({ "reason": "enough" })).expect("a reason");
+    let iris = named(IRIS);
+    let delete = control.delete_deployment(&ROOT, &iris, body, &PLAIN);
+    delete.await.expect("a delete always gets in");
 }
 
 #[tokio::test(flavor = "multi_thread")]
