@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::wire::{DEPLOYMENTS, KEYS, deployment, key};
+use crate::common::wire::{DEPLOYMENTS, KEYS, deployment, key};
 
 /// nginx: one process, which is master and worker in one.
 pub(crate) fn nginx(port: u16, model: u16, dir: &str, challenger: bool) -> String {

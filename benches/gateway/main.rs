@@ -19,26 +19,20 @@
 //! that the load and not the proxy set the pace of a closed loop. A proxy that is left out is named
 //! with the line that installs it. `WEIR_BIN` measures another binary than the one just built.
 
-mod child;
+#[path = "../common/mod.rs"]
+mod common;
 mod config;
-mod load;
-mod meter;
-mod model;
 mod options;
 mod proxy;
 mod report;
 mod rounds;
 mod streams;
-mod ticker;
-mod wire;
 
 use std::{env, process::ExitCode};
 
+use common::{Checked, child, model};
 use options::{Kind, Options};
 use proxy::Program;
-
-/// What can fail here ends the run, so its words are all that counts.
-pub(crate) type Checked<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);

@@ -1,30 +1,26 @@
-//! What is measured, started and made ready: the three proxies and the model.
+//! What is measured, started and made ready: the three proxies.
 
 use std::{
     ffi::OsString,
     fs,
-    io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
-    thread,
-    time::{Duration, Instant},
 };
 
 use nix::unistd::Pid;
 
 use crate::{
-    Checked,
-    child::{Cores, Pinned},
+    common::{
+        Checked,
+        child::{Cores, Pinned},
+        meter::memory_kib,
+        start::{Model, Setup, Weir, binary, exchange, poll},
+        wire::{self, RequestForm, json_body, loopback},
+    },
     config,
-    meter::memory_kib,
-    model::MODEL,
     options::Kind,
-    wire::{self, RequestForm, json_body, loopback},
 };
-
-/// A proxy must answer within this time of its start.
-const START_MAX: Duration = Duration::from_secs(20);
 
 /// A program that was found.
 #[derive(Debug)]
@@ -43,12 +39,6 @@ pub(crate) struct Proxy {
     pub(crate) idle_kib: f64,
 }
 
-/// The model server.
-pub(crate) struct Model {
-    child: Pinned,
-    pub(crate) address: SocketAddr,
-}
-
 // === impl Program ===
 
 impl Program {
@@ -56,9 +46,7 @@ impl Program {
     pub(crate) fn find(kind: Kind) -> Checked<Self> {
         let (path, flag, help) = match kind {
             Kind::Weir => (
-                std::env::var_os("WEIR_BIN")
-                    .unwrap_or_else(|| env!("CARGO_BIN_EXE_weir").into())
-                    .into(),
+                binary(),
                 "--version",
                 "run it with cargo bench, or name a binary in WEIR_BIN",
             ),
@@ -139,25 +127,15 @@ fn start_weir(
     dir: &Path,
 ) -> Checked<Proxy> {
     let declared = dir.join("bench.toml");
-    let ready = dir.join("ready.json");
     fs::write(&declared, config::weir(model.address.port(), challenger))?;
-    let args = ["serve", "--declare"].map(OsString::from).into_iter();
-    let args = args.chain([declared.into(), "--ready-file".into(), (&ready).into()]);
-    let any_port = || OsString::from("127.0.0.1:0");
-    let env = [
-        ("WEIR_WORKERS", "1".into()),
-        ("WEIR_DATA_LISTEN", any_port()),
-        ("WEIR_ADMIN_LISTEN", any_port()),
-        ("WEIR_DATA_DIR", dir.join("data").into()),
-    ];
-    let args: Vec<_> = args.collect();
-    let log = dir.join("log");
-    let mut child = Pinned::start(cores.proxy, &log, &program.path, &args, &env)?;
-    let text = poll(&mut child, || Ok(fs::read_to_string(&ready)?))?;
-    let ready: serde_json::Value = serde_json::from_str(&text)?;
-    let url = ready["data_url"].as_str().ok_or("no data_url")?;
-    let authority = url.trim_start_matches("http://").trim_end_matches('/');
-    Proxy::checked(child, authority.parse()?)
+    let setup = Setup {
+        dir,
+        declared: Some(&declared),
+        workers: 1,
+        core: Some(cores.proxy),
+    };
+    let weir = Weir::start(&program.path, setup)?;
+    Proxy::checked(weir.child, weir.data)
 }
 
 /// nginx and HAProxy take no port 0, so a free one is looked for; another process may take it
@@ -198,7 +176,7 @@ fn start_other(
             }
         };
         let log = dir.join("log");
-        let mut child = Pinned::start(cores.proxy, &log, &program.path, &args, &[])?;
+        let mut child = Pinned::start(Some(cores.proxy), &log, &program.path, &args, &[])?;
         match poll(&mut child, || Ok(TcpStream::connect(loopback(port))?)) {
             Ok(_) => return Proxy::checked(child, loopback(port)),
             Err(e) => failed = Some(e),
@@ -226,73 +204,5 @@ impl Proxy {
             address,
             idle_kib,
         })
-    }
-}
-
-// === impl Model ===
-
-impl Model {
-    /// Starts the model on the load's core.
-    pub(crate) fn start(cores: Cores, dir: &Path) -> Checked<Self> {
-        let program = std::env::current_exe()?;
-        let log = dir.join("model.log");
-        let (child, port) = Pinned::start_and_hear(cores.load, &log, &program, &[MODEL.into()])?;
-        let address = loopback(port.parse().map_err(|e| format!("the model's port: {e}"))?);
-        Ok(Self { child, address })
-    }
-
-    /// Its process.
-    pub(crate) fn pid(&self) -> Pid {
-        self.child.pid()
-    }
-
-    /// Predict requests and mirrored ones that it has answered so far.
-    pub(crate) fn counts(&self) -> Checked<(u64, u64)> {
-        let answer = exchange(
-            self.address,
-            b"GET /counts HTTP/1.1\r\nHost: bench.local\r\n\r\n",
-        )?;
-        let text = String::from_utf8(answer)?;
-        let body = text.rsplit("\r\n").next().unwrap_or_default();
-        let (predicts, challenges) = body.split_once(' ').ok_or("no counts")?;
-        Ok((predicts.parse()?, challenges.parse()?))
-    }
-}
-
-/// One request on a connection of its own; what is answered until a whole message is there.
-fn exchange(address: SocketAddr, request: &[u8]) -> Checked<Vec<u8>> {
-    let mut socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-    socket.write_all(request)?;
-    let mut answer = Vec::new();
-    let mut piece = [0; 4_096];
-    loop {
-        match socket.read(&mut piece)? {
-            0 => return Ok(answer),
-            read => answer.extend_from_slice(&piece[..read]),
-        }
-        let mut headers = [httparse::EMPTY_HEADER; 32];
-        let mut response = httparse::Response::new(&mut headers);
-        if let httparse::Status::Complete(head) = response.parse(&answer)?
-            && let wire::Framing::Length(length) = wire::framing(response.headers)?
-            && answer.len() >= head + length
-        {
-            return Ok(answer);
-        }
-    }
-}
-
-/// Asks again and again until there is an answer, the child ends or the time is up.
-fn poll<T>(child: &mut Pinned, mut ask: impl FnMut() -> Checked<T>) -> Checked<T> {
-    let started = Instant::now();
-    loop {
-        child.ensure_alive()?;
-        match ask() {
-            Ok(answer) => return Ok(answer),
-            Err(e) if started.elapsed() > START_MAX => {
-                return Err(format!("not ready in time: {e}\n{}", child.last_words()).into());
-            }
-            Err(_) => thread::sleep(Duration::from_millis(5)),
-        }
     }
 }

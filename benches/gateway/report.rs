@@ -5,7 +5,10 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Checked,
+    common::{
+        Checked,
+        table::{self, cell},
+    },
     options::{Kind, Options, Part},
     proxy::Program,
     rounds::{
@@ -136,7 +139,8 @@ pub(crate) fn print(options: &Options, programs: &[Program], samples: &Samples) 
             };
             (name.clone(), columns.iter().map(cell).collect())
         });
-        table(columns, &rows.collect::<Vec<_>>());
+        let titles: Vec<_> = columns.iter().map(|column| column.0).collect();
+        table::print(&titles, &rows.collect::<Vec<_>>());
     }
     let others = samples.0.iter().map(|sample| sample.get(OTHERS_BUSY));
     let others = others.fold(0.0, f64::max);
@@ -145,29 +149,6 @@ pub(crate) fn print(options: &Options, programs: &[Program], samples: &Samples) 
     }
     if programs.iter().any(|program| program.kind == Kind::Weir) {
         goals(options, samples);
-    }
-}
-
-/// Rows with nothing in them are left out (the direct one of the closed loop), and so are columns.
-fn table(columns: &[Column], rows: &[(String, Vec<String>)]) {
-    let rows: Vec<_> = rows
-        .iter()
-        .filter(|(_, cells)| cells.iter().any(|cell| cell != "-"))
-        .collect();
-    let first = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let shown: Vec<usize> = (0..columns.len())
-        .filter(|&at| rows.iter().any(|(_, cells)| cells[at] != "-"))
-        .collect();
-    let width = |at: usize| columns[at].0.len().max(7) + 2;
-    let heads = shown
-        .iter()
-        .map(|&at| format!("{:>1$}", columns[at].0, width(at)));
-    println!("{:first$}{}", "", heads.collect::<String>());
-    for (name, cells) in rows {
-        let cells = shown
-            .iter()
-            .map(|&at| format!("{:>1$}", cells[at], width(at)));
-        println!("{name:first$}{}", cells.collect::<String>());
     }
 }
 
@@ -200,14 +181,6 @@ fn value(samples: &Samples, part: Part, target: Target, figure: Figure, ratio: b
         samples.ratio(part, target, figure)
     } else {
         samples.median(part, target, figure)
-    }
-}
-
-fn cell(value: f64, digits: usize) -> String {
-    if value.is_nan() {
-        "-".to_owned()
-    } else {
-        format!("{value:.digits$}")
     }
 }
 

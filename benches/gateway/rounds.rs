@@ -2,12 +2,15 @@
 //! machine meanwhile meets all of them alike.
 
 use crate::{
-    Checked,
-    child::Cores,
-    load::{Load, Measured, Pace, Window},
-    meter::{Meter, median, memory_kib, quantile},
+    common::{
+        Checked,
+        child::Cores,
+        load::{Load, Measured, Pace, Window},
+        meter::{Meter, median, memory_kib, quantile},
+        start::Model,
+    },
     options::{Kind, Options, Part},
-    proxy::{Model, Program, Proxy},
+    proxy::{Program, Proxy},
     streams::Streams,
 };
 
@@ -88,7 +91,7 @@ fn measure(
     round: u32,
 ) -> Checked<Sample> {
     let dir = tempfile::tempdir()?;
-    let model = Model::start(cores, dir.path())?;
+    let model = Model::start(Some(cores.load), dir.path())?;
     let mut proxy = program
         .map(|program| Proxy::start(program, cores, &model, options.challenger))
         .transpose()?;

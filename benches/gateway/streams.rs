@@ -7,7 +7,7 @@ use std::{
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
-use crate::{
+use crate::common::{
     Checked,
     load::{Measured, Window, stalled},
     meter::{Meter, now_ns},

@@ -10,7 +10,7 @@ use nix::{
     },
 };
 
-use crate::Checked;
+use super::Checked;
 
 /// A timer that is not running yet.
 pub(crate) fn new() -> Checked<TimerFd> {

@@ -7,7 +7,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{Checked, child::Cores};
+use super::{Checked, child::Cores};
 
 /// The unit of /proc/stat: USER_HZ is 100 on every Linux that Rust runs on.
 const TICK_NS: u64 = 10_000_000;

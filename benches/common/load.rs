@@ -10,7 +10,7 @@ use std::{
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use weir::base::chance::Chance;
 
-use crate::{
+use super::{
     Checked,
     meter::{Meter, Used, now_ns},
     ticker,

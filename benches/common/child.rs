@@ -1,4 +1,4 @@
-//! Child processes that are pinned to a core and never outlive the benchmark.
+//! Child processes that may be pinned to a core and never outlive the benchmark.
 //!
 //! A child is this executable again (`launch`), which pins itself, asks the kernel to be killed
 //! when its parent dies, and only then becomes the program. So a proxy is gone after a panic (its
@@ -24,10 +24,13 @@ use nix::{
     unistd::{Pid, getppid},
 };
 
-use crate::Checked;
+use super::Checked;
 
 /// The first argument that makes this executable a launcher.
 pub(crate) const LAUNCH: &str = "launch";
+
+/// Instead of a core: wherever the system puts it.
+const ANY: &str = "any";
 
 /// A running child; killed when dropped.
 #[derive(Debug)]
@@ -61,9 +64,9 @@ impl Cores {
 // === impl Pinned ===
 
 impl Pinned {
-    /// Starts `program` on one core, its output in `log`.
+    /// Starts `program` on one core (or any), its output in `log`.
     pub(crate) fn start(
-        core: usize,
+        core: Option<usize>,
         log: &Path,
         program: &Path,
         args: &[OsString],
@@ -79,9 +82,9 @@ impl Pinned {
         Ok(Self { child, log })
     }
 
-    /// Starts `program` on one core and waits for the first line that it prints.
+    /// Starts `program` on one core (or any) and waits for the first line that it prints.
     pub(crate) fn start_and_hear(
-        core: usize,
+        core: Option<usize>,
         log: &Path,
         program: &Path,
         args: &[OsString],
@@ -128,11 +131,11 @@ impl Drop for Pinned {
     }
 }
 
-fn launcher(core: usize, program: &Path, args: &[OsString]) -> Checked<Command> {
+fn launcher(core: Option<usize>, program: &Path, args: &[OsString]) -> Checked<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .arg(LAUNCH)
-        .arg(core.to_string())
+        .arg(core.map_or(ANY.to_owned(), |core| core.to_string()))
         .arg(std::process::id().to_string())
         .arg(program)
         .args(args)
@@ -143,7 +146,7 @@ fn launcher(core: usize, program: &Path, args: &[OsString]) -> Checked<Command> 
 /// The launcher's half: `launch CORE PARENT PROGRAM ARGS...`.
 pub(crate) fn launch(mut args: impl Iterator<Item = OsString>) -> Checked<Infallible> {
     let mut next = || args.next().ok_or("launch: too few arguments");
-    let core = next()?.to_string_lossy().parse()?;
+    let core = next()?;
     let parent: i32 = next()?.to_string_lossy().parse()?;
     let program = next()?;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
@@ -151,7 +154,9 @@ pub(crate) fn launch(mut args: impl Iterator<Item = OsString>) -> Checked<Infall
     if getppid().as_raw() != parent {
         return Err("launch: the benchmark is gone".into());
     }
-    pin(core)?;
+    if core != ANY {
+        pin(core.to_string_lossy().parse()?)?;
+    }
     raise_file_limit()?;
     Err(Command::new(program).args(args).exec().into())
 }

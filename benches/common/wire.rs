@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use crate::Checked;
+use super::Checked;
 
 /// Deployments, each with a pool of its own.
 pub(crate) const DEPLOYMENTS: usize = 100;

@@ -16,7 +16,7 @@ use nix::sys::{
     timerfd::TimerFd,
 };
 
-use crate::{
+use super::{
     Checked,
     meter::now_ns,
     ticker,
