@@ -19,7 +19,7 @@ use nix::{
     sys::{
         prctl,
         resource::{Resource, getrlimit, setrlimit},
-        signal::Signal,
+        signal::{Signal, kill},
     },
     unistd::{Pid, getppid},
 };
@@ -112,6 +112,16 @@ impl Pinned {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => Err(format!("ended with {status}:\n{}", self.last_words()).into()),
+        }
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn stop(mut self) -> Checked<()> {
+        kill(self.pid(), Signal::SIGTERM)?;
+        let status = self.child.wait()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(format!("ended with {status}:\n{}", self.last_words()).into()),
         }
     }
 
