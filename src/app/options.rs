@@ -141,7 +141,10 @@ fn connections_by_descriptors() -> usize {
 pub(super) fn admin(settings: &Settings, listen: SocketAddr, data: SocketAddr) -> AdminOptions {
     AdminOptions {
         listen,
-        data_url: format!("http://{data}"),
+        data_url: match &*settings.data.public_url {
+            "" => format!("http://{data}"),
+            public => public.to_owned(),
+        },
         hosts: settings.admin.hosts.clone(),
         origins: settings.admin.origins.clone(),
         body_bytes_max: settings.admin.body_bytes_max,

@@ -44,6 +44,11 @@ impl Ready {
         }
     }
 
+    /// The admin token, for the demo that shows it.
+    pub fn admin_token(&self) -> &str {
+        &self.admin_token
+    }
+
     /// Writes the file in one rename, readable by its owner alone: it holds secrets.
     ///
     /// # Errors

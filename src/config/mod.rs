@@ -63,6 +63,9 @@ pub struct Settings {
 pub struct DataSettings {
     /// Its address; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// How applications reach it, as the admin API shows it: `https://models.example`; empty: by its
+    /// address.
+    pub public_url: String,
     /// Open client connections; 0: four fifths of the descriptor limit.
     pub connections_max: usize,
     /// The largest request head, in bytes.
@@ -291,6 +294,7 @@ impl Default for Settings {
             workers: 0,
             data: DataSettings {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+                public_url: String::new(),
                 connections_max: 0,
                 head_bytes_max: 64 << 10,
                 request_body_bytes_max: 64 << 20,

@@ -32,6 +32,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
     reader.section("data", |reader| {
         let data = &mut s.data;
         listen(reader, &mut data.listen);
+        public_url(reader, &mut data.public_url);
         integer(
             reader,
             "connections_max",
@@ -278,6 +279,27 @@ fn integer<T: TryFrom<u64> + Copy>(
 /// A duration that can't be zero.
 fn ms(reader: &mut Reader<'_>, key: &'static str, value: &mut u64) {
     integer(reader, key, 1..=DAY_MS, value);
+}
+
+/// Where something is reached from outside: a scheme, a host, perhaps a port and a path, and no more.
+fn public_url(reader: &mut Reader<'_>, value: &mut String) {
+    let Some(field) = reader.field("public_url") else {
+        return;
+    };
+    let parsed = field.parse(|text| {
+        let uri: Option<http::Uri> = text.parse().ok();
+        let plain = uri.as_ref().is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.authority().is_some_and(|at| !at.as_str().contains('@'))
+                && uri.query().is_none()
+                && !text.contains('#')
+        });
+        match text.is_empty() || plain {
+            true => Ok(text.trim_end_matches('/').to_owned()),
+            false => Err("is a URL such as https://models.example, without a query"),
+        }
+    });
+    *value = parsed.unwrap_or_default();
 }
 
 fn listen(reader: &mut Reader<'_>, value: &mut SocketAddr) {

@@ -101,6 +101,7 @@ fn every_setting_can_be_set_from_the_environment_alone() {
         let pointer = format!("/{}", path.join("/"));
         let (text, shown) = match (pointer.as_str(), defaults.pointer(&pointer)) {
             ("/data/listen" | "/admin/listen", _) => ("[::]:1", "\"[::]:1\""),
+            ("/data/public_url", _) => ("https://a.b/", "\"https://a.b\""),
             ("/log/format", _) => ("json", "\"json\""),
             ("/log/level", _) => ("off", "\"off\""),
             ("/log/access" | "/keys/reveal", _) => ("true", "true"),
@@ -215,6 +216,14 @@ fn what_else_can_be_wrong_with_a_file() {
         (
             "[upstream]\nallow_networks = ['10.0.0.0/8', '10.1.0.0/8']",
             "/upstream/allow_networks/1: \"10.1.0.0/8\" has bits behind its prefix; did you mean 10.0.0.0/8?",
+        ),
+        (
+            "[data]\npublic_url = 'models.example'",
+            "/data/public_url: is a URL such as https://models.example, without a query",
+        ),
+        (
+            "[limits]\nkeys_max = 0",
+            "/limits/keys_max: must be from 1 to 100000000",
         ),
         (
             "[deploy]\nunreachable_ms = 86_400_001",
