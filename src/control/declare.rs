@@ -398,14 +398,22 @@ impl Control {
         now: u64,
     ) -> Result<(), ControlError> {
         let mut managed: HashMap<KeyDigest, Stored<Key>> = HashMap::new();
+        // Places of keys that stay there whatever the file says.
+        let mut taken: HashSet<String> = HashSet::new();
         self.each(place::KEYS, |record| {
             let key = decode::<Key>(record)?;
+            if !key.value.managed || key.value.status == KeyStatus::Revoked {
+                taken.insert(record.key.clone());
+            }
             if key.value.managed {
                 managed.insert(key.value.digest, key);
             }
             Ok(())
         })
         .await?;
+        // A key may come to where another one goes from: whatever goes, goes first.
+        let mut granted = Change::default();
+        let mut gone = Vec::new();
         // Many keys share few scopes: sharing their names keeps the check of one in the cache.
         let mut scopes: HashMap<Scope, Scope> = HashMap::new();
         for spec in specs {
@@ -436,6 +444,12 @@ impl Control {
             key.expires_at_ms = spec.expires_at_ms;
             key.managed = true;
             let mut before = None;
+            let is_revoked = |known: &Stored<Key>| known.value.status == KeyStatus::Revoked;
+            if taken.contains(&key.place()) && !known.as_ref().is_some_and(is_revoked) {
+                warn_taken(&key);
+                gone.extend(known);
+                continue;
+            }
             match known {
                 Some(known) if known.value.status == KeyStatus::Revoked => {
                     warn_revoked(&known.value);
@@ -448,7 +462,7 @@ impl Control {
                     } else {
                         withdraw(change, &known);
                     }
-                    change.write(Write::Put {
+                    granted.write(Write::Put {
                         key: place::digest(&key.digest),
                         value: encode(&key.place()),
                         condition: If::Any,
@@ -468,16 +482,16 @@ impl Control {
                         continue;
                     }
                     None => {
-                        change.put(place::digest(&key.digest), &key.place(), None);
+                        granted.put(place::digest(&key.digest), &key.place(), None);
                     }
                 },
             }
-            change.put(key.place(), &key, before);
+            granted.put(key.place(), &key, before);
             let principal = Principal::with_scope(&key.to_spec(), scope);
-            change.key(key.digest, Some(Arc::new(principal)));
+            granted.key(key.digest, Some(Arc::new(principal)));
             changes.keys_granted += 1;
         }
-        for known in managed.into_values() {
+        for known in managed.into_values().chain(gone) {
             // A key that was revoked stays where it is, so that nothing can bring it back.
             if known.value.status == KeyStatus::Live {
                 withdraw(change, &known);
@@ -489,6 +503,7 @@ impl Control {
                 changes.keys_revoked += 1;
             }
         }
+        change.append(granted);
         Ok(())
     }
 
@@ -514,6 +529,14 @@ fn warn_revoked(key: &Key) {
     tracing::warn!(
         key = %key.id, scope = %key.scope,
         "a declared key was revoked, and stays revoked; take it out of the declarations"
+    );
+}
+
+fn warn_taken(key: &Key) {
+    tracing::warn!(
+        key = %key.id, scope = %key.scope,
+        "a declared key has the id of another one, made through the admin plane or revoked; \
+         it opens nothing until it has an id of its own"
     );
 }
 

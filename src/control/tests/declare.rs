@@ -138,3 +138,59 @@ async fn what_is_declared_again_after_people_deleted_it_is_there_again() {
     world.declare(&text(1, "keys", &["a"])).await;
     assert_eq!(world.live(IRIS), Some(2));
 }
+
+fn with_ids(keys: &[(&str, &str)]) -> String {
+    let mut text = text(1, "keys", &[]);
+    for (id, key) in keys {
+        text += &format!(
+            "[[key]]\nid = \"{id}\"\nsecret = \"secret-of-16-and-more-{key}\"\nscope = \"demo\"\n"
+        );
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_takes_the_place_of_another_one() {
+    let world = World::new().await;
+    let opened = |keys: &str| -> String {
+        let all = "abcd".chars();
+        let open = all.filter(|key| opens(&world, &key.to_string()));
+        let open: String = open.collect();
+        assert_eq!(open, keys);
+        open
+    };
+    world.declare(&with_ids(&[("x", "a"), ("y", "b")])).await;
+    opened("ab");
+    // Another secret under the same id: the one before is gone.
+    let changes = world.declare(&with_ids(&[("x", "c"), ("y", "b")])).await;
+    assert_eq!((changes.keys_granted, changes.keys_revoked), (1, 1));
+    opened("bc");
+    // Ids that change hands.
+    world.declare(&with_ids(&[("x", "b"), ("y", "c")])).await;
+    opened("bc");
+    let demo = crate::spec::Scope::parse("demo").expect("a scope");
+    let body = crate::spec::body::RevokeBody { reason: None };
+    let revoked = world
+        .control
+        .revoke_key(&ROOT, &demo, "x", body, &PLAIN)
+        .await;
+    revoked.expect("revoked");
+    opened("c");
+    // What was revoked keeps its place, and is not brought back from there.
+    for keys in [
+        &[("x", "d"), ("y", "c")][..],
+        &[("x", "c")],
+        &[("x", "d"), ("z", "b")],
+    ] {
+        world.declare(&with_ids(keys)).await;
+        opened(if keys.len() == 2 && keys[1].1 == "c" {
+            "c"
+        } else {
+            ""
+        });
+    }
+    world.declare(&with_ids(&[("z", "d")])).await;
+    opened("d");
+    world.declare(&with_ids(&[("z", "d"), ("q", "b")])).await;
+    opened("d");
+}
