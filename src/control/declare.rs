@@ -217,6 +217,7 @@ impl Control {
         let by = speaker().name;
         let name = spec.name.clone();
         let fingerprint = fingerprint(&spec);
+        let said = blake3::hash(&encode(&spec.version)).to_hex().to_string();
         let held = self.state().deployment(&name).cloned();
         let before = match &held {
             Some(held) => Some(held.revision),
@@ -241,6 +242,9 @@ impl Control {
         };
         let managed = new.record.managed.clone();
         let is_known = match &managed {
+            // The version itself may be gone: that people deleted it says nothing new.
+            Some(managed) if managed.said == said => true,
+            // Tables in another order are the same version.
             Some(managed) => self.is_version(&name, &new, managed.version, &spec).await?,
             None => false,
         };
@@ -280,6 +284,7 @@ impl Control {
         if let Some(version) = version {
             new.record.managed = Some(Managed {
                 version,
+                said,
                 fingerprint,
             });
         }

@@ -372,12 +372,6 @@ impl Control {
         if new.record.before == Some(number) {
             new.record.before = None;
         }
-        if let Some(managed) = &mut new.record.managed
-            && managed.version == number
-        {
-            // What the file says is compared with a version that is gone: it then says something new.
-            managed.version = VersionNumber(0);
-        }
         new.record.updated_at_ms = now;
         let mut change = Change::default();
         change.write(Write::Delete {

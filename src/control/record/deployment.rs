@@ -67,8 +67,11 @@ pub struct Deployment {
 /// until the file says something new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Managed {
-    /// The version that it declared.
+    /// The version that it declared; it may be deleted by now.
     pub version: VersionNumber,
+    /// blake3 of what it said that version is.
+    #[serde(default)]
+    pub said: String,
     /// blake3 of all it said beside the version.
     pub fingerprint: String,
 }

@@ -103,6 +103,27 @@ async fn what_people_do_stays_until_the_file_says_something_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn deleting_what_the_file_declared_makes_nothing_new_of_the_file() {
+    let world = World::new().await;
+    world.declare(&text(1, "keys", &[])).await;
+    let task = world.deploy(IRIS, ready().await).await;
+    world.ended(&task).await;
+    let (iris, first) = (named(IRIS), crate::base::id::VersionNumber(1));
+    let deleted = world
+        .control
+        .delete_version(&ROOT, &iris, first, &PLAIN)
+        .await;
+    deleted.expect("deleted");
+    let world = world.again().await;
+    assert!(world.declare(&text(1, "keys", &[])).await.is_empty());
+    assert_eq!(world.live(IRIS), Some(2));
+    world.declare(&text(1, "public", &[])).await;
+    assert_eq!(world.live(IRIS), Some(2), "only the access is new");
+    world.declare(&text(3, "public", &[])).await;
+    assert_eq!(world.live(IRIS), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_calls_off_what_is_under_way() {
     let world = World::new().await;
     world.declare(&text(1, "keys", &[])).await;
