@@ -19,7 +19,7 @@ pub(crate) struct Size {
     pub(crate) keys: usize,
 }
 
-/// What the figures are asked for.
+/// A large installation: what the targets are named for.
 pub(crate) const BIG: Size = Size {
     deployments: 1_000,
     keys: 100_000,
