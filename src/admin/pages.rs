@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
@@ -25,6 +26,12 @@ pub struct Pages {
 
 /// Whether presented bytes are the right token, in constant time.
 pub type TokenCheck = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+/// Renderings of the metrics at once. Whoever comes later waits: they need no token, are megabytes
+/// long, and take threads that the store reads on.
+const RENDERINGS_MAX: usize = 2;
+
+static RENDERINGS: Semaphore = Semaphore::const_new(RENDERINGS_MAX);
 
 /// The longest any page may take.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,8 +63,15 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
             return (StatusCode::UNAUTHORIZED, scheme, "send the metrics token\n").into_response();
         }
     }
+    // The semaphore is never closed.
+    let permit = RENDERINGS.acquire().await;
     // Rendering thousands of series takes milliseconds; it must not hold up health checks.
-    let rendered = tokio::task::spawn_blocking(move || (pages.metrics)()).await;
+    let rendering = move || {
+        // Until it has ended, also when nobody waits any more.
+        let _permit = permit;
+        (pages.metrics)()
+    };
+    let rendered = tokio::task::spawn_blocking(rendering).await;
     match rendered {
         Ok(text) => {
             let kind = "text/plain; version=0.0.4; charset=utf-8";
@@ -72,5 +86,39 @@ async fn ready(State(pages): State<Arc<Pages>>) -> Response {
         "ready\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_so_many_renderings_run_at_once() {
+        let (now, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let (peak, together) = (Arc::clone(&most), Barrier::new(RENDERINGS_MAX));
+        let metrics = move || {
+            let running = now.fetch_add(1, Ordering::SeqCst) + 1;
+            peak.fetch_max(running, Ordering::SeqCst);
+            // Two meet here, and two more only when these have gone.
+            together.wait();
+            now.fetch_sub(1, Ordering::SeqCst);
+            String::new()
+        };
+        let pages = Arc::new(Pages {
+            metrics: Box::new(metrics),
+            is_ready: Box::new(|| true),
+            metrics_token: None,
+        });
+        let scrapes = (0..16).map(|_| super::metrics(State(Arc::clone(&pages)), HeaderMap::new()));
+        for answer in futures_util::future::join_all(scrapes).await {
+            assert_eq!(answer.status(), StatusCode::OK);
+        }
+        assert_eq!(most.load(Ordering::SeqCst), RENDERINGS_MAX);
     }
 }
