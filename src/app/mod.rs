@@ -161,6 +161,7 @@ impl Gateway {
         };
         let control = runtime.block_on(async {
             let control = Control::open(parts).await?;
+            control.reserve(directory.token().expose()).await?;
             match &source {
                 Source::File(path) => source::log(&source::take(path, &control).await?, path),
                 Source::Inline(declarations) => {

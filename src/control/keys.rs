@@ -90,6 +90,30 @@ impl Control {
         change.key(record.digest, Some(Arc::new(principal)));
     }
 
+    /// Keeps the token from the settings out of the API keys, also out of those that are declared
+    /// from now on.
+    ///
+    /// # Errors
+    /// `exists` when it is one already.
+    pub async fn reserve(&self, token: &str) -> Result<(), ControlError> {
+        // One that can't be a key needs no keeping out.
+        let Ok(digest) = KeyDigest::of_key(token.as_bytes()) else {
+            return Ok(());
+        };
+        let _ = self.reserved.set(digest);
+        let found = self.key_of(&digest).await?;
+        match found.map(|key| key.value) {
+            Some(key) if key.status == KeyStatus::Live => {
+                let words = format!(
+                    "the admin token is the API key {} of {} too; set another one",
+                    key.id, key.scope
+                );
+                Err(ControlError::conflict("exists", words))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes or imports a key.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, RwLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock, RwLock, atomic::AtomicU64},
 };
 
 use tokio::sync::mpsc;
@@ -70,6 +70,7 @@ impl Control {
             guard: parts.guard,
             sealer: parts.sealer,
             root: parts.root,
+            reserved: OnceLock::new(),
             feed: Feed::new(),
             started_at_ms: unix_ms(),
             refusals,

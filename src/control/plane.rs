@@ -9,7 +9,7 @@
 //! which all of them have seen the epoch; there is nothing left to wait for.
 
 use std::sync::{
-    Arc, RwLock, RwLockReadGuard,
+    Arc, OnceLock, RwLock, RwLockReadGuard,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -66,6 +66,8 @@ pub struct Control {
     pub(super) guard: Arc<AddressGuard>,
     pub(super) sealer: Option<Sealer>,
     pub(super) root: TokenCheck,
+    /// What the token from the settings would be as an API key, which it never is.
+    pub(super) reserved: OnceLock<KeyDigest>,
     pub(super) feed: Feed,
     pub(super) started_at_ms: u64,
     pub(super) tokens_used: DashMap<String, u64>,

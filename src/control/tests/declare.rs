@@ -215,3 +215,19 @@ async fn a_key_takes_the_place_of_another_one() {
     world.declare(&with_ids(&[("z", "d"), ("q", "b")])).await;
     opened("d");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_from_the_settings_is_no_key() {
+    let world = World::new().await;
+    let reserved = world.control.reserve("secret-of-16-and-more-a").await;
+    reserved.expect("it is none");
+    world.declare(&text(1, "keys", &["a", "b"])).await;
+    assert!(!opens(&world, "a") && opens(&world, "b"));
+    // Started again with a token that has become a key meanwhile.
+    let world = world.again().await;
+    let refused = world.control.reserve("secret-of-16-and-more-b").await;
+    let words = refused.expect_err("it is a key").to_string();
+    assert!(words.contains("set another one"), "{words}");
+    assert!(!words.contains("secret-of"), "{words}");
+    world.control.reserve("short").await.expect("never a key");
+}
