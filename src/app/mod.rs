@@ -328,10 +328,16 @@ fn start_control(
 
 /// Follows the declarations' source. Called on the control runtime.
 fn follow(source: Source, control: &Arc<Control>) -> io::Result<()> {
+    // Also without a file: unhandled, the signal would end the process with all its exchanges.
+    let mut hang_up = signal(SignalKind::hangup())?;
     let Source::File(path) = source else {
+        task::spawn("hang-up signal", async move {
+            while hang_up.recv().await.is_some() {
+                tracing::info!("no declarations file to read again");
+            }
+        });
         return Ok(());
     };
-    let mut hang_up = signal(SignalKind::hangup())?;
     let (ask, asked) = mpsc::channel(1);
     task::spawn("hang-up signal", async move {
         while hang_up.recv().await.is_some() {

@@ -27,6 +27,17 @@ fn held(gate: &Gate) -> Backend {
     })
 }
 
+/// Who reloads a gateway that has no file must not end it.
+#[test]
+fn a_hang_up_without_a_file_ends_nothing() {
+    let gateway = Gateway::bare().start();
+    gateway.signal("HUP");
+    eventually(PATIENCE, "the signal is seen", || {
+        gateway.log().contains("no declarations file to read again")
+    });
+    assert_eq!(gateway.api().get("/status").status, 200);
+}
+
 #[test]
 fn the_ready_file_tells_where_everything_is() {
     let backend = Backend::echo();
