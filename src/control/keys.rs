@@ -9,7 +9,7 @@ use super::{
     limits::Limited,
     list::{Listed, Page},
     plane::{Change, Control, Done, Intent},
-    record::{Action, Deed, Happening, Key, KeyStatus, Stored, decode, place},
+    record::{Action, Deed, DeploymentState, Happening, Key, KeyStatus, Stored, decode, place},
     state::State,
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         clock::unix_ms,
         draw,
         id::{KeyId, Revision},
+        name::DeploymentName,
         secret::KeyDigest,
     },
     snapshot::Principal,
@@ -128,6 +129,9 @@ impl Control {
         let turn = self.turn().await?;
         self.check_scope(caller, Verb::Operate, scope)?;
         self.room(Limited::Keys, self.current.keys().len(), 1)?;
+        if let Scope::Deployment(name) = scope {
+            self.refuse_leaving(name)?;
+        }
         let (mut record, secret) = match &body.secret {
             None => {
                 let drawn = self.draw_key(scope.clone(), caller, "")?;
@@ -412,6 +416,19 @@ impl Control {
                 Some(_) => Ok(()),
                 None => Err(super::deployments::unknown(&state, name)),
             },
+        }
+    }
+
+    /// A deployment that is going has had its keys revoked: one that came now would outlive it.
+    fn refuse_leaving(&self, name: &DeploymentName) -> Result<(), ControlError> {
+        let state = self.state();
+        let held = state.deployment(name);
+        match held.is_some_and(|held| held.record.state == DeploymentState::Deleting) {
+            true => Err(ControlError::conflict(
+                "deleting",
+                format!("{name} is being deleted"),
+            )),
+            false => Ok(()),
         }
     }
 

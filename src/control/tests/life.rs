@@ -373,3 +373,47 @@ async fn what_is_not_there_is_said_beside_changes() {
         all.recv_timeout(PATIENCE).expect("nobody is stuck");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_is_going_gets_no_new_key() {
+    let world = with_iris().await;
+    // An exchange under way: the deployment stays while it lasts.
+    let plan = {
+        let snapshot = world.current.load_full();
+        let route = snapshot.route(IRIS).expect("there");
+        Arc::clone(route.live().expect("live"))
+    };
+    let iris = named(IRIS);
+    let body = DeleteBody::from_json(&json!({ "reason": "old" })).expect("a reason");
+    let task = world
+        .control
+        .delete_deployment(&ROOT, &iris, body, &PLAIN)
+        .await
+        .expect("taken on");
+    let leaving = async {
+        let state = || {
+            world
+                .control
+                .state()
+                .deployment(&iris)
+                .map(|held| held.record.state)
+        };
+        while state() != Some(DeploymentState::Deleting) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, leaving)
+        .await
+        .expect("leaving");
+    let scope = Scope::Deployment(iris.clone());
+    let late = NewKey::from_json(&json!({ "secret": "a-key-that-is-late" }), 0);
+    let late = world
+        .control
+        .create_key(&ROOT, &scope, late.expect("a key"), &PLAIN)
+        .await;
+    assert_eq!(late.err().map(|error| error.code()), Some("deleting"));
+    drop(plan);
+    assert_eq!(world.ended(&task.value).await.status, TaskStatus::Done);
+    let digest = KeyDigest::of_key(b"a-key-that-is-late").expect("a key");
+    assert!(world.current.keys().get(&digest).is_none());
+}
