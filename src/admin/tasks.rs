@@ -97,7 +97,7 @@ async fn read(State(plane): State<Shared>, mut call: Call, OfTask(id): OfTask) -
     let task = plane.control.task(&call.caller, &id).await?;
     let task = plane.awaited(task, wait).await;
     Answer::ok(&Task::from(&task))
-        .tag(task.revision)
+        .tag_all(task.revision)
         .unless_known(&call.headers)
 }
 

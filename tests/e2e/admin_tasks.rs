@@ -25,6 +25,26 @@ fn when(task: &Value, member: &str) -> Timestamp {
         .unwrap_or_else(|e| panic!("{member} {words}: {e}"))
 }
 
+/// What a task is doing is no part of its record, but of the answer.
+#[test]
+fn a_task_that_got_further_is_another_answer() {
+    let backend = Backend::echo();
+    let gateway = Gateway::bare().start();
+    let api = gateway.api();
+    api.create("demo/iris", &version(&backend.url()));
+    let versions = format!("{}/versions", at("demo/iris"));
+    let id = api.begin(&versions, &waiting(&backend));
+    let line = format!("GET /api/v1/tasks/{id}");
+    eventually(PATIENCE, "a first try", || {
+        api.task(&id)["reason"].to_string().contains("tr")
+    });
+    let tag = api.send(&line, &[], b"");
+    let tag = tag.get("etag").expect("a tag").to_owned();
+    eventually(PATIENCE, "another try", || {
+        api.send(&line, &[("if-none-match", &tag)], b"").status == 200
+    });
+}
+
 #[test]
 fn fifty_deploys_at_once_get_a_number_each_and_run_one_by_one() {
     let backend = Backend::echo();
