@@ -31,7 +31,7 @@ use super::{
 use crate::{
     base::{
         clock::unix_ms,
-        id::{Epoch, Revision, VersionNumber},
+        id::{Epoch, KeyId, Revision, VersionNumber},
         name::{DeploymentName, Name},
         secret::KeyDigest,
     },
@@ -39,6 +39,9 @@ use crate::{
     spec::{Declarations, DeploymentSpec, KeySpec, Role, Scope},
     store::{If, Write},
 };
+
+/// Why what is under way is called off.
+const SAYS_ELSE: &str = "the declarations say something else";
 
 /// What declaring changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -192,7 +195,7 @@ impl Control {
         for (name, held) in gone {
             let by = speaker().name;
             let mut new = Held::clone(&held);
-            self.call_off(change, &name, now).await?;
+            self.call_off(change, &name, SAYS_ELSE, now).await?;
             self.prepare_leaving(change, &name, &mut new, &by, now, KeysOf::People)
                 .await?;
             let reason = "it is no longer declared".to_owned();
@@ -274,7 +277,7 @@ impl Control {
             let number = match live.filter(|live| *live.spec == spec.version) {
                 Some(live) => live.number,
                 None => {
-                    self.call_off(change, &name, now).await?;
+                    self.call_off(change, &name, SAYS_ELSE, now).await?;
                     self.declare_version(change, &name, &mut new, spec, now)
                         .await?
                 }
@@ -362,11 +365,12 @@ impl Control {
         Ok(number)
     }
 
-    /// Calls off what was under way with a deployment: the file says something else.
-    async fn call_off(
+    /// Calls off what was under way with a deployment.
+    pub(super) async fn call_off(
         &self,
         change: &mut Change,
         name: &DeploymentName,
+        reason: &str,
         now: u64,
     ) -> Result<(), ControlError> {
         let unfinished: Vec<_> = {
@@ -376,7 +380,7 @@ impl Control {
                 .collect()
         };
         for stored in unfinished {
-            let reason = "the declarations say something else".to_owned();
+            let reason = reason.to_owned();
             let status = TaskStatus::Canceled;
             self.prepare_end(change, &stored, status, Some(reason.clone()));
             if stored.value.kind == super::record::TaskKind::Deploy
@@ -403,6 +407,8 @@ impl Control {
         now: u64,
     ) -> Result<(), ControlError> {
         let mut managed: HashMap<KeyDigest, Stored<Key>> = HashMap::new();
+        // Those that people made: one pass over all keys instead of a look for each that is declared.
+        let mut others: HashMap<KeyDigest, (KeyId, Scope, KeyStatus)> = HashMap::new();
         // Places of keys that stay there whatever the file says.
         let mut taken: HashSet<String> = HashSet::new();
         self.each(place::KEYS, |record| {
@@ -412,12 +418,21 @@ impl Control {
             }
             if key.value.managed {
                 managed.insert(key.value.digest, key);
+            } else {
+                let Key {
+                    id,
+                    digest,
+                    scope,
+                    status,
+                    ..
+                } = key.value;
+                others.insert(digest, (id, scope, status));
             }
             Ok(())
         })
         .await?;
         // A key may come to where another one goes from: whatever goes, goes first.
-        let mut granted = Change::default();
+        let mut granted: Vec<Granted> = Vec::new();
         let mut gone = Vec::new();
         // Many keys share few scopes: sharing their names keeps the check of one in the cache.
         let mut scopes: HashMap<Scope, Scope> = HashMap::new();
@@ -451,6 +466,7 @@ impl Control {
             key.expires_at_ms = spec.expires_at_ms;
             key.managed = true;
             let mut before = None;
+            let mut digest = If::Absent;
             let is_revoked = |known: &Stored<Key>| known.value.status == KeyStatus::Revoked;
             if taken.contains(&key.place()) && !known.as_ref().is_some_and(is_revoked) {
                 warn_taken(&key);
@@ -459,7 +475,7 @@ impl Control {
             }
             match known {
                 Some(known) if known.value.status == KeyStatus::Revoked => {
-                    warn_revoked(&known.value);
+                    warn_revoked(&known.value.id, &known.value.scope);
                     continue;
                 }
                 Some(known) => {
@@ -469,33 +485,29 @@ impl Control {
                     } else {
                         withdraw(change, &known);
                     }
-                    granted.write(Write::Put {
-                        key: place::digest(&key.digest),
-                        value: encode(&key.place()),
-                        condition: If::Any,
-                    });
+                    digest = If::Any;
                 }
-                None => match self.key_of(&key.digest).await? {
+                None => match others.get(&key.digest) {
                     // It was made through the admin plane; there it stays.
-                    Some(other) if other.value.status == KeyStatus::Revoked => {
-                        warn_revoked(&other.value);
+                    Some((id, scope, KeyStatus::Revoked)) => {
+                        warn_revoked(id, scope);
                         continue;
                     }
-                    Some(other) => {
+                    Some((id, scope, KeyStatus::Live)) => {
                         tracing::warn!(
-                            key = %other.value.id, scope = %other.value.scope,
+                            key = %id, %scope,
                             "a declared key was made through the admin plane, and stays as it is there"
                         );
                         continue;
                     }
-                    None => {
-                        granted.put(place::digest(&key.digest), &key.place(), None);
-                    }
+                    None => {}
                 },
             }
-            granted.put(key.place(), &key, before);
-            let principal = Principal::with_scope(&key.to_spec(), scope);
-            granted.key(key.digest, Some(Arc::new(principal)));
+            granted.push(Granted {
+                key,
+                before,
+                digest,
+            });
             changes.keys_granted += 1;
         }
         for known in managed.into_values().chain(gone) {
@@ -510,21 +522,40 @@ impl Control {
                 changes.keys_revoked += 1;
             }
         }
-        change.append(granted);
+        prepare_grants(change, granted);
         Ok(())
     }
+}
 
-    /// The key of a digest, wherever it lies.
-    pub(super) async fn key_of(
-        &self,
-        digest: &KeyDigest,
-    ) -> Result<Option<Stored<Key>>, ControlError> {
-        let Some(pointer) = self.store.get(&place::digest(digest)).await? else {
-            return Ok(None);
-        };
-        let place: String = decode(&pointer)?.value;
-        let record = self.store.get(&place).await?;
-        Ok(record.as_ref().map(decode).transpose()?)
+/// A key that is declared anew.
+struct Granted {
+    key: Key,
+    /// The record in its place.
+    before: Option<Revision>,
+    /// What has to hold of the record of its digest.
+    digest: If,
+}
+
+/// Puts keys in a change, in the order in which the store keeps them: a hundred thousand in the order
+/// of their digests had each of its pages read and written many times over.
+fn prepare_grants(change: &mut Change, mut granted: Vec<Granted>) {
+    granted.sort_unstable_by_key(|granted| granted.key.digest);
+    for Granted { key, digest, .. } in &granted {
+        change.write(Write::Put {
+            key: place::digest(&key.digest),
+            value: encode(&key.place()),
+            condition: *digest,
+        });
+    }
+    granted.sort_by_cached_key(|granted| granted.key.place());
+    for Granted { key, before, .. } in &granted {
+        change.put(key.place(), key, *before);
+    }
+    // What lives on is made when all that does not is made already, so that they do not stand between
+    // each other in memory.
+    for Granted { key, .. } in granted {
+        let principal = Principal::with_scope(&key.to_spec(), key.scope);
+        change.key(key.digest, Some(Arc::new(principal)));
     }
 }
 
@@ -535,9 +566,9 @@ fn withdraw(change: &mut Change, known: &Stored<Key>) {
     });
 }
 
-fn warn_revoked(key: &Key) {
+fn warn_revoked(id: &KeyId, scope: &Scope) {
     tracing::warn!(
-        key = %key.id, scope = %key.scope,
+        key = %id, %scope,
         "a declared key was revoked, and stays revoked; take it out of the declarations"
     );
 }

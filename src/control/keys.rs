@@ -73,6 +73,16 @@ impl Control {
         Ok(Drawn { record, secret })
     }
 
+    /// The key of a digest, wherever it lies.
+    async fn key_of(&self, digest: &KeyDigest) -> Result<Option<Stored<Key>>, ControlError> {
+        let Some(pointer) = self.store.get(&place::digest(digest)).await? else {
+            return Ok(None);
+        };
+        let place: String = decode(&pointer)?.value;
+        let record = self.store.get(&place).await?;
+        Ok(record.as_ref().map(decode).transpose()?)
+    }
+
     fn seal(&self, record: &mut Key, secret: &str) -> Result<(), ControlError> {
         if let Some(sealer) = &self.sealer {
             let sealed = sealer.seal(&record.digest, secret);

@@ -236,7 +236,13 @@ impl Control {
         let held = self.unleaving(&ask)?;
         let mut task = NewTask::new(TaskKind::Delete, None);
         task.note = Some(body.reason);
-        self.begin_task(turn, &ask, Change::default(), &held, task, |_| ())
+        // What was to be made live is not wanted any more, and might never be ready.
+        let mut change = Change::default();
+        let reason = format!("{name} is being deleted");
+        if !intent.dry_run {
+            self.call_off(&mut change, name, &reason, unix_ms()).await?;
+        }
+        self.begin_task(turn, &ask, change, &held, task, |_| ())
             .await
     }
 

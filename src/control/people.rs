@@ -622,6 +622,16 @@ impl Control {
                 );
                 return Err(ControlError::Forbidden(words));
             }
+            let is_others = |other: &&Arc<Stored<Token>>| {
+                other.value.name == token.name && !orders(caller, &other.value, &state)
+            };
+            if state.tokens().any(|other| is_others(&other)) {
+                let words = format!(
+                    "the name {} is somebody's whose tokens are not yours to make; choose another one",
+                    token.name
+                );
+                return Err(ControlError::conflict("name_reserved", words));
+            }
             let now = unix_ms();
             let valid = state.tokens().filter(|token| token.value.is_valid(now));
             self.room(Limited::Tokens, valid.count(), 1)?;

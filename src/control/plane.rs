@@ -408,13 +408,6 @@ impl Change {
         })
     }
 
-    /// Does the same as another change of records and keys, after all that is in this one.
-    pub(super) fn append(&mut self, other: Self) -> &mut Self {
-        self.writes.extend(other.writes);
-        self.keys.extend(other.keys);
-        self
-    }
-
     /// Writes a task.
     pub(super) fn task(&mut self, task: &Task, before: Option<Revision>) -> &mut Self {
         self.put(place::task(&task.id), task, before);

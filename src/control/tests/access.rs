@@ -225,3 +225,26 @@ async fn the_name_of_a_deleted_project_stays_its_tenants() {
     let back = world.control.project(&root, "more").expect("declared");
     assert_eq!(back.value.tenant, name("red"));
 }
+
+/// Ownership and the history go by names: nobody may hand out somebody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_admin_makes_no_token_in_the_name_of_others() {
+    let world = world().await;
+    let token = |who: &Caller, name: &str, project: &str| {
+        let body = json!({ "name": name, "role": "member", "projects": [project] });
+        let body = crate::spec::body::NewToken::from_json(&body, 0).expect("a token");
+        let (control, who) = (Arc::clone(&world.control), who.clone());
+        async move { control.create_token(&who, body, &PLAIN).await }
+    };
+    let red = caller("red", Role::TenantAdmin, Reach::Tenant(name("red")));
+    token(&ROOT, "eve", "two").await.expect("made");
+    token(&ROOT, "ann", "one").await.expect("made");
+    let refused = token(&red, "eve", "one").await;
+    assert_eq!(
+        refused.err().map(|error| error.code()),
+        Some("name_reserved")
+    );
+    token(&red, "ann", "one")
+        .await
+        .expect("one more of their own");
+}

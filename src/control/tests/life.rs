@@ -417,3 +417,22 @@ async fn a_deployment_that_is_going_gets_no_new_key() {
     let digest = KeyDigest::of_key(b"a-key-that-is-late").expect("a key");
     assert!(world.current.keys().get(&digest).is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_does_not_wait_for_what_may_never_be_ready() {
+    let world = with_iris().await;
+    let slow = answering(StatusCode::SERVICE_UNAVAILABLE).await;
+    let never = world.deploy(IRIS, slow).await;
+    let behind = world.deploy(IRIS, slow).await;
+    let body = DeleteBody {
+        reason: "no longer needed".to_owned(),
+    };
+    let iris = named(IRIS);
+    let delete = world.control.delete_deployment(&ROOT, &iris, body, &PLAIN);
+    let delete = delete.await.expect("taken on").value;
+    assert_eq!(world.ended(&delete).await.status, TaskStatus::Done);
+    for task in [never, behind] {
+        assert_eq!(world.ended(&task).await.status, TaskStatus::Canceled);
+    }
+    assert_eq!(world.live(IRIS), None);
+}
