@@ -43,7 +43,11 @@ mod tests;
 mod tokens;
 mod versions;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::Router;
 use tokio::sync::watch;
@@ -52,9 +56,12 @@ use utoipa_axum::router::OpenApiRouter;
 pub use pages::{Pages, TokenCheck};
 pub use serve::serve;
 
-use crate::control::{
-    Control,
-    record::{Stored, Task},
+use crate::{
+    base::memory,
+    control::{
+        Control,
+        record::{Stored, Task},
+    },
 };
 
 /// What the admin plane is told once.
@@ -80,7 +87,8 @@ pub(crate) struct Plane {
     origins: guard::Origins,
     /// Turns true when the listener stops: whoever waits for something answers then.
     closing: watch::Receiver<bool>,
-    documents: openapi::Documents,
+    /// Made when first asked for: most gateways never are, and its making leaves megabytes behind.
+    documents: OnceLock<openapi::Documents>,
 }
 
 /// The state of every handler.
@@ -96,8 +104,16 @@ impl Plane {
             origins: guard::Origins::new(&options.origins),
             options,
             closing,
-            documents: openapi::Documents::new(),
+            documents: OnceLock::new(),
         }
+    }
+
+    fn documents(&self) -> &openapi::Documents {
+        self.documents.get_or_init(|| {
+            let made = openapi::Documents::new();
+            memory::give_back();
+            made
+        })
     }
 
     /// Ends when the listener stops.

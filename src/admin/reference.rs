@@ -49,7 +49,7 @@ async fn read(State(plane): State<Shared>) -> impl IntoResponse {
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
-    (headers, plane.documents.html.clone())
+    (headers, plane.documents().html.clone())
 }
 
 /// Renders a document.

@@ -13,7 +13,11 @@ use tokio::{
 use tower::ServiceExt;
 
 use super::{AdminOptions, Pages, Plane, Shared, router};
-use crate::{base::task, control::Control, net::listen};
+use crate::{
+    base::{memory, task},
+    control::Control,
+    net::listen,
+};
 
 /// How long a request's head may take, and a connection may be idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,6 +49,8 @@ pub async fn serve(
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let plane = Shared::new(Plane::new(control, options, closing.clone()));
     let router = router(&plane, pages);
+    // Routes come with their part of the document, which is not kept.
+    memory::give_back();
     // It would keep `closing` open beyond the last connection.
     drop(plane);
     let mut stop = std::pin::pin!(stop);

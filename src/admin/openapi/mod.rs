@@ -69,7 +69,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     operation_id = "reference_openapi", responses((status = 200, body = Object)))]
 async fn read(State(plane): State<Shared>, headers: HeaderMap, uri: axum::http::Uri) -> Answered {
     Query::parse(uri.query())?.finish()?;
-    let json = plane.documents.json.clone();
+    let json = plane.documents().json.clone();
     Answer::bytes(StatusCode::OK, "application/json", json)
         .tag_all(Revision(0))
         .unless_known(&headers)
