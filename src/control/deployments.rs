@@ -1,6 +1,6 @@
 //! Deployments: made, seen, edited, shared; and their readme and history.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     access::{Caller, Object, Verb},
@@ -10,8 +10,8 @@ use super::{
     list::{Listed, Page},
     plane::{Change, Control, Done, Intent},
     record::{
-        Action, Deployment, DeploymentState, Happening, Readme, Share, Stored, Task, TaskKind,
-        Version, decode, display, place,
+        Action, Deployment, DeploymentState, Happening, Stored, Task, TaskKind, Version, decode,
+        display, place,
     },
     state::{Held, State},
     tasks::{Ask, NewTask},
@@ -22,16 +22,10 @@ use crate::{
         id::{Revision, VersionNumber},
         name::{DeploymentName, Name},
     },
-    spec::{
-        DeploymentSpec, Scope, VersionSpec,
-        body::{DeploymentPatch, NewReadme, NewShare},
-    },
+    spec::{DeploymentSpec, Scope, VersionSpec, body::DeploymentPatch},
     store::{If, Write},
     upstream::backend::Health,
 };
-
-/// Shares of one deployment.
-const SHARES_MAX: usize = 256;
 
 /// A deployment as it is shown.
 #[derive(Debug, Clone)]
@@ -434,7 +428,7 @@ impl Control {
 
     /// Puts a changed record in the place of the old one.
     #[expect(clippy::too_many_arguments, reason = "private, and each is one word")]
-    async fn replace(
+    pub(super) async fn replace(
         self: &Arc<Self>,
         caller: &Caller,
         name: &DeploymentName,
@@ -462,209 +456,6 @@ impl Control {
         }
         let state = self.state();
         Ok(self.unchanged(self.show(&state, name, &new)))
-    }
-
-    /// With whom a deployment is shared.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub fn shares(
-        &self,
-        caller: &Caller,
-        name: &DeploymentName,
-    ) -> Result<Vec<Share>, ControlError> {
-        let held = self.standing(caller, Verb::Read, name)?;
-        Ok(held.record.shares.clone())
-    }
-
-    /// Shares a deployment: people of that project or tenant see it, and keys of that project call
-    /// it.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub async fn share(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: &DeploymentName,
-        body: NewShare,
-        intent: &Intent,
-    ) -> Result<Done<Share>, ControlError> {
-        let turn = self.turn().await?;
-        let held = self.standing(caller, Verb::Own, name)?;
-        intent.check(held.revision)?;
-        let share = match body {
-            NewShare::Project(project) => {
-                if project.as_str() == name.project() {
-                    let words = format!("{name} is in the project {project} already");
-                    return Err(ControlError::conflict("exists", words));
-                }
-                needs_project(&self.state(), project.as_str())?;
-                Share::Project(project)
-            }
-            NewShare::Tenant(tenant) => {
-                self.needs_tenant(&self.state(), tenant.as_str())?;
-                Share::Tenant(tenant)
-            }
-        };
-        let mut new = Held::clone(&held);
-        if !new.record.shares.contains(&share) {
-            if new.record.shares.len() == SHARES_MAX {
-                let words = format!("a deployment has {SHARES_MAX} shares at most");
-                return Err(ControlError::conflict("too_many_shares", words));
-            }
-            new.record.shares.push(share.clone());
-        }
-        let with = Some(format!("with {}", share.id()));
-        let done = self
-            .replace(caller, name, &held, new, Action::Share, with, turn, intent)
-            .await?;
-        Ok(Done {
-            value: share,
-            epoch: done.epoch,
-        })
-    }
-
-    /// Takes a share back.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub async fn unshare(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: &DeploymentName,
-        id: &str,
-        intent: &Intent,
-    ) -> Result<Done<()>, ControlError> {
-        let turn = self.turn().await?;
-        let held = self.standing(caller, Verb::Own, name)?;
-        intent.check(held.revision)?;
-        let mut new = Held::clone(&held);
-        let shares = &mut new.record.shares;
-        let Some(at) = shares.iter().position(|share| share.id() == id) else {
-            let words = format!("{name} is not shared with {id:?}; ids are like project:name");
-            return Err(ControlError::unknown("share_unknown", words));
-        };
-        shares.remove(at);
-        let with = Some(format!("with {id}"));
-        let done = self
-            .replace(
-                caller,
-                name,
-                &held,
-                new,
-                Action::Unshare,
-                with,
-                turn,
-                intent,
-            )
-            .await?;
-        Ok(Done {
-            value: (),
-            epoch: done.epoch,
-        })
-    }
-
-    /// Checks that something that may be deleted exists and may be read.
-    pub(super) async fn readable(
-        &self,
-        caller: &Caller,
-        name: &DeploymentName,
-    ) -> Result<(), ControlError> {
-        {
-            let state = self.state();
-            caller.may(Verb::Read, Object::Deployment(name), &state)?;
-            if state.deployment(name).is_some() {
-                return Ok(());
-            }
-        }
-        match self.tombstone(name).await? {
-            Some(_) => Ok(()),
-            None => Err(unknown(&self.state(), name)),
-        }
-    }
-
-    /// What happened to a deployment, newest first; also of a deleted one.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub async fn history(
-        &self,
-        caller: &Caller,
-        name: &DeploymentName,
-        page: &Page,
-    ) -> Result<Listed<(u64, Happening)>, ControlError> {
-        self.readable(caller, name).await?;
-        self.journal(&place::history(name), page).await
-    }
-
-    /// A deployment's readme; also of a deleted one.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub async fn readme(
-        &self,
-        caller: &Caller,
-        name: &DeploymentName,
-    ) -> Result<Stored<Readme>, ControlError> {
-        self.readable(caller, name).await?;
-        let record = self.store.get(&place::readme(name)).await?;
-        let record = record.ok_or_else(|| {
-            ControlError::unknown("readme_unknown", format!("{name} has no readme"))
-        })?;
-        Ok(decode(&record)?)
-    }
-
-    /// Writes a deployment's readme.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub async fn write_readme(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: &DeploymentName,
-        body: NewReadme,
-        intent: &Intent,
-    ) -> Result<Done<Stored<Readme>>, ControlError> {
-        let turn = self.turn().await?;
-        let held = self.standing(caller, Verb::Operate, name)?;
-        let before = self.store.get(&place::readme(name)).await?;
-        match (&before, intent.if_match) {
-            (Some(record), _) => intent.check(record.revision)?,
-            (None, Some(_)) => return Err(ControlError::Changed),
-            (None, None) => {}
-        }
-        let now = unix_ms();
-        let readme = Readme {
-            text: body.text,
-            updated_at_ms: now,
-            updated_by: caller.name.clone(),
-        };
-        let stored = |revision| Stored {
-            revision,
-            value: readme.clone(),
-        };
-        if intent.dry_run {
-            return Ok(self.unchanged(stored(Revision(0))));
-        }
-        let mut change = Change::default();
-        change.put(
-            place::readme(name),
-            &readme,
-            before.as_ref().map(|record| record.revision),
-        );
-        let title = held.record.display_name.clone();
-        change.happened(Happening::new(
-            name,
-            Action::ReadmeWrite,
-            &caller.name,
-            title,
-            now,
-        ));
-        let done = self.commit(turn, change).await?;
-        Ok(Done {
-            value: stored(done.revision),
-            epoch: done.epoch,
-        })
     }
 }
 
@@ -726,15 +517,6 @@ pub(super) fn needs_project(state: &State, project: &str) -> Result<(), ControlE
             format!("there is no project {project}; create it with POST /api/v1/projects"),
         )),
     }
-}
-
-/// The projects whose keys open what is shared, or who see it.
-pub(super) fn shared_by(state: &State, tenant: &Name) -> BTreeSet<DeploymentName> {
-    let shared = state.deployments().filter(|(_, held)| {
-        let shares = &held.record.shares;
-        shares.contains(&Share::Tenant(tenant.clone()))
-    });
-    shared.map(|(name, _)| name.clone()).collect()
 }
 
 /// A record that is written whatever was there.

@@ -6,10 +6,7 @@
 //!                 └ killed: begins again at the next start
 //! ```
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -18,27 +15,19 @@ use super::{
     plane::{Change, Control},
     reach::{self, ReachOptions},
     record::{
-        Action, Deployment, DeploymentState, Happening, Stored, Task, TaskKind, TaskStatus,
-        VersionStatus, display,
+        Action, DeploymentState, Happening, Stored, Task, TaskKind, TaskStatus, VersionStatus,
+        display,
     },
     state::Held,
     tasks::{Taken, count},
-    tidy::KeysOf,
 };
-use crate::{
-    base::{clock::unix_ms, id::VersionNumber, name::DeploymentName, task},
-    snapshot::{Numbered, Plan},
-    spec::Scope,
-};
-
-/// Between two looks at whether exchanges under way have ended.
-const DRAIN_LOOK: Duration = Duration::from_millis(20);
+use crate::base::{clock::unix_ms, name::DeploymentName, task};
 
 /// Before what the store refused is tried again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// How a task ended, short of the store's own trouble.
-enum Ended {
+pub(super) enum Ended {
     /// It is done, and recorded so.
     Done,
     /// It could not be done.
@@ -180,270 +169,8 @@ impl Control {
         self.swap(&task.id, version).await
     }
 
-    /// The swap: one commit, one atomic store.
-    async fn swap(self: &Arc<Self>, id: &str, version: Numbered) -> Result<Ended, ControlError> {
-        let turn = self.turn().await?;
-        let Some((stored, held)) = self.at_work(id) else {
-            return Ok(Ended::Canceled);
-        };
-        let task = &stored.value;
-        let (name, number) = (&task.deployment, version.number);
-        let now = unix_ms();
-        let mut change = Change::default();
-        let mut new = Held::clone(&held);
-        self.prepare_swap(&mut change, name, &mut new, version, &task.actor, now)
-            .await?;
-        if task.kind == TaskKind::Restart {
-            change.fresh();
-        }
-        let Some(done) = self.prepare_end(&mut change, &stored, TaskStatus::Done, None) else {
-            return Ok(Ended::Canceled);
-        };
-        let mut happening = Happening::new(
-            name,
-            match (task.kind, task.promotes) {
-                (TaskKind::Rollback, _) => Action::Rollback,
-                (TaskKind::Restart, _) => Action::Restart,
-                (_, true) => Action::Promote,
-                (_, false) => Action::Deploy,
-            },
-            &task.actor,
-            display(&new.record, number),
-            now,
-        );
-        happening.version = Some(number);
-        happening.reason.clone_from(&task.note);
-        happening.duration_ms = task.started_at_ms.map(|began| now.saturating_sub(began));
-        happening.task = Some(task.id.clone());
-        change.happened(happening).route(name);
-        change.deployment(name, Some(held.revision), new);
-        self.commit(turn, change).await?;
-        drop(done);
-        Ok(Ended::Done)
-    }
-
-    /// Makes a version the live one in a deployment's record, and retires the one before.
-    pub(super) async fn prepare_swap(
-        &self,
-        change: &mut Change,
-        name: &DeploymentName,
-        new: &mut Held,
-        version: Numbered,
-        by: &str,
-        now: u64,
-    ) -> Result<(), ControlError> {
-        let number = version.number;
-        let old = new.live.take();
-        // A version that goes live a second time, without having left, is not retired.
-        let old = old.filter(|old| old.number != number);
-        let mut entered = self.stored_version(name, number).await?;
-        let since = entered.value.created_at_ms;
-        if entered.value.deploy_ms.is_none() {
-            entered.value.deploy_ms = Some(now.saturating_sub(since));
-        }
-        let stays = new.record.live == Some(number);
-        entered.value.status = VersionStatus::Success;
-        entered.value.succeeded = true;
-        entered.value.reason = None;
-        if !stays {
-            entered.value.live_from_ms = Some(now);
-            entered.value.live_until_ms = None;
-            entered.value.retired_by = None;
-        }
-        change.put(
-            entered.value.place(name),
-            &entered.value,
-            Some(entered.revision),
-        );
-        new.kept.retain(|kept| kept.number != number);
-        if let Some(old) = old {
-            self.prepare_retirement(change, name, &new.record, old.number, by, now)
-                .await?;
-            new.record.before = Some(old.number);
-            new.kept.insert(0, old);
-        } else if !stays && let Some(last) = new.record.last_live.filter(|last| *last != number) {
-            new.record.before = Some(last);
-        }
-        new.kept.truncate(new.record.keep_previous as usize);
-        let record = &mut new.record;
-        record.kept = new.kept.iter().map(|kept| kept.number).collect();
-        if !stays {
-            record.live_since_ms = Some(now);
-        }
-        record.live = Some(number);
-        record.last_live = Some(number);
-        record.state = DeploymentState::Live;
-        record.reason = None;
-        record.updated_at_ms = now;
-        new.live = Some(version);
-        Ok(())
-    }
-
-    /// Notes that a version is no longer live.
-    pub(super) async fn prepare_retirement(
-        &self,
-        change: &mut Change,
-        name: &DeploymentName,
-        record: &Deployment,
-        number: VersionNumber,
-        by: &str,
-        now: u64,
-    ) -> Result<(), ControlError> {
-        let mut retired = self.stored_version(name, number).await?;
-        retired.value.status = VersionStatus::Retired;
-        retired.value.live_until_ms = Some(now);
-        retired.value.retired_by = Some(by.to_owned());
-        change.put(
-            retired.value.place(name),
-            &retired.value,
-            Some(retired.revision),
-        );
-        let title = display(record, number);
-        let mut happening = Happening::new(name, Action::Retire, by, title, now);
-        happening.version = Some(number);
-        happening.started_at_ms = retired.value.live_from_ms;
-        happening.ended_at_ms = Some(now);
-        change.happened(happening);
-        Ok(())
-    }
-
-    async fn run_stop(self: &Arc<Self>, task: &Task) -> Result<Ended, ControlError> {
-        let name = &task.deployment;
-        let plans = self.plans(name);
-        let turn = self.turn().await?;
-        let Some((_, held)) = self.at_work(&task.id) else {
-            return Ok(Ended::Canceled);
-        };
-        let now = unix_ms();
-        let mut new = Held::clone(&held);
-        let mut change = Change::default();
-        match new.live.take() {
-            Some(live) => {
-                let record = &new.record;
-                self.prepare_retirement(&mut change, name, record, live.number, &task.actor, now)
-                    .await?;
-            }
-            // Resumed after a restart: it is out of service already.
-            None if held.record.state == DeploymentState::Stopping => {}
-            None => {
-                return Ok(Ended::Failed(
-                    "it was not live when its turn came".to_owned(),
-                ));
-            }
-        }
-        new.kept.clear();
-        let record = &mut new.record;
-        record.kept.clear();
-        record.live = None;
-        record.live_since_ms = None;
-        record.state = DeploymentState::Stopping;
-        record.reason.clone_from(&task.note);
-        record.updated_at_ms = now;
-        change
-            .deployment(name, Some(held.revision), new)
-            .route(name);
-        self.commit(turn, change).await?;
-        self.drain(&task.id, plans).await;
-
-        let turn = self.turn().await?;
-        let Some((stored, held)) = self.at_work(&task.id) else {
-            return Ok(Ended::Canceled);
-        };
-        let mut new = Held::clone(&held);
-        new.record.state = DeploymentState::Stopped;
-        let title = new.record.display_name.clone();
-        self.finish(turn, &stored, &held, new, Action::Stop, title)
-            .await
-    }
-
-    async fn run_delete(self: &Arc<Self>, task: &Task) -> Result<Ended, ControlError> {
-        let name = &task.deployment;
-        let plans = self.plans(name);
-        let turn = self.turn().await?;
-        let Some((_, held)) = self.at_work(&task.id) else {
-            return Ok(Ended::Canceled);
-        };
-        let now = unix_ms();
-        let mut change = Change::default();
-        let mut new = Held::clone(&held);
-        self.prepare_leaving(&mut change, name, &mut new, &task.actor, now, KeysOf::All)
-            .await?;
-        new.record.state = DeploymentState::Deleting;
-        new.record.reason.clone_from(&task.note);
-        change
-            .deployment(name, Some(held.revision), new)
-            .route(name);
-        self.commit(turn, change).await?;
-        self.drain(&task.id, plans).await;
-
-        let turn = self.turn().await?;
-        let Some((stored, held)) = self.at_work(&task.id) else {
-            return Ok(Ended::Canceled);
-        };
-        let now = unix_ms();
-        let mut new = Held::clone(&held);
-        bury(&mut new.record, &task.actor, task.note.clone(), now);
-        let title = new.record.display_name.clone();
-        self.finish(turn, &stored, &held, new, Action::Delete, title)
-            .await
-    }
-
-    /// Takes everything of a deployment out of force: its live version is retired, its keys are
-    /// revoked.
-    pub(super) async fn prepare_leaving(
-        &self,
-        change: &mut Change,
-        name: &DeploymentName,
-        new: &mut Held,
-        by: &str,
-        now: u64,
-        keys: KeysOf,
-    ) -> Result<(), ControlError> {
-        if let Some(live) = new.live.take() {
-            self.prepare_retirement(change, name, &new.record, live.number, by, now)
-                .await?;
-        }
-        new.kept.clear();
-        new.record.kept.clear();
-        new.record.live = None;
-        new.record.live_since_ms = None;
-        new.record.updated_at_ms = now;
-        let scope = Scope::Deployment(name.clone());
-        self.revoke_all(change, &scope, by, now, keys).await?;
-        Ok(())
-    }
-
-    async fn finish(
-        self: &Arc<Self>,
-        turn: super::plane::Turn,
-        stored: &Stored<Task>,
-        held: &Held,
-        new: Held,
-        action: Action,
-        title: String,
-    ) -> Result<Ended, ControlError> {
-        let task = &stored.value;
-        let now = unix_ms();
-        let mut change = Change::default();
-        let mut happening = Happening::new(&task.deployment, action, &task.actor, title, now);
-        happening.reason.clone_from(&task.note);
-        happening.duration_ms = task.started_at_ms.map(|began| now.saturating_sub(began));
-        happening.task = Some(task.id.clone());
-        change.happened(happening);
-        if self
-            .prepare_end(&mut change, stored, TaskStatus::Done, None)
-            .is_none()
-        {
-            return Ok(Ended::Canceled);
-        }
-        change.route(&task.deployment);
-        change.deployment(&task.deployment, Some(held.revision), new);
-        self.commit(turn, change).await?;
-        Ok(Ended::Done)
-    }
-
     /// A task whose turn it is, with its deployment; none when it was called off.
-    fn at_work(&self, id: &str) -> Option<(Stored<Task>, Arc<Held>)> {
+    pub(super) fn at_work(&self, id: &str) -> Option<(Stored<Task>, Arc<Held>)> {
         let state = self.state();
         let stored = state.task(id)?;
         if stored.value.status != TaskStatus::Processing {
@@ -583,47 +310,4 @@ impl Control {
             self.tell_task(task);
         }
     }
-
-    /// The plans of a deployment that are in force, without holding on to them.
-    pub(super) fn plans(&self, name: &DeploymentName) -> Vec<Weak<Plan>> {
-        let snapshot = self.current.load_full();
-        let route = snapshot.route(name.as_str());
-        route.map_or_else(Vec::new, |route| {
-            route.plans().map(Arc::downgrade).collect()
-        })
-    }
-
-    /// Waits until the exchanges of these plans have ended, or long enough. An exchange holds on to
-    /// its plan to its last byte, and goes on to it whatever is decided here.
-    async fn drain(&self, id: &str, plans: Vec<Weak<Plan>>) {
-        let drained = async {
-            let mut looks = tokio::time::interval(DRAIN_LOOK);
-            while plans.iter().any(|plan| plan.strong_count() > 0) {
-                looks.tick().await;
-            }
-        };
-        let limit = Duration::from_millis(self.options.drain_ms);
-        if tokio::time::timeout(limit, drained).await.is_err() {
-            tracing::warn!(
-                task = id,
-                drain_ms = self.options.drain_ms,
-                "exchanges outlive the drain"
-            );
-        }
-    }
-}
-
-/// Turns a record into a tombstone.
-pub(super) fn bury(record: &mut Deployment, by: &str, reason: Option<String>, now_ms: u64) {
-    record.state = DeploymentState::Deleted;
-    record.reason = reason;
-    record.live = None;
-    record.last_live = None;
-    record.before = None;
-    record.kept.clear();
-    record.managed = None;
-    record.shares.clear();
-    record.deleted_at_ms = Some(now_ms);
-    record.deleted_by = Some(by.to_owned());
-    record.updated_at_ms = now_ms;
 }

@@ -1,0 +1,151 @@
+//! The swap: one commit, one atomic store. What was live is retired in the same commit.
+
+use std::sync::Arc;
+
+use super::{
+    error::ControlError,
+    plane::{Change, Control},
+    record::{
+        Action, Deployment, DeploymentState, Happening, TaskKind, TaskStatus, VersionStatus,
+        display,
+    },
+    runner::Ended,
+    state::Held,
+};
+use crate::{
+    base::{clock::unix_ms, id::VersionNumber, name::DeploymentName},
+    snapshot::Numbered,
+};
+
+impl Control {
+    /// The swap: one commit, one atomic store.
+    pub(super) async fn swap(
+        self: &Arc<Self>,
+        id: &str,
+        version: Numbered,
+    ) -> Result<Ended, ControlError> {
+        let turn = self.turn().await?;
+        let Some((stored, held)) = self.at_work(id) else {
+            return Ok(Ended::Canceled);
+        };
+        let task = &stored.value;
+        let (name, number) = (&task.deployment, version.number);
+        let now = unix_ms();
+        let mut change = Change::default();
+        let mut new = Held::clone(&held);
+        self.prepare_swap(&mut change, name, &mut new, version, &task.actor, now)
+            .await?;
+        if task.kind == TaskKind::Restart {
+            change.fresh();
+        }
+        let Some(done) = self.prepare_end(&mut change, &stored, TaskStatus::Done, None) else {
+            return Ok(Ended::Canceled);
+        };
+        let mut happening = Happening::new(
+            name,
+            match (task.kind, task.promotes) {
+                (TaskKind::Rollback, _) => Action::Rollback,
+                (TaskKind::Restart, _) => Action::Restart,
+                (_, true) => Action::Promote,
+                (_, false) => Action::Deploy,
+            },
+            &task.actor,
+            display(&new.record, number),
+            now,
+        );
+        happening.version = Some(number);
+        happening.reason.clone_from(&task.note);
+        happening.duration_ms = task.started_at_ms.map(|began| now.saturating_sub(began));
+        happening.task = Some(task.id.clone());
+        change.happened(happening).route(name);
+        change.deployment(name, Some(held.revision), new);
+        self.commit(turn, change).await?;
+        drop(done);
+        Ok(Ended::Done)
+    }
+
+    /// Makes a version the live one in a deployment's record, and retires the one before.
+    pub(super) async fn prepare_swap(
+        &self,
+        change: &mut Change,
+        name: &DeploymentName,
+        new: &mut Held,
+        version: Numbered,
+        by: &str,
+        now: u64,
+    ) -> Result<(), ControlError> {
+        let number = version.number;
+        let old = new.live.take();
+        // A version that goes live a second time, without having left, is not retired.
+        let old = old.filter(|old| old.number != number);
+        let mut entered = self.stored_version(name, number).await?;
+        let since = entered.value.created_at_ms;
+        if entered.value.deploy_ms.is_none() {
+            entered.value.deploy_ms = Some(now.saturating_sub(since));
+        }
+        let stays = new.record.live == Some(number);
+        entered.value.status = VersionStatus::Success;
+        entered.value.succeeded = true;
+        entered.value.reason = None;
+        if !stays {
+            entered.value.live_from_ms = Some(now);
+            entered.value.live_until_ms = None;
+            entered.value.retired_by = None;
+        }
+        change.put(
+            entered.value.place(name),
+            &entered.value,
+            Some(entered.revision),
+        );
+        new.kept.retain(|kept| kept.number != number);
+        if let Some(old) = old {
+            self.prepare_retirement(change, name, &new.record, old.number, by, now)
+                .await?;
+            new.record.before = Some(old.number);
+            new.kept.insert(0, old);
+        } else if !stays && let Some(last) = new.record.last_live.filter(|last| *last != number) {
+            new.record.before = Some(last);
+        }
+        new.kept.truncate(new.record.keep_previous as usize);
+        let record = &mut new.record;
+        record.kept = new.kept.iter().map(|kept| kept.number).collect();
+        if !stays {
+            record.live_since_ms = Some(now);
+        }
+        record.live = Some(number);
+        record.last_live = Some(number);
+        record.state = DeploymentState::Live;
+        record.reason = None;
+        record.updated_at_ms = now;
+        new.live = Some(version);
+        Ok(())
+    }
+
+    /// Notes that a version is no longer live.
+    pub(super) async fn prepare_retirement(
+        &self,
+        change: &mut Change,
+        name: &DeploymentName,
+        record: &Deployment,
+        number: VersionNumber,
+        by: &str,
+        now: u64,
+    ) -> Result<(), ControlError> {
+        let mut retired = self.stored_version(name, number).await?;
+        retired.value.status = VersionStatus::Retired;
+        retired.value.live_until_ms = Some(now);
+        retired.value.retired_by = Some(by.to_owned());
+        change.put(
+            retired.value.place(name),
+            &retired.value,
+            Some(retired.revision),
+        );
+        let title = display(record, number);
+        let mut happening = Happening::new(name, Action::Retire, by, title, now);
+        happening.version = Some(number);
+        happening.started_at_ms = retired.value.live_from_ms;
+        happening.ended_at_ms = Some(now);
+        change.happened(happening);
+        Ok(())
+    }
+}
