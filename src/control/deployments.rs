@@ -93,7 +93,7 @@ impl Control {
         let name = spec.name.clone();
         caller.may(Verb::Operate, Object::Deployment(&name), &self.state())?;
         self.guard.check_version("/version", &spec.version)?;
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let ask = Ask::new(caller, "create", &name, &spec, intent);
         if let Some(known) = self.known_task(&ask).await? {
             let shown = self.deployment(caller, &name).await?;
@@ -404,7 +404,7 @@ impl Control {
         patch: DeploymentPatch,
         intent: &Intent,
     ) -> Result<Done<Shown>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let held = self.standing(caller, Verb::Operate, name)?;
         intent.check(held.revision)?;
         let mut new = Held::clone(&held);

@@ -77,7 +77,7 @@ impl Control {
         body: NewReadme,
         intent: &Intent,
     ) -> Result<Done<Stored<Readme>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let held = self.standing(caller, Verb::Operate, name)?;
         let before = self.store.get(&place::readme(name)).await?;
         match (&before, intent.if_match) {

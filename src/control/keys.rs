@@ -136,7 +136,7 @@ impl Control {
         body: NewKey,
         intent: &Intent,
     ) -> Result<Done<NewSecret>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         self.check_scope(caller, Verb::Operate, scope)?;
         self.room(Limited::Keys, self.current.keys().len(), 1)?;
         if let Scope::Deployment(name) = scope {
@@ -273,7 +273,7 @@ impl Control {
         patch: KeyPatch,
         intent: &Intent,
     ) -> Result<Done<KeyShown>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         self.check_scope(caller, Verb::Operate, scope)?;
         let mut stored = self.stored_key(scope, id).await?;
         intent.check(stored.revision)?;
@@ -310,7 +310,7 @@ impl Control {
         body: RevokeBody,
         intent: &Intent,
     ) -> Result<Done<KeyShown>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         self.check_scope(caller, Verb::Operate, scope)?;
         let mut stored = self.stored_key(scope, id).await?;
         intent.check(stored.revision)?;
@@ -359,7 +359,7 @@ impl Control {
         scope: &Scope,
         id: &str,
     ) -> Result<Done<String>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         self.check_scope(caller, Verb::Own, scope)?;
         let key = self.stored_key(scope, id).await?.value;
         let Some(sealer) = &self.sealer else {

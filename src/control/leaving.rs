@@ -26,7 +26,7 @@ impl Control {
     pub(super) async fn run_stop(self: &Arc<Self>, task: &Task) -> Result<Ended, ControlError> {
         let name = &task.deployment;
         let plans = self.plans(name);
-        let turn = self.turn().await?;
+        let turn = self.turn().await?.with(task.token.as_ref());
         let Some((_, held)) = self.at_work(&task.id) else {
             return Ok(Ended::Canceled);
         };
@@ -61,7 +61,7 @@ impl Control {
         self.commit(turn, change).await?;
         self.drain(&task.id, plans).await;
 
-        let turn = self.turn().await?;
+        let turn = self.turn().await?.with(task.token.as_ref());
         let Some((stored, held)) = self.at_work(&task.id) else {
             return Ok(Ended::Canceled);
         };
@@ -75,7 +75,7 @@ impl Control {
     pub(super) async fn run_delete(self: &Arc<Self>, task: &Task) -> Result<Ended, ControlError> {
         let name = &task.deployment;
         let plans = self.plans(name);
-        let turn = self.turn().await?;
+        let turn = self.turn().await?.with(task.token.as_ref());
         let Some((_, held)) = self.at_work(&task.id) else {
             return Ok(Ended::Canceled);
         };
@@ -92,7 +92,7 @@ impl Control {
         self.commit(turn, change).await?;
         self.drain(&task.id, plans).await;
 
-        let turn = self.turn().await?;
+        let turn = self.turn().await?.with(task.token.as_ref());
         let Some((stored, held)) = self.at_work(&task.id) else {
             return Ok(Ended::Canceled);
         };

@@ -43,7 +43,7 @@ impl Control {
         self.standing(caller, Verb::Operate, name)?;
         self.guard.check_version("", &spec)?;
         let ask = Ask::new(caller, "deploy", name, &spec, intent);
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         self.deploy_now(turn, &ask, &spec, NewTask::new(TaskKind::Deploy, None))
             .await
     }
@@ -59,7 +59,7 @@ impl Control {
         body: PromoteBody,
         intent: &Intent,
     ) -> Result<Done<Stored<Task>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let held = self.standing(caller, Verb::Operate, name)?;
         let keeps = body.keep_main_as_challenger;
         let ask = Ask::new(caller, "promote", name, &(keeps, &body.reason), intent);
@@ -122,7 +122,7 @@ impl Control {
         body: RollbackBody,
         intent: &Intent,
     ) -> Result<Done<Stored<Task>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         self.standing(caller, Verb::Operate, name)?;
         let asked = (body.version, body.force, &body.reason);
         let ask = Ask::new(caller, "rollback", name, &asked, intent);
@@ -165,7 +165,7 @@ impl Control {
         body: StopBody,
         intent: &Intent,
     ) -> Result<Done<Stored<Task>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         self.standing(caller, Verb::Operate, name)?;
         let ask = Ask::new(caller, "stop", name, &body.reason, intent);
         if let Some(known) = self.known_task(&ask).await? {
@@ -193,7 +193,7 @@ impl Control {
         body: RestartBody,
         intent: &Intent,
     ) -> Result<Done<Stored<Task>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         self.standing(caller, Verb::Operate, name)?;
         let ask = Ask::new(caller, "restart", name, &body.reason, intent);
         if let Some(known) = self.known_task(&ask).await? {
@@ -222,7 +222,7 @@ impl Control {
         body: DeleteBody,
         intent: &Intent,
     ) -> Result<Done<Stored<Task>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         {
             let state = self.state();
             caller.may(Verb::Own, Object::Deployment(name), &state)?;
@@ -344,7 +344,7 @@ impl Control {
         number: VersionNumber,
         intent: &Intent,
     ) -> Result<Done<()>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let held = self.standing(caller, Verb::Operate, name)?;
         let version = self.stored_version(name, number).await?;
         intent.check(version.revision)?;

@@ -17,6 +17,7 @@ use dashmap::DashMap;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{
+    access::Caller,
     error::ControlError,
     events::{EventKind, Feed},
     limits::Limits,
@@ -97,6 +98,8 @@ pub(super) struct Writer {
 /// The right to change something. Held by one mutation at a time, from its first check to the moment
 /// when its change is in force.
 pub(super) struct Turn {
+    /// Whose token the history is to name.
+    token: Option<String>,
     writer: OwnedMutexGuard<Writer>,
     began: Tick,
 }
@@ -185,7 +188,11 @@ impl Control {
     pub(super) async fn turn(self: &Arc<Self>) -> Result<Turn, ControlError> {
         let began = Tick::now();
         let writer = Arc::clone(&self.turn).lock_owned().await;
-        let mut turn = Turn { writer, began };
+        let mut turn = Turn {
+            token: None,
+            writer,
+            began,
+        };
         if turn.writer.stale {
             self.reload().await?;
             turn.writer.stale = false;
@@ -193,6 +200,14 @@ impl Control {
             self.work_off_all();
         }
         Ok(turn)
+    }
+
+    /// Waits for the turn of somebody, whose token the history will name.
+    ///
+    /// # Errors
+    /// As [`Control::turn`].
+    pub(super) async fn turn_by(self: &Arc<Self>, caller: &Caller) -> Result<Turn, ControlError> {
+        Ok(self.turn().await?.with(caller.token.as_ref()))
     }
 
     /// Puts a change in force, all of it or nothing, and ends the turn.
@@ -222,6 +237,7 @@ impl Control {
         mut turn: Turn,
         mut change: Change,
     ) -> Result<Committed, ControlError> {
+        change.tell(turn.token.as_ref());
         if change.writes.is_empty() {
             return Ok(Committed {
                 revision: Revision(0),
@@ -360,6 +376,16 @@ impl Times {
     }
 }
 
+// === impl Turn ===
+
+impl Turn {
+    /// The same turn, taken with this token.
+    pub(super) fn with(mut self, token: Option<&String>) -> Self {
+        self.token = token.cloned();
+        self
+    }
+}
+
 // === impl Change ===
 
 impl Change {
@@ -423,22 +449,32 @@ impl Change {
 
     /// Appends to a deployment's history.
     pub(super) fn happened(&mut self, happening: Happening) -> &mut Self {
-        self.write(Write::Append {
-            topic: place::history(&happening.deployment),
-            value: encode(&happening),
-        });
         self.happenings.push(happening);
         self
     }
 
     /// Appends to the history of what is no deployment.
     pub(super) fn done(&mut self, deed: Deed) -> &mut Self {
-        self.write(Write::Append {
-            topic: place::DEEDS.to_owned(),
-            value: encode(&deed),
-        });
         self.deeds.push(deed);
         self
+    }
+
+    /// Writes down what happened, by whose token.
+    fn tell(&mut self, token: Option<&String>) {
+        for happening in &mut self.happenings {
+            happening.token = happening.token.take().or(token.cloned());
+            self.writes.push(Write::Append {
+                topic: place::history(&happening.deployment),
+                value: encode(happening),
+            });
+        }
+        for deed in &mut self.deeds {
+            deed.token = token.cloned();
+            self.writes.push(Write::Append {
+                topic: place::DEEDS.to_owned(),
+                value: encode(deed),
+            });
+        }
     }
 
     /// Has a deployment compiled anew.

@@ -71,7 +71,7 @@ impl Control {
         body: NewProject,
         intent: &Intent,
     ) -> Result<Done<Stored<Project>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         {
             let state = self.state();
             let tenant = body.tenant.as_str();
@@ -121,7 +121,7 @@ impl Control {
         patch: ProjectPatch,
         intent: &Intent,
     ) -> Result<Done<Stored<Project>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let stored = {
             let state = self.state();
             caller.may(Verb::Operate, Object::Project(name), &state)?;
@@ -184,7 +184,7 @@ impl Control {
         name: &str,
         intent: &Intent,
     ) -> Result<Done<()>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let stored = {
             let state = self.state();
             caller.may(Verb::Govern, Object::Project(name), &state)?;

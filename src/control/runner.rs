@@ -287,6 +287,7 @@ impl Control {
             (TaskKind::Delete, _) => Action::Delete,
         };
         let mut happening = Happening::new(name, action, &task.actor, subject, now);
+        happening.token.clone_from(&task.token);
         happening.version = task.version;
         happening.status = status.as_str().to_owned();
         happening.reason = Some(reason);

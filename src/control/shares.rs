@@ -44,7 +44,7 @@ impl Control {
         body: NewShare,
         intent: &Intent,
     ) -> Result<Done<Share>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let held = self.standing(caller, Verb::Own, name)?;
         intent.check(held.revision)?;
         let share = match body {
@@ -90,7 +90,7 @@ impl Control {
         id: &str,
         intent: &Intent,
     ) -> Result<Done<()>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let held = self.standing(caller, Verb::Own, name)?;
         intent.check(held.revision)?;
         let mut new = Held::clone(&held);

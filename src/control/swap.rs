@@ -29,6 +29,7 @@ impl Control {
             return Ok(Ended::Canceled);
         };
         let task = &stored.value;
+        let turn = turn.with(task.token.as_ref());
         let (name, number) = (&task.deployment, version.number);
         let now = unix_ms();
         let mut change = Change::default();

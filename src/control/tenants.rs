@@ -68,7 +68,7 @@ impl Control {
         body: NewTenant,
         intent: &Intent,
     ) -> Result<Done<Stored<Tenant>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         {
             let state = self.state();
             caller.may(Verb::Rule, Object::Instance, &state)?;
@@ -98,7 +98,7 @@ impl Control {
         patch: TenantPatch,
         intent: &Intent,
     ) -> Result<Done<Stored<Tenant>>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let stored = {
             let state = self.state();
             caller.may(Verb::Govern, Object::Tenant(name), &state)?;
@@ -147,7 +147,7 @@ impl Control {
         name: &str,
         intent: &Intent,
     ) -> Result<Done<()>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let stored = {
             let state = self.state();
             caller.may(Verb::Rule, Object::Instance, &state)?;

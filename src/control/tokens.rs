@@ -96,7 +96,7 @@ impl Control {
         body: NewToken,
         intent: &Intent,
     ) -> Result<Done<NewTokenSecret>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let internal = |error: String| ControlError::Internal(error);
         let id = self.draw_id()?;
         let secret = draw::secret("wt", &id).map_err(|error| internal(error.to_string()))?;
@@ -181,7 +181,7 @@ impl Control {
         patch: TokenPatch,
         intent: &Intent,
     ) -> Result<Done<TokenShown>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let stored = self.known_token(caller, id)?;
         intent.check(stored.revision)?;
         let mut token = stored.value;
@@ -205,7 +205,7 @@ impl Control {
         id: &str,
         intent: &Intent,
     ) -> Result<Done<TokenShown>, ControlError> {
-        let turn = self.turn().await?;
+        let turn = self.turn_by(caller).await?;
         let stored = self.known_token(caller, id)?;
         intent.check(stored.revision)?;
         let mut token = stored.value.clone();

@@ -20,6 +20,8 @@ pub struct Happening {
     pub at: Time,
     /// Who did it: a person, `declarations` or `system`.
     pub by: String,
+    /// The public id of the token they did it with.
+    pub token: Option<String>,
     /// How people call what it happened to: `Flan T5_v2`.
     pub name: String,
     /// The version, where it concerns one.
@@ -49,6 +51,8 @@ pub struct Deed {
     pub at: Time,
     /// Who did it.
     pub by: String,
+    /// The public id of the token they did it with.
+    pub token: Option<String>,
     /// What: `create`, `edit`, `delete`, `revoke`, `reveal`.
     pub action: String,
     /// To what: `tenant`, `project`, `token`, `key`.
@@ -97,6 +101,7 @@ impl Happening {
             action: entry.action.as_str(),
             at: Time(entry.at_ms),
             by: entry.by,
+            token: entry.token,
             name: entry.name,
             version: entry.version.map(|number| number.0),
             status: entry.status,
@@ -117,6 +122,7 @@ impl Deed {
             id,
             at: Time(deed.at_ms),
             by: deed.by,
+            token: deed.token,
             action: deed.action,
             kind: deed.kind,
             name: deed.name,

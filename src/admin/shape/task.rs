@@ -29,6 +29,8 @@ pub struct Task {
     pub reason: Option<String>,
     /// Who asked for it.
     pub actor: String,
+    /// The public id of the token they asked with.
+    pub token: Option<String>,
     /// What they said it was for.
     pub note: Option<String>,
     /// When it was asked for.
@@ -100,6 +102,7 @@ impl From<&Stored<record::Task>> for Task {
             phase: task.phase.clone(),
             reason: task.reason.clone(),
             actor: task.actor.clone(),
+            token: task.token.clone(),
             note: task.note.clone(),
             created_at: Time(task.created_at_ms),
             started_at: task.started_at_ms.map(Time),

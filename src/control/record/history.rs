@@ -19,6 +19,10 @@ pub struct Happening {
     pub at_ms: u64,
     /// Who did it: a person, `declarations` or `system`.
     pub by: String,
+    /// The public id of the token they did it with; none for the one from the settings, a file, and
+    /// weir itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// How people call what it happened to: `Flan T5_v2`.
     pub name: String,
     /// The version, where it concerns one.
@@ -94,6 +98,10 @@ pub struct Deed {
     pub at_ms: u64,
     /// Who did it.
     pub by: String,
+    /// The public id of the token they did it with; none for the one from the settings, a file, and
+    /// weir itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// What: `create`, `edit`, `delete`, `revoke`, `reveal`.
     pub action: String,
     /// To what: `tenant`, `project`, `token`, `key`.
@@ -119,6 +127,7 @@ impl Deed {
         Self {
             at_ms: unix_ms(),
             by: by.to_owned(),
+            token: None,
             action: action.to_owned(),
             kind: kind.to_owned(),
             name: name.to_owned(),
@@ -145,6 +154,7 @@ impl Happening {
             action,
             at_ms,
             by: by.to_owned(),
+            token: None,
             name,
             version: None,
             status: "success".to_owned(),

@@ -23,6 +23,10 @@ pub struct Task {
     pub reason: Option<String>,
     /// Who asked for it.
     pub actor: String,
+    /// The public id of the token they asked with; none for the one from the settings, a file, and
+    /// weir itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// What they said it was for.
     pub note: Option<String>,
     /// Whether readiness is not waited for.

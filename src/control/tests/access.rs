@@ -248,3 +248,39 @@ async fn a_tenant_admin_makes_no_token_in_the_name_of_others() {
         .await
         .expect("one more of their own");
 }
+
+/// Two tokens of one person are told apart in what happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_names_the_token() {
+    let world = world().await;
+    let ann = caller("ann", Role::Member, Reach::Projects(vec![name("one")]));
+    let second = Caller {
+        token: Some("second".to_owned()),
+        ..ann.clone()
+    };
+    let (own, page) = (
+        named("one/own"),
+        Page {
+            after: None,
+            limit: 100,
+        },
+    );
+    let spec = VersionSpec::from_json(&version(ready().await)).expect("a version");
+    let task = world.control.deploy(&second, &own, spec, &PLAIN).await;
+    world.ended(&task.expect("taken on").value).await;
+    let patch = crate::spec::body::DeploymentPatch::from_json(&json!({ "description": "x" }));
+    let patch = patch.expect("a patch");
+    let edited = world.control.edit_deployment(&ann, &own, patch, &PLAIN);
+    edited.await.expect("edited");
+    let history = world.control.history(&ROOT, &own, &page).await;
+    let history = history.expect("kept").items;
+    let told = |action: &str| {
+        let mut of_action = history.iter().filter(|(_, h)| h.action.as_str() == action);
+        let (_, found) = of_action.next().expect(action);
+        (found.by.clone(), found.token.clone())
+    };
+    let by = |token: &str| ("ann".to_owned(), Some(token.to_owned()));
+    assert_eq!(told("create"), by("ann"));
+    assert_eq!(told("deploy"), by("second"));
+    assert_eq!(told("edit"), by("ann"));
+}
