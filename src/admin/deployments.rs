@@ -1,5 +1,7 @@
 //! `/api/v1/projects/{project}/deployments`: stable names that applications call.
 
+use std::time::Duration;
+
 use axum::{extract::State, http::StatusCode};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -8,6 +10,7 @@ use super::{
     answer::{Answer, Answered},
     call::{Call, OfDeployment, OfProject},
     json::Json,
+    problem::Problem,
     query::{ChangeParams, ListParams, TaskParams},
     shape::{Created, Deployment, FirstKey, List, Task, TaskAnswer, request},
 };
@@ -18,8 +21,7 @@ use crate::{
     },
     control::{
         Created as CreatedNow, DeploymentFilter, Done, Intent,
-        access::Caller,
-        access::{Object, Verb},
+        access::{Caller, Object, Verb},
         error::ControlError,
         record::{DeploymentState, Stored, Task as TaskRecord, TaskStatus},
     },
@@ -199,12 +201,8 @@ async fn delete(
     OfDeployment(name): OfDeployment,
     Json(body): Json,
 ) -> Answered {
-    let (change, wait) = call.task()?;
-    plane
-        .control
-        .permit(&call.caller, Verb::Own, Object::Deployment(&name))?;
+    let (intent, wait) = asked(&plane, &mut call, Verb::Own, &name).await?;
     let body = DeleteBody::from_json(&body)?;
-    let intent = change.of(revision(&plane, &call.caller, &name)).await?;
     let control = &plane.control;
     let done = control
         .delete_deployment(&call.caller, &name, body, &intent)
@@ -239,6 +237,22 @@ fn in_force(task: &Stored<TaskRecord>, recorded: Epoch) -> Epoch {
         TaskStatus::Done => recorded.max(Epoch(task.revision.0)),
         _ => recorded,
     }
+}
+
+/// How a call is meant that starts a task of a deployment, and how long it waits; refused here, before
+/// its body is read, when the caller may not.
+pub(super) async fn asked(
+    plane: &Shared,
+    call: &mut Call,
+    verb: Verb,
+    name: &DeploymentName,
+) -> Result<(Intent, Duration), Problem> {
+    let (change, wait) = call.task()?;
+    plane
+        .control
+        .permit(&call.caller, verb, Object::Deployment(name))?;
+    let intent = change.of(revision(plane, &call.caller, name)).await?;
+    Ok((intent, wait))
 }
 
 /// The revision that `If-Match` is held against.

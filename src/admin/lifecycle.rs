@@ -7,13 +7,13 @@ use super::{
     Shared,
     answer::Answered,
     call::{Call, OfDeployment},
-    deployments::{revision, started},
+    deployments::{asked, started},
     json::MaybeJson,
     query::TaskParams,
     shape::{TaskAnswer, request},
 };
 use crate::{
-    control::access::{Object, Verb},
+    control::access::Verb,
     spec::body::{PromoteBody, RestartBody, RollbackBody, StopBody},
 };
 
@@ -39,12 +39,8 @@ async fn rollback(
     OfDeployment(name): OfDeployment,
     MaybeJson(body): MaybeJson,
 ) -> Answered {
-    let (change, wait) = call.task()?;
-    plane
-        .control
-        .permit(&call.caller, Verb::Operate, Object::Deployment(&name))?;
+    let (intent, wait) = asked(&plane, &mut call, Verb::Operate, &name).await?;
     let body = RollbackBody::from_json(&body)?;
-    let intent = change.of(revision(&plane, &call.caller, &name)).await?;
     let done = plane
         .control
         .rollback(&call.caller, &name, body, &intent)
@@ -62,12 +58,8 @@ async fn promote(
     OfDeployment(name): OfDeployment,
     MaybeJson(body): MaybeJson,
 ) -> Answered {
-    let (change, wait) = call.task()?;
-    plane
-        .control
-        .permit(&call.caller, Verb::Operate, Object::Deployment(&name))?;
+    let (intent, wait) = asked(&plane, &mut call, Verb::Operate, &name).await?;
     let body = PromoteBody::from_json(&body)?;
-    let intent = change.of(revision(&plane, &call.caller, &name)).await?;
     let done = plane
         .control
         .promote(&call.caller, &name, body, &intent)
@@ -85,12 +77,8 @@ async fn stop(
     OfDeployment(name): OfDeployment,
     MaybeJson(body): MaybeJson,
 ) -> Answered {
-    let (change, wait) = call.task()?;
-    plane
-        .control
-        .permit(&call.caller, Verb::Operate, Object::Deployment(&name))?;
+    let (intent, wait) = asked(&plane, &mut call, Verb::Operate, &name).await?;
     let body = StopBody::from_json(&body)?;
-    let intent = change.of(revision(&plane, &call.caller, &name)).await?;
     let done = plane
         .control
         .stop(&call.caller, &name, body, &intent)
@@ -108,12 +96,8 @@ async fn restart(
     OfDeployment(name): OfDeployment,
     MaybeJson(body): MaybeJson,
 ) -> Answered {
-    let (change, wait) = call.task()?;
-    plane
-        .control
-        .permit(&call.caller, Verb::Operate, Object::Deployment(&name))?;
+    let (intent, wait) = asked(&plane, &mut call, Verb::Operate, &name).await?;
     let body = RestartBody::from_json(&body)?;
-    let intent = change.of(revision(&plane, &call.caller, &name)).await?;
     let done = plane
         .control
         .restart(&call.caller, &name, body, &intent)

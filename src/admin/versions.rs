@@ -12,10 +12,7 @@ use super::{
     query::{ChangeParams, ListParams, TaskParams},
     shape::{List, TaskAnswer, Version, request},
 };
-use crate::{
-    control::access::{Object, Verb},
-    spec::VersionSpec,
-};
+use crate::{control::access::Verb, spec::VersionSpec};
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -53,14 +50,8 @@ async fn deploy(
     OfDeployment(name): OfDeployment,
     Json(body): Json,
 ) -> Answered {
-    let (change, wait) = call.task()?;
-    plane
-        .control
-        .permit(&call.caller, Verb::Operate, Object::Deployment(&name))?;
+    let (intent, wait) = deployments::asked(&plane, &mut call, Verb::Operate, &name).await?;
     let spec = VersionSpec::from_json(&body)?;
-    let intent = change
-        .of(deployments::revision(&plane, &call.caller, &name))
-        .await?;
     let done = plane
         .control
         .deploy(&call.caller, &name, spec, &intent)

@@ -340,23 +340,10 @@ impl Control {
             number,
             spec: Arc::new(spec.version),
         };
-        let old = new.live.replace(live);
-        if let Some(old) = old {
-            self.prepare_retirement(change, name, &new.record, old.number, &by, now)
+        if let Some(retired) = new.enter(live, now) {
+            self.prepare_retirement(change, name, &new.record, retired, &by, now)
                 .await?;
-            new.record.before = Some(old.number);
-            new.kept.insert(0, old);
-        } else if let Some(last) = new.record.last_live {
-            new.record.before = Some(last);
         }
-        new.kept.truncate(new.record.keep_previous as usize);
-        let record = &mut new.record;
-        record.kept = new.kept.iter().map(|kept| kept.number).collect();
-        record.live = Some(number);
-        record.last_live = Some(number);
-        record.live_since_ms = Some(now);
-        record.state = super::record::DeploymentState::Live;
-        record.reason = None;
         Ok(number)
     }
 

@@ -11,7 +11,7 @@ use super::{
     record::{Action, Happening, Readme, Stored, decode, place},
 };
 use crate::{
-    base::{clock::unix_ms, id::Revision, name::DeploymentName},
+    base::{clock::unix_ms, name::DeploymentName},
     spec::body::NewReadme,
 };
 
@@ -91,13 +91,6 @@ impl Control {
             updated_at_ms: now,
             updated_by: caller.name.clone(),
         };
-        let stored = |revision| Stored {
-            revision,
-            value: readme.clone(),
-        };
-        if intent.dry_run {
-            return Ok(self.unchanged(stored(Revision(0))));
-        }
         let mut change = Change::default();
         change.put(
             place::readme(name),
@@ -112,10 +105,8 @@ impl Control {
             title,
             now,
         ));
-        let done = self.commit(turn, change).await?;
-        Ok(Done {
-            value: stored(done.revision),
-            epoch: done.epoch,
-        })
+        let before = before.map(|record| record.revision);
+        self.commit_record(turn, change, before, readme, intent)
+            .await
     }
 }

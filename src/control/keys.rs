@@ -8,7 +8,7 @@ use super::{
     error::ControlError,
     limits::Limited,
     list::{Listed, Page},
-    plane::{Change, Control, Done, Intent},
+    plane::{Change, Control, Done, Intent, Turn},
     record::{Action, Deed, DeploymentState, Happening, Key, KeyStatus, Stored, decode, place},
     state::State,
 };
@@ -283,18 +283,10 @@ impl Control {
             return Err(ControlError::conflict("key_revoked", words));
         }
         stored.value.description = patch.description;
-        if intent.dry_run {
-            return Ok(self.unchanged(self.show_key(stored).await?));
-        }
         let mut change = Change::default();
         change.put(stored.value.place(), &stored.value, Some(stored.revision));
         self.key_happened(&mut change, caller, &stored.value, Action::KeyEdit, None);
-        let done = self.commit(turn, change).await?;
-        stored.revision = done.revision;
-        Ok(Done {
-            value: self.show_key(stored).await?,
-            epoch: done.epoch,
-        })
+        self.commit_key(turn, change, stored, intent).await
     }
 
     /// Revokes a key for good. When this returns, it admits no request that starts later. A key that
@@ -324,9 +316,6 @@ impl Control {
         key.revoked_by = Some(caller.name.clone());
         // Nobody needs to read again what opens nothing.
         key.sealed = None;
-        if intent.dry_run {
-            return Ok(self.unchanged(self.show_key(stored).await?));
-        }
         let used_at_ms = self.current.keys().used_at_ms(&stored.value.digest);
         let mut change = Change::default();
         change.put(stored.value.place(), &stored.value, Some(stored.revision));
@@ -341,12 +330,7 @@ impl Control {
             Action::KeyRevoke,
             body.reason,
         );
-        let done = self.commit(turn, change).await?;
-        stored.revision = done.revision;
-        Ok(Done {
-            value: self.show_key(stored).await?,
-            epoch: done.epoch,
-        })
+        self.commit_key(turn, change, stored, intent).await
     }
 
     /// Shows a key again, from its sealed copy. It stands in the history before it is shown.
@@ -384,6 +368,20 @@ impl Control {
             value: secret,
             epoch: done.epoch,
         })
+    }
+
+    async fn commit_key(
+        self: &Arc<Self>,
+        turn: Turn,
+        change: Change,
+        key: Stored<Key>,
+        intent: &Intent,
+    ) -> Result<Done<KeyShown>, ControlError> {
+        let (before, value) = (Some(key.revision), key.value);
+        let done = self.commit_record(turn, change, before, value, intent);
+        let Done { value, epoch } = done.await?;
+        let value = self.show_key(value).await?;
+        Ok(Done { value, epoch })
     }
 
     fn key_happened(

@@ -232,6 +232,27 @@ impl Control {
         answered.await.unwrap_or_else(|_| Err(cut_off()))
     }
 
+    /// Commits a change that writes this record, or only says what it would be.
+    ///
+    /// # Errors
+    /// As [`Control::commit`].
+    pub(super) async fn commit_record<T>(
+        self: &Arc<Self>,
+        turn: Turn,
+        change: Change,
+        before: Option<Revision>,
+        value: T,
+        intent: &Intent,
+    ) -> Result<Done<Stored<T>>, ControlError> {
+        if intent.dry_run {
+            let revision = before.unwrap_or_default();
+            return Ok(self.unchanged(Stored { revision, value }));
+        }
+        let Committed { revision, epoch } = self.commit(turn, change).await?;
+        let value = Stored { revision, value };
+        Ok(Done { value, epoch })
+    }
+
     async fn commit_now(
         self: &Arc<Self>,
         mut turn: Turn,

@@ -143,20 +143,13 @@ impl Control {
         mut deed: Deed,
         intent: &Intent,
     ) -> Result<Done<Stored<Project>>, ControlError> {
-        let stored = |revision, value| Stored { revision, value };
-        if intent.dry_run {
-            return Ok(self.unchanged(stored(before.unwrap_or_default(), project)));
-        }
         let mut change = Change::default();
         self.prepare_project(&mut change, &project, before);
         deed.project = Some(project.name.clone());
         deed.tenant = Some(project.tenant.clone());
         change.done(deed);
-        let done = self.commit(turn, change).await?;
-        Ok(Done {
-            value: stored(done.revision, project),
-            epoch: done.epoch,
-        })
+        self.commit_record(turn, change, before, project, intent)
+            .await
     }
 
     /// Writes a project in a change. What is shared with its tenant opens to its keys with it.

@@ -292,6 +292,32 @@ impl State {
 }
 
 impl Held {
+    /// Makes a version the one that answers; answers the number of the one that it retires. A version
+    /// that is live already, and goes live afresh, retires none.
+    pub(super) fn enter(&mut self, version: Numbered, now_ms: u64) -> Option<VersionNumber> {
+        let number = version.number;
+        let old = self.live.replace(version);
+        let old = old.filter(|old| old.number != number);
+        let retired = old.as_ref().map(|old| old.number);
+        let record = &mut self.record;
+        let stays = record.live == Some(number);
+        if !stays {
+            record.live_since_ms = Some(now_ms);
+            let last = record.last_live.filter(|last| *last != number);
+            record.before = retired.or(last).or(record.before);
+        }
+        self.kept.retain(|kept| kept.number != number);
+        self.kept.splice(..0, old);
+        self.kept.truncate(record.keep_previous as usize);
+        record.kept = self.kept.iter().map(|kept| kept.number).collect();
+        record.live = Some(number);
+        record.last_live = Some(number);
+        record.state = DeploymentState::Live;
+        record.reason = None;
+        record.updated_at_ms = now_ms;
+        retired
+    }
+
     /// The number of the version that answers.
     pub fn live_number(&self) -> Option<VersionNumber> {
         self.live.as_ref().map(|live| live.number)

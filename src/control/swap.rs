@@ -5,10 +5,7 @@ use std::sync::Arc;
 use super::{
     error::ControlError,
     plane::{Change, Control},
-    record::{
-        Action, Deployment, DeploymentState, Happening, TaskKind, TaskStatus, VersionStatus,
-        display,
-    },
+    record::{Action, Deployment, Happening, TaskKind, TaskStatus, VersionStatus, display},
     runner::Ended,
     state::Held,
 };
@@ -76,9 +73,6 @@ impl Control {
         now: u64,
     ) -> Result<(), ControlError> {
         let number = version.number;
-        let old = new.live.take();
-        // A version that goes live a second time, without having left, is not retired.
-        let old = old.filter(|old| old.number != number);
         let mut entered = self.stored_version(name, number).await?;
         let since = entered.value.created_at_ms;
         if entered.value.deploy_ms.is_none() {
@@ -98,27 +92,10 @@ impl Control {
             &entered.value,
             Some(entered.revision),
         );
-        new.kept.retain(|kept| kept.number != number);
-        if let Some(old) = old {
-            self.prepare_retirement(change, name, &new.record, old.number, by, now)
+        if let Some(retired) = new.enter(version, now) {
+            self.prepare_retirement(change, name, &new.record, retired, by, now)
                 .await?;
-            new.record.before = Some(old.number);
-            new.kept.insert(0, old);
-        } else if !stays && let Some(last) = new.record.last_live.filter(|last| *last != number) {
-            new.record.before = Some(last);
         }
-        new.kept.truncate(new.record.keep_previous as usize);
-        let record = &mut new.record;
-        record.kept = new.kept.iter().map(|kept| kept.number).collect();
-        if !stays {
-            record.live_since_ms = Some(now);
-        }
-        record.live = Some(number);
-        record.last_live = Some(number);
-        record.state = DeploymentState::Live;
-        record.reason = None;
-        record.updated_at_ms = now;
-        new.live = Some(version);
         Ok(())
     }
 

@@ -120,21 +120,14 @@ impl Control {
         mut deed: Deed,
         intent: &Intent,
     ) -> Result<Done<Stored<Tenant>>, ControlError> {
-        let stored = |revision, value| Stored { revision, value };
-        if intent.dry_run {
-            return Ok(self.unchanged(stored(before.unwrap_or_default(), tenant)));
-        }
         let mut change = Change::default();
         change.put(place::tenant(tenant.name.as_str()), &tenant, before);
         deed.tenant = Some(tenant.name.clone());
         change.done(deed);
         let value = tenant.clone();
         change.edit(move |state, revision| state.put_tenant(Stored { revision, value }));
-        let done = self.commit(turn, change).await?;
-        Ok(Done {
-            value: stored(done.revision, tenant),
-            epoch: done.epoch,
-        })
+        self.commit_record(turn, change, before, tenant, intent)
+            .await
     }
 
     /// Deletes a tenant that has no projects.

@@ -230,10 +230,6 @@ impl Control {
         mut deed: Deed,
         intent: &Intent,
     ) -> Result<Done<Stored<Token>>, ControlError> {
-        let stored = |revision, value| Stored { revision, value };
-        if intent.dry_run {
-            return Ok(self.unchanged(stored(before.unwrap_or_default(), token)));
-        }
         let mut change = Change::default();
         change.put(place::token(&token.id), &token, before);
         deed.tenant.clone_from(&token.tenant);
@@ -241,11 +237,8 @@ impl Control {
         change.done(deed);
         let value = token.clone();
         change.edit(move |state, revision| state.put_token(Stored { revision, value }));
-        let done = self.commit(turn, change).await?;
-        Ok(Done {
-            value: stored(done.revision, token),
-            epoch: done.epoch,
-        })
+        self.commit_record(turn, change, before, token, intent)
+            .await
     }
 }
 

@@ -1,8 +1,10 @@
 //! Tables: what each body reads, what it refuses and in which words.
 
+mod properties;
+mod tasks;
+
 use std::fmt::Debug;
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -411,125 +413,6 @@ fn new_shares() {
 }
 
 #[test]
-fn what_sets_a_task_off() {
-    let why = || Some("because".to_owned());
-    assert_eq!(
-        RollbackBody::from_json(&json!({})),
-        Ok(RollbackBody::default())
-    );
-    assert_eq!(
-        RollbackBody::from_json(&json!({"version": 3, "force": true, "reason": "because"})),
-        Ok(RollbackBody {
-            version: Some(VersionNumber(3)),
-            force: true,
-            reason: why(),
-        })
-    );
-    refused(
-        RollbackBody::from_json,
-        [
-            (
-                json!({"version": 0, "force": "yes", "reason": long(1025)}),
-                "/version: must be from 1 to 4294967295\n\
-                 /force: must be true or false, not a string\n\
-                 /reason: is 1025 bytes long, 1024 are allowed",
-            ),
-            (
-                json!({"version": "iris_v2"}),
-                "/version: must be a whole number, not a string",
-            ),
-            (
-                json!({"version": 1.5}),
-                "/version: must be a whole number, not a number",
-            ),
-            (
-                json!({"version": -1}),
-                "/version: must be from 1 to 4294967295",
-            ),
-            (
-                json!({"version": 1_u64 << 32, "verson": 1}),
-                "/version: must be from 1 to 4294967295\n\
-                 /verson: is not known; did you mean \"version\"?",
-            ),
-        ],
-    );
-    assert_eq!(
-        PromoteBody::from_json(&json!({})),
-        Ok(PromoteBody::default())
-    );
-    assert_eq!(
-        PromoteBody::from_json(&json!({"keep_main_as_challenger": true, "reason": "because"})),
-        Ok(PromoteBody {
-            keep_main_as_challenger: true,
-            reason: why(),
-        })
-    );
-    refused(
-        PromoteBody::from_json,
-        [(
-            json!({"keep_main_as_challenger": 1, "keep_main": true}),
-            "/keep_main_as_challenger: must be true or false, not a whole number\n\
-             /keep_main: is not known",
-        )],
-    );
-
-    let reason = "two\nlines".to_owned();
-    assert_eq!(
-        DeleteBody::from_json(&json!({"reason": reason})),
-        Ok(DeleteBody { reason })
-    );
-    refused(
-        DeleteBody::from_json,
-        [
-            (json!({}), "/reason: is missing"),
-            (json!({"reason": null}), "/reason: is missing"),
-            (json!({"reason": ""}), "/reason: must not be empty"),
-            (json!({"reason": " \n"}), "/reason: must not be blank"),
-            (
-                json!({"reason": long(1025), "force": true}),
-                "/reason: is 1025 bytes long, 1024 are allowed\n/force: is not known",
-            ),
-        ],
-    );
-}
-
-/// All bodies that hold a reason at will and nothing else.
-#[test]
-fn what_needs_no_more_than_a_reason() {
-    let stop = |json: &Value| StopBody::from_json(json).map(|body| body.reason);
-    let restart = |json: &Value| RestartBody::from_json(json).map(|body| body.reason);
-    let revoke = |json: &Value| RevokeBody::from_json(json).map(|body| body.reason);
-    assert_eq!(StopBody::default().reason, None);
-    assert_eq!(RestartBody::default().reason, None);
-    assert_eq!(RevokeBody::default().reason, None);
-    let all: [Reads<'_, Option<String>>; 3] = [&stop, &restart, &revoke];
-    for body in all {
-        for (json, reason) in [
-            (json!({}), None),
-            (json!({"reason": null}), None),
-            (json!({"reason": " "}), None),
-            (json!({"reason": "because"}), Some("because".to_owned())),
-        ] {
-            assert_eq!(body(&json), Ok(reason), "{json}");
-        }
-        refused(
-            body,
-            [
-                (
-                    json!({"reason": 1}),
-                    "/reason: must be a string, not a whole number",
-                ),
-                (
-                    json!({"reason": long(1025), "reasn": ""}),
-                    "/reason: is 1025 bytes long, 1024 are allowed\n\
-                     /reasn: is not known; did you mean \"reason\"?",
-                ),
-            ],
-        );
-    }
-}
-
-#[test]
 fn readmes() {
     for text in [String::new(), "# Iris\n".to_owned(), long(256 << 10)] {
         let json = json!({ "text": text });
@@ -549,91 +432,4 @@ fn readmes() {
             ),
         ],
     );
-}
-
-/// Words that reach deep into the readers, beside arbitrary ones.
-fn word() -> BoxedStrategy<String> {
-    let known = [
-        "name",
-        "description",
-        "display_name",
-        "tags",
-        "access",
-        "keys",
-        "keep_previous",
-        "expires_at",
-        "2030-01-01T00:00:00Z",
-        "may_pin",
-        "secret",
-        SECRET,
-        "tenant",
-        "projects",
-        "project",
-        "role",
-        "member",
-        "viewer",
-        "version",
-        "force",
-        "reason",
-        "text",
-        "demo",
-    ];
-    prop_oneof![
-        3 => proptest::sample::select(known.to_vec()).prop_map(str::to_owned),
-        1 => any::<String>(),
-    ]
-    .boxed()
-}
-
-fn body() -> BoxedStrategy<Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Into::into),
-        any::<i64>().prop_map(Into::into),
-        any::<f64>().prop_map(Into::into),
-        word().prop_map(Into::into),
-    ];
-    let value = leaf.prop_recursive(2, 8, 4, |inner| {
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..3).prop_map(Into::into),
-            proptest::collection::hash_map(word(), inner, 0..3)
-                .prop_map(|members| Value::Object(members.into_iter().collect())),
-        ]
-    });
-    proptest::collection::vec((word(), value), 0..6)
-        .prop_map(|members| Value::Object(members.into_iter().collect()))
-        .boxed()
-}
-
-proptest! {
-    /// Whatever comes is read or refused; a refusal points at what was sent, and a new key's shows
-    /// no key.
-    #[test]
-    fn any_body_is_read_or_refused(json in body()) {
-        let refusals = [
-            DeploymentPatch::from_json(&json).err(),
-            KeyPatch::from_json(&json).err(),
-            NewProject::from_json(&json).err(),
-            ProjectPatch::from_json(&json).err(),
-            NewTenant::from_json(&json).err(),
-            NewToken::from_json(&json, NOW_MS).err(),
-            NewShare::from_json(&json).err(),
-            RollbackBody::from_json(&json).err(),
-            PromoteBody::from_json(&json).err(),
-            DeleteBody::from_json(&json).err(),
-            StopBody::from_json(&json).err(),
-            NewReadme::from_json(&json).err(),
-        ];
-        let new_key = NewKey::from_json(&json, NOW_MS).err();
-        if let Some(mistakes) = &new_key {
-            prop_assert!(!mistakes.to_string().contains(SECRET), "{mistakes}");
-        }
-        for mistakes in refusals.into_iter().chain([new_key]).flatten() {
-            prop_assert!(!mistakes.list().is_empty());
-            for mistake in mistakes.list() {
-                let parent = mistake.pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
-                prop_assert!(json.pointer(parent).is_some(), "{mistake}");
-            }
-        }
-    }
 }
