@@ -35,13 +35,36 @@ pub fn letters(count: usize) -> Result<String, getrandom::Error> {
 /// When the system has no randomness to give.
 pub fn id(moment_ms: u64) -> Result<String, getrandom::Error> {
     let mut moment = [b'0'; MOMENT_CHARS];
-    let mut rest = moment_ms;
-    for letter in moment.iter_mut().rev() {
-        *letter = ALPHABET[(rest % 62) as usize];
-        rest /= 62;
-    }
+    write_number(u128::from(moment_ms), &mut moment);
     let moment: String = moment.iter().copied().map(char::from).collect();
     Ok(moment + &letters(DRAWN_CHARS)?)
+}
+
+/// Writes a number in letters, as many as there is room for; leading ones are `0`.
+pub(super) fn write_number(mut number: u128, letters: &mut [u8]) {
+    // Ten letters at a time: as many as 64 bits hold, whose divisions cost a tenth of those of 128.
+    const TEN_LETTERS: u128 = 62u128.pow(10);
+    for part in letters.rchunks_mut(10) {
+        let mut rest = (number % TEN_LETTERS) as u64;
+        number /= TEN_LETTERS;
+        for letter in part.iter_mut().rev() {
+            *letter = ALPHABET[(rest % 62) as usize];
+            rest /= 62;
+        }
+    }
+}
+
+/// Reads such a number; none when a letter is not of the alphabet, or the number too large.
+pub(super) fn number(letters: &[u8]) -> Option<u128> {
+    letters.iter().try_fold(0u128, |number, letter| {
+        let digit = match letter {
+            b'0'..=b'9' => letter - b'0',
+            b'A'..=b'Z' => letter - b'A' + 10,
+            b'a'..=b'z' => letter - b'a' + 36,
+            _ => return None,
+        };
+        number.checked_mul(62)?.checked_add(u128::from(digit))
+    })
 }
 
 /// A secret with its public id in it: `{prefix}_{id}_{secret}`.

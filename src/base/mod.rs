@@ -1,5 +1,6 @@
 //! What everything stands on: names and ids, secrets, the clock, chance, and the one way to spawn.
 
+pub mod async_id;
 pub mod chance;
 pub mod clock;
 pub mod draw;

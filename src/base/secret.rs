@@ -52,6 +52,11 @@ impl KeyDigest {
         blake3::Hash::from_bytes(self.0).to_hex().to_string()
     }
 
+    /// From the digest's bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The digest's bytes. They are uniformly distributed, so tables may use them as their hash.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
