@@ -28,7 +28,7 @@ use crate::{
     net::guard::AddressGuard,
     snapshot::{Current, Numbered, Principal},
     spec::{Scope, VersionSpec},
-    store::{If, Order, Record, Store, Write},
+    store::{If, Ledger, Order, Record, Write},
 };
 
 /// Records that are read at a time.
@@ -43,7 +43,7 @@ pub type TokenCheck = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
 /// What control is built from.
 pub struct Parts {
     /// Where everything is kept.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Ledger>,
     /// What the workers read.
     pub current: Arc<Current>,
     /// What it is told once.

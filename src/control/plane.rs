@@ -36,7 +36,7 @@ use crate::{
     },
     net::guard::AddressGuard,
     snapshot::{BuildOptions, Current, Declared, Principal, build},
-    store::{Store, Write},
+    store::{Ledger, Write},
     telemetry::{seconds::Seconds, table},
 };
 
@@ -61,7 +61,7 @@ pub struct ControlOptions {
 
 /// The control plane.
 pub struct Control {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Ledger>,
     pub(super) current: Arc<Current>,
     pub(super) options: ControlOptions,
     pub(super) guard: Arc<AddressGuard>,

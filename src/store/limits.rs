@@ -2,7 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{BATCH_WRITES_MAX, KEY_BYTES_MAX, NewJob, StoreError, VALUE_BYTES_MAX, Write};
+use super::{
+    BATCH_WRITES_MAX, Content, End, KEY_BYTES_MAX, NewJob, StoreError, VALUE_BYTES_MAX, Write,
+};
+
+/// The largest file of a body: so many of them can be summed up.
+const SPILLED_BYTES_MAX: u64 = 1 << 40;
 
 /// A batch of writes.
 pub(super) fn batch(batch: &[Write]) -> Result<(), StoreError> {
@@ -37,10 +42,38 @@ pub(super) fn jobs(jobs: &[NewJob]) -> Result<(), StoreError> {
     }
     count("an enqueueing", jobs.len())?;
     jobs.iter().try_for_each(|job| {
-        name("a job's id", &job.id)?;
-        name("a lane", &job.lane)?;
-        size("a payload", &job.payload)
+        name("a deployment", &job.lane.deployment)?;
+        size("a job's doc", &job.doc)?;
+        content("a body", &job.body)
     })
+}
+
+/// A job's end.
+pub(super) fn end(end: &End) -> Result<(), StoreError> {
+    if !end.status.has_ended() {
+        let words = format!("{} is no end", end.status.as_str());
+        return Err(StoreError::Invalid(words));
+    }
+    size("the doc of an end", &end.doc)?;
+    if let Some((head, body)) = &end.answer {
+        size("an answer's head", head)?;
+        content("an answer", body)?;
+    }
+    match end.writes.as_slice() {
+        [] => Ok(()),
+        writes => batch(writes),
+    }
+}
+
+fn content(what: &str, content: &Content) -> Result<(), StoreError> {
+    match content {
+        Content::Inline(bytes) => size(what, bytes),
+        Content::Spilled(bytes) if *bytes <= SPILLED_BYTES_MAX => Ok(()),
+        Content::Spilled(bytes) => {
+            let words = format!("{what} of {bytes} bytes in a file; at most {SPILLED_BYTES_MAX}");
+            Err(StoreError::Invalid(words))
+        }
+    }
 }
 
 fn count(what: &str, found: usize) -> Result<(), StoreError> {
@@ -72,10 +105,7 @@ fn within(what: &str, unit: &str, found: usize, most: usize) -> Result<(), Store
 /// The latest time that a store tells from never: what a signed number holds.
 const LATEST_MS: u64 = i64::MAX as u64;
 
-/// The time of a leasing, and the end of its leases. They last a millisecond at least, or a job
-/// could be given away twice in one call.
-pub(super) fn lease(now_ms: u64, lease_ms: u64) -> (u64, u64) {
-    let now_ms = now_ms.min(LATEST_MS - 1);
-    let until_ms = now_ms.saturating_add(lease_ms.max(1)).min(LATEST_MS);
-    (now_ms, until_ms)
+/// A time, as a store keeps it.
+pub(super) fn moment(ms: u64) -> u64 {
+    ms.min(LATEST_MS)
 }

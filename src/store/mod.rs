@@ -11,6 +11,7 @@
 
 #[cfg(test)]
 mod contract;
+mod jobs;
 mod limits;
 #[cfg(test)]
 mod memory;
@@ -24,7 +25,13 @@ use tokio::sync::broadcast;
 
 use crate::base::id::Revision;
 
-pub use self::sqlite::{OpenError, Sqlite, SqliteOptions};
+pub use self::{
+    jobs::{
+        Content, End, Enqueued, Fenced, Forgotten, Holder, JOB_BYTES, Job, JobError, JobFilter,
+        JobPage, JobStatus, Jobs, Kept, Lane, Leased, NewJob, Once, OpenJob, Totals, Was,
+    },
+    sqlite::{OpenError, Sqlite, SqliteOptions},
+};
 
 /// The longest key of a record, in bytes.
 pub const KEY_BYTES_MAX: usize = 512;
@@ -191,92 +198,15 @@ pub trait Journal: Send + Sync {
     async fn trim(&self, topic: &str, keep: u64) -> Result<u64, StoreError>;
 }
 
-/// A piece of work that waits in a queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewJob {
-    /// Its id, unique in the store.
-    pub id: String,
-    /// Whose turn it takes: jobs of one lane run in the order of their enqueueing.
-    pub lane: String,
-    /// Not before this time, in milliseconds since 1970.
-    pub due_at_ms: u64,
-    /// What is to be done.
-    pub payload: Bytes,
-}
+/// Records and the journal: all of a store that knows nothing of jobs.
+pub trait Ledger: Records + Journal {}
 
-/// A job held by a worker until its lease ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leased {
-    /// The job.
-    pub id: String,
-    /// Its lane.
-    pub lane: String,
-    /// The fencing token: 1 at the first lease, one more at each.
-    pub attempt: u32,
-    /// When the lease ends unless it is extended, in milliseconds since 1970.
-    pub until_ms: u64,
-    /// What is to be done.
-    pub payload: Bytes,
-}
-
-/// Why a worker may no longer speak for a job.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum JobError {
-    /// A later attempt holds the job, its lease has ended and was given away, or it is finished.
-    #[error("attempt {attempt} of job {id} is not the one that holds it")]
-    Fenced {
-        /// The job.
-        id: String,
-        /// The attempt that asked.
-        attempt: u32,
-    },
-    /// The store itself.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Jobs: work that is leased, and done when its finish is recorded.
-#[async_trait]
-pub trait Jobs: Send + Sync {
-    /// Adds jobs durably, all or none. One whose id is known already is left as it is; the id of a
-    /// finished job is no longer known.
-    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<(), StoreError>;
-
-    /// Leases up to `limit` jobs that are due at `now_ms` and not leased, or whose lease has ended,
-    /// until `now_ms + lease_ms` (a millisecond at least). Oldest first within a lane; the lanes in
-    /// turn: no lane twice in one call while others wait, and first the one that was served longest
-    /// ago. A lane joins the others at their end, and leaves with its last job.
-    async fn lease(
-        &self,
-        now_ms: u64,
-        lease_ms: u64,
-        limit: usize,
-    ) -> Result<Vec<Leased>, StoreError>;
-
-    /// Moves the end of a lease.
-    async fn extend(&self, id: &str, attempt: u32, until_ms: u64) -> Result<(), JobError>;
-
-    /// Ends a job: compare-and-set on (id, attempt). `record`, when given, is written in the same
-    /// commit.
-    async fn finish(
-        &self,
-        id: &str,
-        attempt: u32,
-        record: Option<(String, Bytes)>,
-    ) -> Result<(), JobError>;
-
-    /// Gives a job back, to be leased again from `due_at_ms` on. It keeps its place in its lane.
-    async fn requeue(&self, id: &str, attempt: u32, due_at_ms: u64) -> Result<(), JobError>;
-
-    /// Ends every lease, so that the jobs may be leased again at once: what a process does at start
-    /// when its store is its own, since whoever held them is dead. Answers how many.
-    async fn void_leases(&self) -> Result<u64, StoreError>;
-}
+impl<T: Records + Journal> Ledger for T {}
 
 /// A whole store.
-pub trait Store: Records + Journal + Jobs {}
+pub trait Store: Ledger + Jobs {}
 
-impl<T: Records + Journal + Jobs> Store for T {}
+impl<T: Ledger + Jobs> Store for T {}
 
 /// Changes of records as they are committed. See [`Records::watch`].
 pub struct Watch {

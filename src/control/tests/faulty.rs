@@ -11,8 +11,7 @@ use bytes::Bytes;
 use crate::{
     base::id::Revision,
     store::{
-        CommitError, Entry, JobError, Jobs, Journal, Leased, NewJob, Order, Record, Records, Store,
-        StoreError, Watch, Write,
+        CommitError, Entry, Journal, Ledger, Order, Record, Records, StoreError, Watch, Write,
     },
 };
 
@@ -27,12 +26,12 @@ pub(super) const MADE: u8 = 3;
 pub(super) const DEAD: u8 = 4;
 
 pub(super) struct Faulty {
-    inner: Arc<dyn Store>,
+    inner: Arc<dyn Ledger>,
     mode: AtomicU8,
 }
 
 impl Faulty {
-    pub(super) fn over(inner: Arc<dyn Store>) -> Arc<Self> {
+    pub(super) fn over(inner: Arc<dyn Ledger>) -> Arc<Self> {
         Arc::new(Self {
             inner,
             mode: AtomicU8::new(WELL),
@@ -43,7 +42,7 @@ impl Faulty {
         self.mode.store(mode, Ordering::Relaxed);
     }
 
-    pub(super) fn inner(&self) -> Arc<dyn Store> {
+    pub(super) fn inner(&self) -> Arc<dyn Ledger> {
         Arc::clone(&self.inner)
     }
 
@@ -112,32 +111,5 @@ impl Journal for Faulty {
     async fn trim(&self, topic: &str, keep: u64) -> Result<u64, StoreError> {
         self.alive()?;
         self.inner.trim(topic, keep).await
-    }
-}
-
-#[async_trait]
-impl Jobs for Faulty {
-    async fn enqueue(&self, _: Vec<NewJob>) -> Result<(), StoreError> {
-        unreachable!("control has no jobs")
-    }
-
-    async fn lease(&self, _: u64, _: u64, _: usize) -> Result<Vec<Leased>, StoreError> {
-        unreachable!("control has no jobs")
-    }
-
-    async fn extend(&self, _: &str, _: u32, _: u64) -> Result<(), JobError> {
-        unreachable!("control has no jobs")
-    }
-
-    async fn finish(&self, _: &str, _: u32, _: Option<(String, Bytes)>) -> Result<(), JobError> {
-        unreachable!("control has no jobs")
-    }
-
-    async fn requeue(&self, _: &str, _: u32, _: u64) -> Result<(), JobError> {
-        unreachable!("control has no jobs")
-    }
-
-    async fn void_leases(&self) -> Result<u64, StoreError> {
-        unreachable!("control has no jobs")
     }
 }

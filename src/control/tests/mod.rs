@@ -28,7 +28,7 @@ use crate::{
     net::guard::AddressGuard,
     snapshot::{BuildOptions, Current},
     spec::{Declarations, DeploymentSpec, VersionSpec},
-    store::{Sqlite, SqliteOptions, Store},
+    store::{Ledger, Sqlite, SqliteOptions},
 };
 
 /// Longer than anything here takes.
@@ -68,7 +68,7 @@ impl World {
         Self::over(directory, Arc::new(store), limits).await
     }
 
-    async fn over(directory: Arc<TempDir>, store: Arc<dyn Store>, limits: Limits) -> Self {
+    async fn over(directory: Arc<TempDir>, store: Arc<dyn Ledger>, limits: Limits) -> Self {
         let current = Arc::new(Current::empty());
         let store = Faulty::over(store);
         let parts = Parts {

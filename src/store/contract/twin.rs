@@ -1,11 +1,12 @@
-//! The real store beside the simple one: whatever is asked, they answer the same.
+//! The real store beside the simple one: whatever is asked of records and the journal, they answer
+//! the same.
 
 use proptest::prelude::*;
 
 use super::{append, both, bytes, delete, put_if};
 use crate::{
     base::id::Revision,
-    store::{If, NewJob, Order, Records, Store, Write},
+    store::{If, Order, Records, Store, Write},
 };
 
 #[derive(Debug, Clone)]
@@ -16,12 +17,6 @@ enum Ask {
     Append(String, usize),
     Range(String, Option<u64>, usize, Order),
     Trim(String, u64),
-    Enqueue(Vec<NewJob>),
-    Lease(u64, u64, usize),
-    Extend(String, u32, u64),
-    Finish(String, u32, bool),
-    Requeue(String, u32, u64),
-    VoidLeases,
 }
 
 fn key() -> impl Strategy<Value = String> {
@@ -53,19 +48,6 @@ fn order() -> impl Strategy<Value = Order> {
     prop_oneof![Just(Order::Up), Just(Order::Down)]
 }
 
-fn id() -> impl Strategy<Value = String> {
-    (0..6u8).prop_map(|n| format!("j{n}"))
-}
-
-fn new_job() -> impl Strategy<Value = NewJob> {
-    (id(), 0..3u8, 0..40u64).prop_map(|(id, lane, due_at_ms)| NewJob {
-        payload: bytes(&id),
-        id,
-        lane: format!("l{lane}"),
-        due_at_ms,
-    })
-}
-
 fn ask() -> impl Strategy<Value = Ask> {
     use prop::{collection::vec, option::of};
     prop_oneof![
@@ -77,14 +59,6 @@ fn ask() -> impl Strategy<Value = Ask> {
         1 => (key(), of(0..9u64), 0..5usize, order())
             .prop_map(|(topic, after, limit, order)| Ask::Range(topic, after, limit, order)),
         1 => (key(), 0..4u64).prop_map(|(topic, keep)| Ask::Trim(topic, keep)),
-        3 => vec(new_job(), 0..4).prop_map(Ask::Enqueue),
-        4 => (0..60u64, 0..30u64, 0..4usize)
-            .prop_map(|(now, lease, limit)| Ask::Lease(now, lease, limit)),
-        1 => (id(), 0..4u32, 0..60u64).prop_map(|(id, attempt, at)| Ask::Extend(id, attempt, at)),
-        2 => (id(), 0..4u32, any::<bool>())
-            .prop_map(|(id, attempt, record)| Ask::Finish(id, attempt, record)),
-        1 => (id(), 0..4u32, 0..60u64).prop_map(|(id, attempt, at)| Ask::Requeue(id, attempt, at)),
-        1 => Just(Ask::VoidLeases),
     ]
 }
 
@@ -105,15 +79,6 @@ async fn answer(store: &dyn Store, ask: Ask) -> String {
             format!("{:?}", store.range(&topic, after, limit, order).await)
         }
         Ask::Trim(topic, keep) => format!("{:?}", store.trim(&topic, keep).await),
-        Ask::Enqueue(jobs) => format!("{:?}", store.enqueue(jobs).await),
-        Ask::Lease(now, lease, limit) => format!("{:?}", store.lease(now, lease, limit).await),
-        Ask::Extend(id, attempt, at) => format!("{:?}", store.extend(&id, attempt, at).await),
-        Ask::Finish(id, attempt, record) => {
-            let record = record.then(|| (format!("done/{id}"), bytes("r")));
-            format!("{:?}", store.finish(&id, attempt, record).await)
-        }
-        Ask::Requeue(id, attempt, at) => format!("{:?}", store.requeue(&id, attempt, at).await),
-        Ask::VoidLeases => format!("{:?}", store.void_leases().await),
     }
 }
 

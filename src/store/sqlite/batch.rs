@@ -7,8 +7,8 @@
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::super::{Change, CommitError, JobError, StoreError};
-use crate::base::id::Revision;
+use super::super::{Change, CommitError, Fenced, JobError, StoreError};
+use crate::base::{async_id::AsyncId, id::Revision};
 
 /// What work writes to.
 pub(super) struct Batch<'c> {
@@ -139,13 +139,10 @@ impl Stop {
         }
     }
 
-    /// As an answer to who spoke for an attempt at a job.
-    pub(super) fn into_job(self, id: &str, attempt: u32) -> JobError {
+    /// As an answer to who spoke for a job.
+    pub(super) fn into_job(self, id: AsyncId) -> JobError {
         match self {
-            Self::Fenced => JobError::Fenced {
-                id: id.to_owned(),
-                attempt,
-            },
+            Self::Fenced => Fenced(id).into(),
             other => JobError::Store(other.into_store()),
         }
     }

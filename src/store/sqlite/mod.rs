@@ -28,8 +28,7 @@ use bytes::Bytes;
 
 use self::{batch::Stop, readers::Readers, writer::Writer};
 use super::{
-    CommitError, Entry, JobError, Jobs, Journal, Leased, NewJob, Order, Record, Records,
-    StoreError, Watch, Write, limits,
+    CommitError, Entry, Journal, Order, Record, Records, StoreError, Watch, Write, limits,
 };
 use crate::base::id::Revision;
 
@@ -183,68 +182,5 @@ impl Journal for Sqlite {
                 return Ok(total);
             }
         }
-    }
-}
-
-#[async_trait]
-impl Jobs for Sqlite {
-    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<(), StoreError> {
-        limits::jobs(&jobs)?;
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        let work = move |to: &mut batch::Batch<'_>| jobs::enqueue(to, &jobs);
-        self.writer.ask(work).await.map_err(Stop::into_store)
-    }
-
-    async fn lease(
-        &self,
-        now_ms: u64,
-        lease_ms: u64,
-        limit: usize,
-    ) -> Result<Vec<Leased>, StoreError> {
-        let (now_ms, until_ms) = limits::lease(now_ms, lease_ms);
-        let work = move |to: &mut batch::Batch<'_>| jobs::lease(to, now_ms, until_ms, limit);
-        self.writer.ask(work).await.map_err(Stop::into_store)
-    }
-
-    async fn extend(&self, id: &str, attempt: u32, until_ms: u64) -> Result<(), JobError> {
-        let job = id.to_owned();
-        let work = move |to: &mut batch::Batch<'_>| jobs::extend(to, &job, attempt, until_ms);
-        let ended = self.writer.ask(work).await;
-        ended.map_err(|stop| stop.into_job(id, attempt))
-    }
-
-    async fn finish(
-        &self,
-        id: &str,
-        attempt: u32,
-        record: Option<(String, Bytes)>,
-    ) -> Result<(), JobError> {
-        if let Some((key, value)) = &record {
-            limits::record(key, value)?;
-        }
-        let job = id.to_owned();
-        let work = move |to: &mut batch::Batch<'_>| {
-            jobs::finish(to, &job, attempt)?;
-            match &record {
-                Some((key, value)) => records::put(to, key, value).map_err(Stop::from),
-                None => Ok(()),
-            }
-        };
-        let ended = self.writer.ask(work).await;
-        ended.map_err(|stop| stop.into_job(id, attempt))
-    }
-
-    async fn requeue(&self, id: &str, attempt: u32, due_at_ms: u64) -> Result<(), JobError> {
-        let job = id.to_owned();
-        let work = move |to: &mut batch::Batch<'_>| jobs::requeue(to, &job, attempt, due_at_ms);
-        let ended = self.writer.ask(work).await;
-        ended.map_err(|stop| stop.into_job(id, attempt))
-    }
-
-    async fn void_leases(&self) -> Result<u64, StoreError> {
-        let ended = self.writer.ask(jobs::void_leases).await;
-        ended.map_err(Stop::into_store)
     }
 }

@@ -21,7 +21,7 @@ const WAL_KEPT_BYTES: i64 = 8 << 20;
 /// A backstop: the writer checkpoints long before, while nobody waits for it.
 const WAL_PAGES_MAX: i64 = 8_000;
 /// Statements that each connection keeps prepared.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 64;
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const APPLICATION_ID: i32 = 0x7765_6972;
 
 /// Step `n` leads from version `n` to version `n + 1`.
-const STEPS: &[&str] = &[FIRST];
+const STEPS: &[&str] = &[FIRST, REQUESTS];
 
 /// Keys, topics, ids and lanes are blobs: their order is that of their bytes, and the end of a
 /// prefix's range need not be text.
@@ -57,6 +57,99 @@ const FIRST: &str = "
     CREATE INDEX jobs_leased ON jobs (leased) WHERE leased = 1;
 ";
 
+/// Async requests. Nothing wrote to the first tables of jobs before they were replaced.
+///
+/// Each row but those of `jobs` is written once. Kinds of a status and of what is kept are numbers:
+/// `jobs/rows.rs` names them.
+const REQUESTS: &str = "
+    DROP TABLE jobs;
+    DROP TABLE lanes;
+
+    CREATE TABLE lanes (
+        id INTEGER PRIMARY KEY,
+        deployment BLOB NOT NULL,
+        life INTEGER NOT NULL,
+        owner BLOB NOT NULL,
+        UNIQUE (deployment, life, owner)
+    ) STRICT;
+    CREATE INDEX lanes_by_owner ON lanes (owner);
+
+    -- All that are kept.
+    CREATE TABLE requests (
+        position INTEGER PRIMARY KEY,
+        tag BLOB NOT NULL,
+        lane INTEGER NOT NULL,
+        deadline_at_ms INTEGER NOT NULL,
+        body_kept INTEGER NOT NULL,
+        body_bytes INTEGER NOT NULL,
+        doc BLOB NOT NULL
+    ) STRICT;
+    -- The same by lane: each is in one of the two. An index would have a page changed for nearly each
+    -- request, since the next one is of another lane; in the first, which is small, they share pages
+    -- until a lane has some to be moved together.
+    CREATE TABLE arrived (
+        lane INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (lane, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE listed (
+        lane INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (lane, position)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Beside it: those that have not ended. due_at_ms: when it may run, or when its lease ends.
+    CREATE TABLE jobs (
+        position INTEGER PRIMARY KEY,
+        lane INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        due_at_ms INTEGER NOT NULL,
+        deadline_at_ms INTEGER NOT NULL,
+        weight INTEGER NOT NULL,
+        body_bytes INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX jobs_by_deadline ON jobs (deadline_at_ms);
+    CREATE INDEX jobs_running ON jobs (due_at_ms) WHERE status = 1;
+
+    -- And those that have, with what is still kept of their bodies.
+    CREATE TABLE ends (
+        position INTEGER PRIMARY KEY,
+        lane INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        forget_at_ms INTEGER NOT NULL,
+        dead INTEGER NOT NULL,
+        body_kept INTEGER NOT NULL,
+        body_bytes INTEGER NOT NULL,
+        answer_kept INTEGER NOT NULL,
+        answer_bytes INTEGER NOT NULL,
+        doc BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX ends_by_time ON ends (forget_at_ms);
+    CREATE INDEX ends_dead ON ends (dead) WHERE dead = 1;
+    CREATE INDEX ends_dead_by_lane ON ends (lane) WHERE dead = 1;
+
+    CREATE TABLE bodies (
+        position INTEGER PRIMARY KEY,
+        body BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE answers (
+        position INTEGER PRIMARY KEY,
+        head BLOB NOT NULL,
+        body BLOB
+    ) STRICT;
+
+    CREATE TABLE once (
+        token BLOB PRIMARY KEY,
+        fingerprint BLOB NOT NULL,
+        position INTEGER NOT NULL,
+        tag BLOB NOT NULL,
+        until_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX once_by_time ON once (until_ms);
+";
+
 /// The version that this program reads and writes.
 pub(super) fn version() -> i64 {
     STEPS.len() as i64
@@ -80,6 +173,14 @@ fn migrate_by(connection: &mut Connection, steps: &[&str]) -> Result<(), rusqlit
         tracing::info!(version = at + 1, "store: schema brought up");
     }
     Ok(())
+}
+
+/// A file as the first release made it.
+#[cfg(test)]
+pub(super) fn first_alone(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.execute_batch(FIRST)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", 1)
 }
 
 #[cfg(test)]

@@ -42,8 +42,14 @@ const WAITING_MAX: usize = 1_024;
 const GROUP_MAX: usize = 256;
 /// Changes that a watcher may be behind.
 const CHANGES_KEPT: usize = 1_024;
-/// Changed rows after which the log is moved to its place, whatever the number of syncs.
-const CHECKPOINT_ROWS: u64 = 4_096;
+/// Changed rows after which the log is moved to its place, whatever the number of syncs. Commits wait
+/// meanwhile, and little at a time costs no more than much at once: with 10,000 jobs of 1 KiB
+/// accepted a second a checkpoint took 2.5 ms after 1,024 rows, 8 ms after 4,096 and 14 ms after
+/// 16,384, and the 99th percentile of calls of ten was 4, 21 and 58 ms. The log had 3, 11 and 31 MiB.
+const CHECKPOINT_ROWS: u64 = 1_024;
+/// Changed rows of one group after which memory is given back: 10,000 keys declared at once left
+/// 12 MB. Many small commits leave nothing, and would pay for it at each checkpoint.
+const LARGE_ROWS: u64 = 8_192;
 
 /// How long a new log waits for readers to end. Those whose commits failed wait meanwhile.
 const REOPEN_BUSY: Duration = Duration::from_millis(500);
@@ -75,6 +81,8 @@ struct Desk {
     reopen_at: Instant,
     syncs: u32,
     rows: u64,
+    /// Whether a group since the last checkpoint was large.
+    was_large: bool,
 }
 
 // === impl Writer ===
@@ -101,6 +109,7 @@ impl Writer {
             reopen_at: Instant::now(),
             syncs: 0,
             rows: 0,
+            was_large: false,
         };
         // For the pause of a writer out of service alone; no thread and no descriptor comes of it.
         let pause = Builder::new_current_thread().enable_time().build()?;
@@ -212,7 +221,9 @@ impl Desk {
         let ran = AssertUnwindSafe(|| group::run(connection, &mut units, self.revision));
         let words = match catch_unwind(ran) {
             Ok(Ok(ended)) => {
-                self.rows += connection.total_changes() - rows;
+                let rows = connection.total_changes() - rows;
+                self.rows += rows;
+                self.was_large |= rows >= LARGE_ROWS;
                 self.syncs += u32::from(ended.synced);
                 return self.settle(ended, units, began);
             }
@@ -257,7 +268,6 @@ impl Desk {
     /// Moves what the log has to its place, while nobody waits for it. It is repeated later when it
     /// fails, or is held up by a reader; the log is not forgotten before it has succeeded.
     fn checkpoint(&mut self) {
-        let is_large = self.rows >= CHECKPOINT_ROWS;
         (self.syncs, self.rows) = (0, 0);
         let Some(connection) = &self.connection else {
             return;
@@ -265,8 +275,7 @@ impl Desk {
         if let Err(error) = checkpoint(connection, "PASSIVE") {
             tracing::warn!(%error, "store: checkpoint failed");
         }
-        if is_large {
-            // What a large commit left behind: 10,000 keys declared at once left 12 MB.
+        if std::mem::take(&mut self.was_large) {
             memory::give_back();
         }
     }

@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::base::chance::Chance;
 
-const DIRECTORY: &str = "WEIR_TEST_STORE_CRASH";
-const CHECKPOINTS: &str = "WEIR_TEST_STORE_CHECKPOINTS";
+pub(super) const DIRECTORY: &str = "WEIR_TEST_STORE_CRASH";
+pub(super) const CHECKPOINTS: &str = "WEIR_TEST_STORE_CHECKPOINTS";
 const TASKS: u64 = 8;
 
 /// What was acknowledged: the revision of batch `n` of a task.
@@ -32,9 +32,14 @@ pub(super) struct Committing {
 
 impl Committing {
     pub(super) fn start(directory: &Path, checkpoint_syncs: u32) -> Self {
+        Self::of("crash::commits_until_killed", directory, checkpoint_syncs)
+    }
+
+    /// The same with another test in the child.
+    pub(super) fn of(test: &str, directory: &Path, checkpoint_syncs: u32) -> Self {
         let this = env::current_exe().expect("a test binary");
         let mut child = Command::new(this)
-            .args(["store::sqlite::tests::crash::commits_until_killed"])
+            .arg(format!("store::sqlite::tests::{test}"))
             .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
             .env(DIRECTORY, directory)
             .env(CHECKPOINTS, checkpoint_syncs.to_string())
@@ -53,7 +58,7 @@ impl Committing {
         }
     }
 
-    fn line(&mut self) -> String {
+    pub(super) fn line(&mut self) -> String {
         let mut line = String::new();
         let read = self.lines.read_line(&mut line).expect("a line");
         assert!(read > 0, "the child ended by itself");
@@ -61,14 +66,19 @@ impl Committing {
     }
 
     /// Kills it; what it had said by then counts.
-    pub(super) fn kill(mut self, acknowledged: &mut Acknowledged) {
+    pub(super) fn kill(self, acknowledged: &mut Acknowledged) {
+        for line in self.end().split_inclusive('\n') {
+            note(line, acknowledged);
+        }
+    }
+
+    /// Kills it; answers what it had said by then and was not read.
+    pub(super) fn end(mut self) -> String {
         self.child.kill().expect("alive");
         let mut rest = String::new();
         self.lines.read_to_string(&mut rest).expect("lines");
-        for line in rest.split_inclusive('\n') {
-            note(line, acknowledged);
-        }
         self.child.wait().expect("dead");
+        rest
     }
 }
 

@@ -1,8 +1,11 @@
 //! What is SQLite's alone: opening, being out of service, and crashes.
 
 mod crash;
+mod crash_jobs;
 mod failing;
 mod group;
+mod jobs;
+mod load;
 mod opening;
 mod service;
 mod torn;

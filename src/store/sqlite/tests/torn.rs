@@ -44,7 +44,8 @@ fn a_copy_of_any_moment_opens_with_all_that_was_acknowledged() {
         copy(&committing, directory.path(), copied.path());
         let before = found;
         found = check(copied.path(), &acknowledged);
-        assert!(found > before);
+        // On a slow machine it is far ahead of us, and waits until we have read what it said.
+        assert!(found >= before, "{found} after {before}");
     }
     committing.kill(&mut acknowledged);
 }

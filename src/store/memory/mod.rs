@@ -1,8 +1,10 @@
 //! A store in memory, for tests: simple enough to be right at a glance. What it answers is what the
 //! real one has to answer.
 
+mod jobs;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard},
 };
 
@@ -11,8 +13,8 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use super::{
-    Change, CommitError, Entry, If, JobError, Jobs, Journal, Leased, NewJob, Order, Record,
-    Records, StoreError, Watch, Write, limits,
+    Change, CommitError, Entry, If, Journal, Order, Record, Records, StoreError, Watch, Write,
+    limits,
 };
 use crate::base::id::Revision;
 
@@ -27,24 +29,13 @@ struct State {
     revision: u64,
     records: BTreeMap<String, Record>,
     topics: BTreeMap<String, Topic>,
-    /// In the order of their enqueueing.
-    jobs: Vec<Job>,
-    /// Those that have jobs; the first is served next.
-    lanes: VecDeque<String>,
+    requests: jobs::Requests,
 }
 
 #[derive(Clone, Default)]
 struct Topic {
     last: u64,
     entries: Vec<Entry>,
-}
-
-#[derive(Clone)]
-struct Job {
-    new: NewJob,
-    leased: bool,
-    ready_at_ms: u64,
-    attempt: u32,
 }
 
 // === impl Memory ===
@@ -156,117 +147,6 @@ impl Journal for Memory {
     }
 }
 
-#[async_trait]
-impl Jobs for Memory {
-    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<(), StoreError> {
-        limits::jobs(&jobs)?;
-        let mut state = self.state();
-        for new in jobs {
-            if state.jobs.iter().any(|job| job.new.id == new.id) {
-                continue;
-            }
-            if !state.lanes.contains(&new.lane) {
-                state.lanes.push_back(new.lane.clone());
-            }
-            let ready_at_ms = new.due_at_ms;
-            state.jobs.push(Job {
-                new,
-                leased: false,
-                ready_at_ms,
-                attempt: 0,
-            });
-        }
-        Ok(())
-    }
-
-    async fn lease(
-        &self,
-        now_ms: u64,
-        lease_ms: u64,
-        limit: usize,
-    ) -> Result<Vec<Leased>, StoreError> {
-        let (now_ms, until_ms) = limits::lease(now_ms, lease_ms);
-        let mut state = self.state();
-        let mut leased = Vec::new();
-        loop {
-            let before = leased.len();
-            for lane in state.lanes.clone() {
-                let ready = |job: &&mut Job| job.new.lane == lane && job.ready_at_ms <= now_ms;
-                if leased.len() == limit {
-                    return Ok(leased);
-                }
-                if let Some(job) = state.jobs.iter_mut().find(ready) {
-                    job.leased = true;
-                    job.attempt += 1;
-                    job.ready_at_ms = until_ms;
-                    leased.push(Leased {
-                        id: job.new.id.clone(),
-                        lane: lane.clone(),
-                        attempt: job.attempt,
-                        until_ms,
-                        payload: job.new.payload.clone(),
-                    });
-                    state.lanes.retain(|other| *other != lane);
-                    state.lanes.push_back(lane);
-                }
-            }
-            if leased.len() == before {
-                return Ok(leased);
-            }
-        }
-    }
-
-    async fn extend(&self, id: &str, attempt: u32, until_ms: u64) -> Result<(), JobError> {
-        self.state().held(id, attempt)?.ready_at_ms = until_ms;
-        Ok(())
-    }
-
-    async fn finish(
-        &self,
-        id: &str,
-        attempt: u32,
-        record: Option<(String, Bytes)>,
-    ) -> Result<(), JobError> {
-        if let Some((key, value)) = &record {
-            limits::record(key, value)?;
-        }
-        let mut state = self.state();
-        let lane = state.held(id, attempt)?.new.lane.clone();
-        state.jobs.retain(|job| job.new.id != id);
-        if !state.jobs.iter().any(|job| job.new.lane == lane) {
-            state.lanes.retain(|other| *other != lane);
-        }
-        if let Some((key, value)) = record {
-            let condition = If::Any;
-            let put = Write::Put {
-                key,
-                value,
-                condition,
-            };
-            self.tell(state.write_all(vec![put]).expect("no condition"));
-        }
-        Ok(())
-    }
-
-    async fn requeue(&self, id: &str, attempt: u32, due_at_ms: u64) -> Result<(), JobError> {
-        let mut state = self.state();
-        let job = state.held(id, attempt)?;
-        job.leased = false;
-        job.ready_at_ms = due_at_ms;
-        Ok(())
-    }
-
-    async fn void_leases(&self) -> Result<u64, StoreError> {
-        let mut state = self.state();
-        let leased = state.jobs.iter_mut().filter(|job| job.leased);
-        let ended = leased.map(|job| {
-            job.leased = false;
-            job.ready_at_ms = 0;
-        });
-        Ok(ended.count() as u64)
-    }
-}
-
 // === impl State ===
 
 impl State {
@@ -329,14 +209,5 @@ impl State {
         topic.last += 1;
         let sequence = topic.last;
         topic.entries.push(Entry { sequence, value });
-    }
-
-    fn held(&mut self, id: &str, attempt: u32) -> Result<&mut Job, JobError> {
-        let mut jobs = self.jobs.iter_mut();
-        let held = |job: &&mut Job| job.new.id == id && job.leased && job.attempt == attempt;
-        jobs.find(held).ok_or_else(|| JobError::Fenced {
-            id: id.to_owned(),
-            attempt,
-        })
     }
 }
