@@ -1,11 +1,11 @@
-//! The one way to a backend's address: each is checked right before it is connected to, and there
-//! is no second look-up in between.
+//! The one way to an address of a backend or of a webhook's receiver: each is checked right before
+//! it is connected to, and there is no second look-up in between.
 
-use std::{io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr};
 
 use tokio::net::{TcpStream, lookup_host};
 
-use super::guard::{AddressGuard, Denied};
+use super::guard::{AddressGuard, Denied, literal};
 use crate::spec::BackendUrl;
 
 /// Connects to the first address of a backend that may be and can be connected to. A name is looked
@@ -15,13 +15,32 @@ use crate::spec::BackendUrl;
 /// What the system says of the last address that was tried; when none may be tried, an error that
 /// [`denied`] knows.
 pub async fn dial(url: &BackendUrl, guard: &AddressGuard) -> io::Result<TcpStream> {
-    if let Err(denied) = guard.check_url(url) {
-        guard.tell(url, &denied);
+    connect(url.host(), url.port(), url, guard).await
+}
+
+/// The same for a host that is no backend's: a name, or an address, an IPv6 one in brackets.
+///
+/// # Errors
+/// As of [`dial`].
+pub async fn dial_host(host: &str, port: u16, guard: &AddressGuard) -> io::Result<TcpStream> {
+    connect(host, port, &host, guard).await
+}
+
+type Target<'a> = &'a (dyn fmt::Display + Sync);
+
+async fn connect(
+    host: &str,
+    port: u16,
+    target: Target<'_>,
+    guard: &AddressGuard,
+) -> io::Result<TcpStream> {
+    if let Err(denied) = guard.check_host(host, port) {
+        guard.tell(target, &denied);
         return Err(refusal(denied));
     }
-    match url.ip() {
-        Some(ip) => TcpStream::connect(SocketAddr::new(ip, url.port())).await,
-        None => first(lookup_host((url.host(), url.port())).await?, url, guard).await,
+    match literal(host) {
+        Some(ip) => TcpStream::connect(SocketAddr::new(ip, port)).await,
+        None => first(lookup_host((host, port)).await?, target, guard).await,
     }
 }
 
@@ -32,14 +51,14 @@ pub fn denied(error: &io::Error) -> Option<&Denied> {
 
 async fn first(
     addresses: impl Iterator<Item = SocketAddr>,
-    url: &BackendUrl,
+    target: Target<'_>,
     guard: &AddressGuard,
 ) -> io::Result<TcpStream> {
     let mut failed = None;
     let mut denial = None;
     for address in addresses {
         if let Err(denied) = guard.check(address) {
-            guard.tell(url, &denied);
+            guard.tell(target, &denied);
             denial = Some(denied);
             continue;
         }
