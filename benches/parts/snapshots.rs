@@ -17,7 +17,7 @@ use weir::{
         id::{Epoch, VersionNumber},
         name::DeploymentName,
     },
-    snapshot::{BuildOptions, Current, Declared, Numbered, Snapshot, build},
+    snapshot::{BuildOptions, Current, Declared, Numbered, QueueRules, Snapshot, build},
     spec::Declarations,
     telemetry::series,
     wire::target::{Target, normalise},
@@ -218,6 +218,7 @@ fn declared() -> Changes {
                 shared: Vec::new(),
                 live: Ok(live),
                 kept: Vec::new(),
+                queue: QueueRules::default(),
                 fresh: false,
             };
             (spec.name, Some(declared))

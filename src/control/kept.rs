@@ -16,8 +16,11 @@ use crate::{
 };
 
 impl Control {
-    /// Checks that something that may be deleted exists and may be read.
-    pub(super) async fn readable(
+    /// Checks that a deployment that may be deleted exists and may be read.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn readable(
         &self,
         caller: &Caller,
         name: &DeploymentName,

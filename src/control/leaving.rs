@@ -197,6 +197,9 @@ pub(super) fn bury(record: &mut Deployment, by: &str, reason: Option<String>, no
     record.kept.clear();
     record.managed = None;
     record.shares.clear();
+    record.queue_paused = false;
+    record.webhook = None;
+    record.webhook_generation = 0;
     record.deleted_at_ms = Some(now_ms);
     record.deleted_by = Some(by.to_owned());
     record.updated_at_ms = now_ms;

@@ -28,7 +28,7 @@ impl Page {
     /// # Errors
     /// When the cursor is none that a list has given out: a typing mistake must not pass for the end
     /// of a list, nor for its beginning.
-    pub(super) fn last(&self) -> Result<Option<&str>, ControlError> {
+    pub fn last(&self) -> Result<Option<&str>, ControlError> {
         let Some(cursor) = self.after.as_deref() else {
             return Ok(None);
         };
@@ -39,11 +39,12 @@ impl Page {
     }
 
     /// The cursor of a page that ends with this item.
-    pub(super) fn cursor(last: &str) -> String {
+    pub fn cursor(last: &str) -> String {
         format!("{last}~{}", check_of(last))
     }
 
-    fn bad_cursor() -> ControlError {
+    /// What is said of a cursor that is none.
+    pub fn bad_cursor() -> ControlError {
         ControlError::Invalid("this cursor is none: take the next of the page before".to_owned())
     }
 

@@ -356,7 +356,7 @@ impl Control {
     }
 
     /// The epoch in force.
-    pub(super) fn epoch(&self) -> Epoch {
+    pub fn epoch(&self) -> Epoch {
         self.current.load().epoch()
     }
 

@@ -18,7 +18,7 @@ use crate::{
         name::{DeploymentName, Name},
         secret::KeyDigest,
     },
-    snapshot::{Declared, Idle, Numbered},
+    snapshot::{Declared, Idle, Numbered, QueueRules},
 };
 
 /// Tasks that have ended and are still known by heart; older ones are in the store.
@@ -167,6 +167,12 @@ impl State {
             kept: match held.live {
                 Some(_) => held.kept.clone(),
                 None => Vec::new(),
+            },
+            queue: QueueRules {
+                life: held.record.first_version,
+                paused: held.record.queue_paused,
+                webhook_url: held.record.webhook.as_deref().map(Arc::from),
+                webhook_generation: held.record.webhook_generation,
             },
             fresh: false,
         })

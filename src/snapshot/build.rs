@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::{Challenger, Idle, Lane, LaneCaps, Leg, Plan, Route, Routes, Snapshot, Standing};
+use super::{
+    Challenger, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route, Routes, Snapshot, Standing,
+};
 use crate::{
     base::{
         id::{Epoch, SampleShare, VersionNumber},
@@ -36,6 +38,8 @@ pub struct Declared {
     pub shared: Vec<Name>,
     /// The version that answers, or why none does.
     pub live: Result<Numbered, Idle>,
+    /// What it says of its async requests.
+    pub queue: QueueRules,
     /// Retired versions that are kept warm, to be pinned. None are without a live version.
     pub kept: Vec<Numbered>,
     /// Whether nothing is taken over from before: new connections, no ejections.
@@ -117,6 +121,7 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
         shared: shared.into(),
         standing,
         main_meters,
+        queue: declared.queue,
         name,
     }
 }
@@ -273,6 +278,7 @@ mod tests {
             shared: Vec::new(),
             live,
             kept,
+            queue: QueueRules::default(),
             fresh: false,
         };
         (name, Some(declared))

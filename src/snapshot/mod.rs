@@ -52,6 +52,20 @@ pub struct Route {
     shared: Box<[Name]>,
     standing: Standing,
     main_meters: Arc<RoleMeters>,
+    queue: QueueRules,
+}
+
+/// What a deployment says of its async requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueRules {
+    /// Which life of its name this is: one made anew under a deleted one's name is another.
+    pub life: u32,
+    /// Whether none are begun.
+    pub paused: bool,
+    /// Who is told of the end of those that do not say so themselves.
+    pub webhook_url: Option<Arc<str>>,
+    /// Which of its signing secrets is in use.
+    pub webhook_generation: u32,
 }
 
 /// Whether a deployment answers.
@@ -176,6 +190,11 @@ impl Route {
     /// Whose keys open it.
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// What it says of its async requests.
+    pub fn queue(&self) -> &QueueRules {
+        &self.queue
     }
 
     /// What its exchanges with main write to, kept while it is stopped.

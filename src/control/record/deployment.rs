@@ -55,6 +55,15 @@ pub struct Deployment {
     pub shares: Vec<Share>,
     /// The id of its First Key; one that came from a file has none.
     pub first_key: Option<String>,
+    /// Whether none of its async requests are begun.
+    #[serde(default)]
+    pub queue_paused: bool,
+    /// Who is told of the end of async requests that do not say so themselves.
+    #[serde(default)]
+    pub webhook: Option<String>,
+    /// Which of its signing secrets is in use.
+    #[serde(default)]
+    pub webhook_generation: u32,
     /// The newest task.
     pub latest_task: Option<String>,
     /// When it was deleted.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::{
+    async_id::AsyncId,
     clock::unix_ms,
     id::VersionNumber,
     name::{DeploymentName, Name},
@@ -42,6 +43,12 @@ pub struct Happening {
     /// The task that did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// The async request it was done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<AsyncId>,
+    /// How many async requests it was done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// For a retired version: since when it was live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at_ms: Option<u64>,
@@ -88,6 +95,22 @@ pub enum Action {
     Unshare,
     /// Its readme was written.
     ReadmeWrite,
+    /// Its queue was paused.
+    QueuePause,
+    /// Its queue was resumed.
+    QueueResume,
+    /// Dead letters were run again.
+    QueueReplay,
+    /// Dead letters were removed.
+    QueuePurge,
+    /// An async request was called off.
+    AsyncCancel,
+    /// An async request was run again, or sooner.
+    AsyncRetry,
+    /// Where the ends of its async requests are told was changed.
+    WebhookEdit,
+    /// Its signing secret was replaced.
+    WebhookRotate,
 }
 
 /// Something that was done to what is no deployment: a tenant, a project, an admin token, a key of a
@@ -162,6 +185,8 @@ impl Happening {
             duration_ms: None,
             key: None,
             task: None,
+            request: None,
+            count: None,
             started_at_ms: None,
             ended_at_ms: None,
         }
@@ -191,6 +216,14 @@ impl Action {
             Self::Share => "share",
             Self::Unshare => "unshare",
             Self::ReadmeWrite => "readme-write",
+            Self::QueuePause => "queue-pause",
+            Self::QueueResume => "queue-resume",
+            Self::QueueReplay => "queue-replay",
+            Self::QueuePurge => "queue-purge",
+            Self::AsyncCancel => "async-cancel",
+            Self::AsyncRetry => "async-retry",
+            Self::WebhookEdit => "webhook-edit",
+            Self::WebhookRotate => "webhook-rotate",
         }
     }
 }

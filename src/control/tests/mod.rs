@@ -6,6 +6,7 @@ mod faults;
 mod faulty;
 mod life;
 mod limits;
+mod requests;
 
 use std::{
     net::SocketAddr,

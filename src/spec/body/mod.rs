@@ -11,6 +11,7 @@
 mod deployment;
 mod key;
 mod project;
+mod queue;
 mod readme;
 mod share;
 mod task;
@@ -21,6 +22,7 @@ mod token;
 pub use deployment::DeploymentPatch;
 pub use key::{KeyPatch, KeySecret, NewKey};
 pub use project::{NewProject, NewTenant, ProjectPatch, TenantPatch};
+pub use queue::{NewWebhook, QueueBody, ReplayBody};
 pub use readme::NewReadme;
 pub use share::NewShare;
 pub use task::{DeleteBody, PromoteBody, RestartBody, RevokeBody, RollbackBody, StopBody};

@@ -147,12 +147,13 @@ impl RevokeBody {
     }
 }
 
-fn only_reason(json: &serde_json::Value) -> Result<Option<String>, Mistakes> {
+/// A body that holds a reason and nothing else.
+pub(super) fn only_reason(json: &serde_json::Value) -> Result<Option<String>, Mistakes> {
     read(&Node::from_json(json), |reader| Some(reason(reader)))
 }
 
 /// A reason that may be left out; a blank one is none.
-fn reason(reader: &mut Reader<'_>) -> Option<String> {
+pub(super) fn reason(reader: &mut Reader<'_>) -> Option<String> {
     let text = reader.text("reason", REASON_BYTES_MAX, "");
     (!text.trim().is_empty()).then_some(text)
 }

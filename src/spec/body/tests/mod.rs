@@ -1,6 +1,7 @@
 //! Tables: what each body reads, what it refuses and in which words.
 
 mod properties;
+mod queue;
 mod tasks;
 
 use std::fmt::Debug;

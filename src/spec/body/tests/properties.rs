@@ -30,6 +30,8 @@ fn word() -> BoxedStrategy<String> {
         "force",
         "reason",
         "text",
+        "limit",
+        "url",
         "demo",
     ];
     prop_oneof![
@@ -77,6 +79,9 @@ proptest! {
             DeleteBody::from_json(&json).err(),
             StopBody::from_json(&json).err(),
             NewReadme::from_json(&json).err(),
+            QueueBody::from_json(&json).err(),
+            ReplayBody::from_json(&json).err(),
+            NewWebhook::from_json(&json).err(),
         ];
         let new_key = NewKey::from_json(&json, NOW_MS).err();
         if let Some(mistakes) = &new_key {
