@@ -10,6 +10,7 @@ pub mod demo;
 pub mod fault;
 pub mod gateway;
 pub mod net;
+pub mod queue;
 pub mod shadow;
 pub mod snapshot;
 pub mod spec;

@@ -128,6 +128,11 @@ impl Ticket {
         self.count(reason);
     }
 
+    /// Makes no copy, and counts nothing: the same request will have another chance.
+    pub fn forgo(mut self) {
+        self.used = true;
+    }
+
     fn challenger(&self) -> Option<&Challenger> {
         self.plan.challenger.as_ref()
     }

@@ -151,6 +151,12 @@ impl RoleMeters {
         [name.project(), name.deployment(), self.role.as_str()]
     }
 
+    /// Exchanges under way.
+    pub fn in_flight(&self) -> u64 {
+        // Relaxed: a figure. Below zero for a moment at worst, when two threads race.
+        u64::try_from(self.in_flight.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
     /// Counts an exchange as under way until the guard is dropped.
     pub fn enter(self: &std::sync::Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);

@@ -107,6 +107,34 @@ table! {
         "Deployments in the snapshot in force.";
     KEYS = Gauge "weir_keys" [],
         "API keys in force.";
+    ASYNC_DEPTH = Gauge "weir_async_requests" ["project", "deployment", "state"],
+        "Async requests that have not ended: queued, running.";
+    ASYNC_OLDEST = Gauge "weir_async_oldest_age_seconds" ["project", "deployment"],
+        "Age of the oldest async request that waits.";
+    ASYNC_OPEN = Gauge "weir_async_waiting_requests" [],
+        "Async requests of all deployments that wait for their turn.";
+    ASYNC_BYTES = Gauge "weir_async_bytes" [],
+        "Bodies, answers and rows of async requests that are kept, in bytes.";
+    ASYNC_ACCEPTED = Counter "weir_async_accepted_total" ["project", "deployment"],
+        "Async requests accepted, durably.";
+    ASYNC_REFUSED = Counter "weir_async_refused_total" ["reason"],
+        "Async requests not accepted, by reason; known: accepted before under its idempotency key.";
+    ASYNC_ATTEMPTS = Counter "weir_async_attempts_total" ["project", "deployment"],
+        "Attempts begun at async requests.";
+    ASYNC_FINISHED = Counter "weir_async_finished_total" ["project", "deployment", "status"],
+        "Async requests that ended, by status: completed, error, cancelled, expired.";
+    ASYNC_FENCED = Counter "weir_async_fenced_total" [],
+        "Ends that came too late for their attempt to speak for its request, and were refused.";
+    ASYNC_LAPSED = Counter "weir_async_lapsed_total" [],
+        "Attempts whose lease lapsed without a sign of life.";
+    ASYNC_COMMIT = Histogram "weir_async_commit_seconds" [],
+        "Time to make a batch of accepted async requests durable.";
+    ASYNC_COMMIT_REQUESTS = Counter "weir_async_commit_requests_total" [],
+        "Async requests in those batches; divided by their count it is the size of a batch.";
+    WEBHOOK_DELIVERIES = Counter "weir_webhook_deliveries_total" ["result"],
+        "Attempts to tell a webhook's receiver: delivered, again (it failed and is repeated), failed (it was the last).";
+    WEBHOOK_PENDING = Gauge "weir_webhook_pending" [],
+        "Webhooks whose receivers are still to be told.";
     STORE_COMMIT = Histogram "weir_store_commit_seconds" [],
         "Time to make a group of batches durable, from the first write to the sync's return.";
     STORE_COMMITS = Counter "weir_store_commits_total" ["result"],

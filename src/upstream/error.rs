@@ -77,6 +77,9 @@ pub enum UploadError {
     /// Nothing came for too long.
     #[error("the request body stalled")]
     Timeout,
+    /// What was kept of it can't be read.
+    #[error("the kept request body can't be read: {0}")]
+    Stored(#[source] io::Error),
 }
 
 /// How an answer's body can break off.
@@ -127,6 +130,7 @@ impl ExchangeError {
             Self::Upload(UploadError::Broken(_)) => Code::BodyMalformed,
             Self::Upload(UploadError::TooLarge(_)) => Code::BodyTooLarge,
             Self::Upload(UploadError::Timeout) => Code::BodyTimeout,
+            Self::Upload(UploadError::Stored(_)) => Code::Internal,
         };
         Fault::because(code, self)
     }

@@ -62,15 +62,26 @@ pub struct Upload {
 #[derive(Debug)]
 enum Source {
     Body(Incoming),
+    /// Kept elsewhere: the body of an async request.
+    Stored(StoredBody),
     /// Frames that were kept from another request: a mirrored copy.
     Ended(Option<HeaderMap>),
 }
+
+/// A body that is kept elsewhere, of a length that is known.
+pub struct StoredBody(Pin<Box<dyn Body<Data = Bytes, Error = io::Error>>>);
 
 #[derive(Debug, Default)]
 struct Kept {
     frames: Frames,
     bytes: u64,
     bytes_max: u64,
+}
+
+impl std::fmt::Debug for StoredBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoredBody")
+    }
 }
 
 // === impl Upload ===
@@ -127,6 +138,27 @@ impl Upload {
             replayed: 0,
             closed: false,
             watch,
+        }
+    }
+
+    /// A body that is kept elsewhere, `length` bytes of it; up to `keep_bytes_max` are kept here too,
+    /// for further attempts and copies.
+    pub fn stored(
+        body: impl Body<Data = Bytes, Error = io::Error> + 'static,
+        length: u64,
+        limits: UploadLimits,
+        keep_bytes_max: u64,
+        watch: Rc<Watch>,
+    ) -> Self {
+        Self {
+            source: Source::Stored(StoredBody(Box::pin(body))),
+            framing: Framing::Length(length),
+            kept: (length <= keep_bytes_max).then(|| Kept {
+                bytes_max: keep_bytes_max,
+                ..Kept::default()
+            }),
+            received: 0,
+            ..Self::copy_of(Frames::new(), limits, watch)
         }
     }
 
@@ -188,7 +220,7 @@ impl Upload {
     pub fn into_unread(self) -> Option<Incoming> {
         match self.source {
             Source::Body(body) => Some(body),
-            Source::Ended(_) => None,
+            Source::Stored(_) | Source::Ended(_) => None,
         }
     }
 
@@ -290,8 +322,10 @@ impl Upload {
             self.replayed += 1;
             return Poll::Ready(Ok(Some(Frame::data(frame.clone()))));
         }
-        let Source::Body(body) = &mut self.source else {
-            return Poll::Ready(Ok(None));
+        let body = match &mut self.source {
+            Source::Body(body) => body,
+            Source::Stored(_) => return self.poll_stored(cx),
+            Source::Ended(_) => return Poll::Ready(Ok(None)),
         };
         let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
             if self.watch.phase() != Phase::ClientBody {
@@ -330,6 +364,26 @@ impl Upload {
                 Frame::trailers(trailers)
             }
         };
+        Poll::Ready(Ok(Some(frame)))
+    }
+
+    fn poll_stored(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Frame<Bytes>>, UploadError>> {
+        let Source::Stored(StoredBody(body)) = &mut self.source else {
+            return Poll::Ready(Ok(None));
+        };
+        let frame = ready!(body.as_mut().poll_frame(cx));
+        let Some(frame) = frame.transpose().map_err(UploadError::Stored)? else {
+            self.source = Source::Ended(None);
+            return Poll::Ready(Ok(None));
+        };
+        if let Some(data) = frame.data_ref() {
+            self.received += data.len() as u64;
+            let data = data.clone();
+            self.keep(&data);
+        }
         Poll::Ready(Ok(Some(frame)))
     }
 

@@ -1,6 +1,8 @@
 //! What stands on the wire: paths, headers, and faults as clients see them.
 
+pub mod async_path;
 pub mod headers;
 pub mod native;
+pub mod prefer;
 pub mod spare;
 pub mod target;

@@ -173,7 +173,9 @@ impl H1Body {
         match self.upload.poll_send(cx, stream) {
             Poll::Ready(Ok(Err(_))) => self.upload_stopped = true,
             Poll::Ready(Err(UploadError::Timeout | UploadError::Broken(_)))
-            | Poll::Ready(Err(UploadError::TooLarge(_))) => return Err(BodyError::Client),
+            | Poll::Ready(Err(UploadError::TooLarge(_) | UploadError::Stored(_))) => {
+                return Err(BodyError::Client);
+            }
             Poll::Ready(Ok(Ok(()))) | Poll::Pending => {}
         }
         Ok(())

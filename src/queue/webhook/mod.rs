@@ -1,0 +1,37 @@
+//! Webhooks: whoever is to know of a request's end is told, after Standard Webhooks.
+//!
+//! ```text
+//! a request's end ──one commit──▶ note (of) and its turn (due)
+//!                                              │ run: what is due, so many at once and of a host
+//!                 ┌─ again: later, with jitter ─┤
+//!                 ▼                            ▼
+//!                due                     signed POST ──▶ receiver
+//!                                              │ 2xx, 410, or the last attempt
+//!                                              ▼
+//!                                   log, until the request is forgotten (end)
+//! ```
+//!
+//! Each arrow between records is one commit, fenced by the note's revision: whatever is killed, one
+//! turn is left, so that a receiver is told at least once. A repetition carries the same
+//! `webhook-id`. What a receiver is told is the status document and never the answer.
+
+mod deliver;
+mod lanes;
+mod note;
+mod options;
+mod payload;
+mod run;
+mod schedule;
+mod send;
+mod signer;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod url;
+
+pub use deliver::Webhooks;
+pub use note::{Attempt, Delivery, DeliveryState, Notice, delivery, note};
+pub use options::WebhookOptions;
+pub use signer::Signer;
+pub use tls::TlsError;
+pub use url::{UrlError, WebhookUrl, check_url};
