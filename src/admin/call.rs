@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     base::{
+        async_id::AsyncId,
         id::{Revision, VersionNumber},
         name::{DeploymentName, Name},
     },
@@ -179,6 +180,8 @@ pub(super) struct OfScope(pub(super) Scope);
 pub(super) struct OfKey(pub(super) Scope, pub(super) String);
 /// `/tokens/{token}`.
 pub(super) struct OfToken(pub(super) String);
+/// A deployment's `/async/{request}`.
+pub(super) struct OfRequest(pub(super) DeploymentName, pub(super) AsyncId);
 /// `/tasks/{task}`.
 pub(super) struct OfTask(pub(super) String);
 
@@ -259,7 +262,13 @@ named_by! {
     OfScope: at => Self(at.scope()?);
     OfKey: at => Self(at.scope()?, at.id("key", "key_unknown")?);
     OfToken: at => Self(at.id("token", "token_unknown")?);
+    OfRequest: at => Self(at.deployment()?, request(at.text("request")?)?);
     OfTask: at => Self(at.id("task", "task_unknown")?);
+}
+
+/// What can be no id is answered as what is none.
+fn request(text: &str) -> Result<AsyncId, Problem> {
+    AsyncId::parse(text).ok_or_else(super::later::unknown)
 }
 
 fn version(text: &str) -> Result<VersionNumber, Problem> {

@@ -1,11 +1,12 @@
 //! The admin plane: what operators and their tools call. It runs on the control runtime, and reaches
-//! the store only through `control`.
+//! the store only through `control`, and async requests through `queue`.
 //!
 //! ```text
 //! listener ─▶ serve ─┬─▶ pages: /metrics, /healthz, /readyz
 //!                    └─▶ guard (see its page) ─┬─▶ /api/v1/...  one file per resource
 //!                                              └─▶ /api/openapi.json, /api/reference
 //! handler: parse ─▶ control, once ─▶ shape ─▶ Answer | Problem
+//!                   └ or queue, with control's leave, and its history
 //! ```
 //!
 //! A handler decides nothing: what may be done is `control`'s to say, what a body may hold is
@@ -22,6 +23,7 @@ mod guard;
 mod history;
 mod json;
 mod keys;
+mod later;
 mod lifecycle;
 mod openapi;
 mod pages;
@@ -53,6 +55,7 @@ use axum::Router;
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use later::{AsyncParts, Deliveries, Requests, WebhookCheck, WebhookSecret};
 pub use pages::{Pages, TokenCheck};
 pub use serve::serve;
 
@@ -82,6 +85,8 @@ pub struct AdminOptions {
 /// What all handlers and guards share.
 pub(crate) struct Plane {
     control: Arc<Control>,
+    /// None where no async requests are taken.
+    later: Option<AsyncParts>,
     options: AdminOptions,
     hosts: guard::Hosts,
     origins: guard::Origins,
@@ -97,9 +102,15 @@ pub(crate) type Shared = Arc<Plane>;
 // === impl Plane ===
 
 impl Plane {
-    fn new(control: Arc<Control>, options: AdminOptions, closing: watch::Receiver<bool>) -> Self {
+    fn new(
+        control: Arc<Control>,
+        later: Option<AsyncParts>,
+        options: AdminOptions,
+        closing: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             control,
+            later,
             hosts: guard::Hosts::new(options.listen, &options.hosts),
             origins: guard::Origins::new(&options.origins),
             options,
@@ -146,6 +157,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(shares::routes())
         .merge(readme::routes())
         .merge(keys::routes())
+        .merge(later::routes())
         .merge(tasks::routes())
         .merge(tokens::routes())
         .merge(events::routes())

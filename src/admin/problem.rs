@@ -160,7 +160,7 @@ impl IntoResponse for Problem {
                     .headers_mut()
                     .insert(header::WWW_AUTHENTICATE, scheme);
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 let second = HeaderValue::from_static("1");
                 response.headers_mut().insert(header::RETRY_AFTER, second);
             }

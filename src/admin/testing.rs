@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{AdminOptions, Pages, Plane, Shared, router};
+use super::{AdminOptions, AsyncParts, Pages, Plane, Shared, router};
 use crate::{
     control::{Control, ControlOptions, Limits, Parts},
     net::guard::AddressGuard,
@@ -42,6 +42,11 @@ pub(super) struct Reply {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with(None).await
+    }
+
+    /// The same with async requests, or without.
+    pub(super) async fn with(later: Option<AsyncParts>) -> Self {
         let directory = TempDir::new().expect("a directory");
         let store = Sqlite::open(directory.path(), SqliteOptions::default()).expect("a store");
         let parts = Parts {
@@ -70,7 +75,7 @@ impl World {
             body_bytes_max: 8_192,
         };
         let (close, closing) = watch::channel(false);
-        let plane = Shared::new(Plane::new(control, options, closing));
+        let plane = Shared::new(Plane::new(control, later, options, closing));
         let pages = Pages {
             metrics: Box::new(|| "a_metric 1\n".to_owned()),
             is_ready: Box::new(|| true),

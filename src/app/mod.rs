@@ -6,6 +6,7 @@
 //! ```
 
 mod data_dir;
+mod later;
 mod options;
 mod ready;
 
@@ -28,6 +29,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
+use later::Later;
 pub use ready::Ready;
 
 use crate::{
@@ -41,11 +43,12 @@ use crate::{
         review::{self, refresh},
         source::{self, SourceError},
     },
-    gateway::{Figures, Levelling, Shared, Worker},
+    gateway::{Figures, Levelling, Runner, Shared, Worker},
     net::{guard::AddressGuard, listen::bind_all},
+    queue::{SpillError, webhook::TlsError},
     snapshot::Current,
     spec::Declarations,
-    store::{OpenError, Sqlite, SqliteOptions},
+    store::{OpenError, Sqlite, SqliteOptions, StoreError},
     telemetry::{
         meters::FaultMeters,
         outcome::{self, Listener},
@@ -91,6 +94,23 @@ pub enum StartError {
     /// What the store holds, or does not take.
     #[error("the store: {0}")]
     Control(#[from] ControlError),
+    /// What the store holds of async requests.
+    #[error("async requests: {0}")]
+    Queue(#[from] StoreError),
+    /// What webhooks are signed with.
+    #[error("{}: {error}", path.display())]
+    SigningKey {
+        /// Where it is kept.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Whom webhooks trust.
+    #[error("webhooks: {0}")]
+    Tls(#[from] TlsError),
+    /// Where their large bodies are.
+    #[error("async requests: {0}")]
+    Spill(#[from] SpillError),
     /// The declarations.
     #[error("{0}")]
     Declarations(#[from] SourceError),
@@ -120,6 +140,7 @@ pub struct Gateway {
     current: Arc<Current>,
     control: Arc<Control>,
     store: Arc<Sqlite>,
+    later: Later,
     guard: Arc<AddressGuard>,
     source: Source,
     exporter: PrometheusHandle,
@@ -171,6 +192,9 @@ impl Gateway {
             }
             Ok::<_, StartError>(control)
         })?;
+        let own = [data_address, admin.local_addr()?];
+        let later = Later::open(&settings, Arc::clone(&store), &current, &own);
+        let later = runtime.block_on(later)?;
         memory::give_back();
         Ok(Self {
             settings,
@@ -181,6 +205,7 @@ impl Gateway {
             current,
             control,
             store,
+            later,
             guard,
             source,
             exporter,
@@ -218,7 +243,10 @@ impl Gateway {
         let (drain, draining) = watch::channel(false);
         let (door, outcomes) = outcome::door();
         let faults = Arc::new(FaultMeters::new());
-        let figures: Arc<[Figures]> = self.workers.iter().map(|_| Figures::default()).collect();
+        let (threads, runners) = (self.workers.len(), settings.queue.runners);
+        let figures: Arc<[Figures]> = (0..threads + runners).map(|_| Figures::default()).collect();
+        let later = self.later;
+        let queue = Arc::clone(&later.queue);
         let (control, guard) = (self.control, self.guard);
         let options = options::gateway(&settings, &guard);
         let (levelling, inboxes) = Levelling::new(self.workers.len(), options.connections_max);
@@ -229,6 +257,7 @@ impl Gateway {
             faults: Arc::clone(&faults),
             door,
             drain: draining,
+            queue: Some(Arc::clone(&queue)),
             figures,
         };
         let mut workers = Vec::new();
@@ -242,6 +271,7 @@ impl Gateway {
             self.exporter.clone(),
             Arc::clone(&is_ready),
             self.store,
+            later.refresh(),
         );
         let (stop_admin, admin_stopped) = watch::channel(false);
         runtime.block_on(async {
@@ -249,10 +279,12 @@ impl Gateway {
             let mut interrupt = signal(SignalKind::interrupt())?;
             start_control(&settings, &current, &faults, outcomes, self.exporter, guard);
             control.start();
+            let parts = later.admin();
+            let runners = later.start(&settings, &shared, threads)?;
             follow(self.source, &control)?;
             let options = options::admin(&settings, self.admin.local_addr()?, self.data_address);
             let admin = Arc::clone(&control);
-            let admin = start_admin(self.admin, admin, options, pages, admin_stopped);
+            let admin = start_admin(self.admin, admin, parts, options, pages, admin_stopped);
             started()?;
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -260,10 +292,14 @@ impl Gateway {
             }
             is_ready.store(false, Ordering::Relaxed);
             tracing::info!(grace_ms = settings.drain.grace_ms, "draining");
+            queue.drain();
             // Every receiver gone means that every worker has ended already.
             let _ = drain.send(true);
             let drained = tokio::task::spawn_blocking(move || {
                 workers.into_iter().for_each(Worker::join);
+                runners.into_iter().for_each(Runner::join);
+                // Not before the last of them has recorded what it could.
+                queue.go_dark();
             });
             tokio::select! {
                 _ = drained => tracing::info!("drained"),
@@ -283,6 +319,7 @@ impl Gateway {
 fn start_admin(
     listener: tokio::net::TcpListener,
     control: Arc<Control>,
+    later: admin::AsyncParts,
     options: admin::AdminOptions,
     pages: admin::Pages,
     mut stopped: watch::Receiver<bool>,
@@ -292,7 +329,8 @@ fn start_admin(
             // A sender that is gone means the same.
             let _ = stopped.wait_for(|&stopped| stopped).await;
         };
-        if let Err(error) = admin::serve(listener, control, options, pages, stop).await {
+        if let Err(error) = admin::serve(listener, control, Some(later), options, pages, stop).await
+        {
             tracing::error!(%error, "admin listener ended");
         }
     })
@@ -356,6 +394,7 @@ fn pages(
     exporter: PrometheusHandle,
     is_ready: Arc<AtomicBool>,
     store: Arc<Sqlite>,
+    refresh_later: impl Fn() + Send + Sync + 'static,
 ) -> admin::Pages {
     let process = metrics_process::Collector::default();
     process.describe();
@@ -366,6 +405,7 @@ fn pages(
             refresh(&shared.current, &shared.faults);
             show_figures(&shared);
             store.refresh();
+            refresh_later();
             process.collect();
             let mut exposition = exporter.render();
             seconds::render(&mut exposition);
@@ -385,7 +425,7 @@ fn show_figures(shared: &Shared) {
     let connections = |state| series::gauge(&table::UPSTREAM_CONNECTIONS, &[state]);
     connections("active").set(sum(|f| &f.upstream_active) as f64);
     connections("idle").set(sum(|f| &f.upstream_idle) as f64);
-    for worker in 0..shared.figures.len() {
+    for worker in 0..shared.levelling.workers() {
         let open = shared.levelling.open(worker) as f64;
         series::gauge(&table::CONNECTIONS, &[&worker.to_string()]).set(open);
     }

@@ -8,6 +8,7 @@ use crate::{
     control::{ControlOptions, Limits, probe::ProbeOptions},
     gateway::GatewayOptions,
     net::{guard::AddressGuard, socket::ClientLimits},
+    queue::{QueueOptions, WebhookOptions},
     snapshot::BuildOptions,
     upstream::{breaker::EjectionOptions, budget::BudgetOptions, connections::ConnectionOptions},
 };
@@ -79,6 +80,42 @@ pub(super) fn gateway(settings: &Settings, guard: &Arc<AddressGuard>) -> Gateway
         },
         retries_max: upstream.retries_max,
         retry_body_bytes_max: upstream.retry_body_bytes_max as u64,
+        public_url: data.public_url.clone(),
+    }
+}
+
+pub(super) fn queue(settings: &Settings) -> QueueOptions {
+    let queue = &settings.queue;
+    QueueOptions {
+        concurrency: queue.concurrency,
+        concurrency_floor: queue.concurrency_floor,
+        running_max: queue.running_max,
+        attempts_max: queue.attempts_max,
+        retry_min_ms: queue.retry_min_ms,
+        retry_max_ms: queue.retry_max_ms,
+        lease_ms: queue.lease_ms,
+        deadline_ms: queue.deadline_s * 1_000,
+        result_ttl_ms: queue.result_ttl_s * 1_000,
+        dead_letter_ttl_ms: queue.dead_letter_ttl_s * 1_000,
+        waiting_max: queue.waiting_max,
+        waiting_per_key_max: queue.waiting_per_key_max,
+        body_bytes_max: queue.body_bytes_max,
+        result_bytes_max: queue.result_bytes_max,
+        disk_bytes_max: queue.disk_bytes_max,
+        disk_reserve_bytes: queue.disk_reserve_bytes,
+        ..QueueOptions::default()
+    }
+}
+
+pub(super) fn webhook(settings: &Settings) -> WebhookOptions {
+    let webhook = &settings.webhook;
+    WebhookOptions {
+        timeout_ms: webhook.timeout_ms,
+        concurrency: webhook.concurrency,
+        per_host: webhook.per_host_max,
+        pauses_ms: WebhookOptions::pauses_from(webhook.retry_first_ms),
+        base: settings.data.public_url.clone(),
+        ca_file: Some(webhook.ca_file.clone()).filter(|file| !file.as_os_str().is_empty()),
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod addresses;
 mod load;
+mod queue;
 mod sealing;
 mod sections;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 pub use load::LoadError;
+pub use queue::{QueueSettings, WebhookSettings};
 pub use sealing::SealingKey;
 pub use token::Token;
 
@@ -44,6 +46,10 @@ pub struct Settings {
     pub ejection: EjectionSettings,
     /// Copies for challengers.
     pub mirror: MirrorSettings,
+    /// Async requests.
+    pub queue: QueueSettings,
+    /// Telling receivers of the ends of async requests.
+    pub webhook: WebhookSettings,
     /// New versions on their way to be live.
     pub deploy: DeploySettings,
     /// How much there may be of everything that people make.
@@ -336,6 +342,8 @@ impl Default for Settings {
             mirror: MirrorSettings {
                 queue_bytes_max: 64 << 20,
             },
+            queue: QueueSettings::default(),
+            webhook: WebhookSettings::default(),
             limits: LimitsSettings {
                 deployments_max: 10_000,
                 keys_max: 1_000_000,

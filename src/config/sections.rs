@@ -5,12 +5,13 @@ use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive};
 use super::{
     LogFormat, LogLevel, Settings, Token,
     addresses::{host, network, origin},
+    queue::{queue, webhook},
     sealing::SealingKey,
 };
 use crate::spec::{Field, Reader};
 
 /// A day, in milliseconds.
-const DAY_MS: u64 = 86_400_000;
+pub(super) const DAY_MS: u64 = 86_400_000;
 /// As many as any process may hold open.
 const CONNECTIONS_MAX: u64 = 1_000_000;
 /// Bytes of a head: less than 8 KiB refuses ordinary requests, more than 1 MiB is no head.
@@ -161,6 +162,8 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
             &mut s.mirror.queue_bytes_max,
         );
     });
+    reader.section("queue", |reader| queue(reader, &mut s.queue));
+    reader.section("webhook", |reader| webhook(reader, &mut s.webhook));
     reader.section("limits", |reader| {
         let limits = &mut s.limits;
         integer(
@@ -267,7 +270,7 @@ fn log(reader: &mut Reader<'_>, s: &mut Settings) {
     s.log.access = reader.flag("access", s.log.access);
 }
 
-fn integer<T: TryFrom<u64> + Copy>(
+pub(super) fn integer<T: TryFrom<u64> + Copy>(
     reader: &mut Reader<'_>,
     key: &'static str,
     range: RangeInclusive<u64>,
@@ -277,7 +280,7 @@ fn integer<T: TryFrom<u64> + Copy>(
 }
 
 /// A duration that can't be zero.
-fn ms(reader: &mut Reader<'_>, key: &'static str, value: &mut u64) {
+pub(super) fn ms(reader: &mut Reader<'_>, key: &'static str, value: &mut u64) {
     integer(reader, key, 1..=DAY_MS, value);
 }
 
@@ -331,7 +334,7 @@ fn sealing_key(reader: &mut Reader<'_>, value: &mut Option<SealingKey>) -> bool 
     true
 }
 
-fn list<T, E: Display>(
+pub(super) fn list<T, E: Display>(
     reader: &mut Reader<'_>,
     key: &'static str,
     parse: fn(&str) -> Result<T, E>,

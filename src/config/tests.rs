@@ -109,13 +109,17 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             ("/admin/hosts", _) => ("A.b, [::1],", "[\"a.b\", \"::1\"]"),
             ("/admin/origins", _) => ("http://a", "[\"http://a\"]"),
             ("/admin/body_bytes_max", _) => ("8192", "8192"),
-            ("/upstream/allow_networks" | "/upstream/deny_networks", _) => {
+            (pointer, _) if pointer.ends_with("_networks") => {
                 ("10.0.0.0/8,::1", "[\"10.0.0.0/8\", \"::1/128\"]")
             }
             ("/admin/token" | "/metrics/token", _) => ("t", "\"***\""),
             ("/data_dir", _) => ("d", "\"d\""),
             ("/ejection/success_rate_margin", _) => ("1", "1.0"),
             (pointer, _) if pointer.ends_with("head_bytes_max") => ("8192", "8192"),
+            ("/queue/lease_ms", _) => ("100", "100"),
+            ("/queue/retry_max_ms", _) => ("1001", "1001"),
+            ("/queue/concurrency_floor", _) => ("5", "5"),
+            ("/webhook/ca_file", _) => ("d", "\"d\""),
             ("/ejection/base_ms", _) => ("11", "11"),
             ("/ejection/max_ms", _) => ("10001", "10001"),
             _ => ("9", "9"),

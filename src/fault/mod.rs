@@ -83,6 +83,16 @@ catalogue! {
     /// The request body ended early or broke its framing.
     BodyMalformed = "body_malformed", 400, Client, Retry::Never, "Malformed request body",
         "The request body ended early or broke its framing.";
+    /// A query of the gateway's own that is not understood. One sentence for all of it: a fault's
+    /// words are fixed.
+    QueryMalformed = "query_malformed", 400, Client, Retry::Never, "Malformed query",
+        "A query parameter is unknown here, given twice or malformed. /async/{id} takes `wait` in whole seconds; /async takes `deployment` as {project}/{deployment}, `status`, `limit` from 1 to 200 and `cursor` as it was given in `next`.";
+    /// A header that an async request may carry can't be read.
+    AsyncHeaderInvalid = "async_header_invalid", 400, Client, Retry::Never, "Malformed header",
+        "X-Request-Timeout takes 1 to 86400 seconds, X-Full-Live-Timeout 1 to 604800, Idempotency-Key 1 to 255 visible characters; each once.";
+    /// A webhook that may not be called.
+    WebhookDenied = "webhook_denied", 400, Client, Retry::Never, "Webhook not allowed",
+        "X-Webhook-URL has to be one http or https address of up to 2048 characters that this gateway may call.";
     /// No key, an unknown key, a revoked key, or keys that disagree.
     KeyInvalid = "key_invalid", 401, Client, Retry::Never, "Not authenticated",
         "Send one valid API key as `Authorization: Bearer`, `X-API-Key` or `key`.";
@@ -104,16 +114,40 @@ catalogue! {
     /// A tail that the pool does not forward.
     TailUnknown = "tail_unknown", 404, Client, Retry::Never, "No such path in this deployment",
         "This deployment does not forward the path behind its name.";
+    /// An async request that there is not, or not for this key. Which of the two is not told.
+    AsyncUnknown = "async_unknown", 404, Client, Retry::Never, "No such async request",
+        "There is no async request of this id for this API key; what has ended is kept for a while only.";
+    /// A path of the gateway's own, called with a method that it does not know.
+    MethodNotAllowed = "method_not_allowed", 405, Client, Retry::Never, "Method not allowed",
+        "This path takes the methods in `Allow`.";
     /// The request body came too slowly.
     BodyTimeout = "body_timeout", 408, Client, Retry::AfterSeconds(1), "Request body too slow",
         "The request body stalled for longer than this gateway waits.";
+    /// The cancellation of what has ended.
+    AsyncEnded = "async_ended", 409, Client, Retry::Never, "Async request has ended",
+        "This async request has ended, and can't be cancelled any more.";
+    /// The result of a request whose time was over first.
+    AsyncExpired = "async_expired", 410, Client, Retry::Never, "Async request expired",
+        "This async request did not end within its time limit, and has no result.";
+    /// The result of a request that was called off.
+    AsyncCancelled = "async_cancelled", 410, Client, Retry::Never, "Async request cancelled",
+        "This async request was cancelled, and has no result.";
     /// The request body is larger than the gateway takes.
     BodyTooLarge = "body_too_large", 413, Client, Retry::Never, "Request body too large",
         "The request body is larger than this gateway takes.";
+    /// A range of a result that begins behind its end.
+    RangeUnsatisfiable = "range_unsatisfiable", 416, Client, Retry::Never, "Range not satisfiable",
+        "The range begins behind the end of the result; `Content-Range` tells how long that is.";
     /// The head holds more headers than the gateway takes. One that is too large for other reasons is
     /// refused before there is a request.
     HeadTooLarge = "head_too_large", 431, Client, Retry::Never, "Request head too large",
         "The request has more headers than this gateway takes.";
+    /// The idempotency key was used for another request.
+    IdempotencyConflict = "idempotency_conflict", 422, Client, Retry::Never, "Idempotency key used",
+        "This Idempotency-Key was sent before with another method, path, query or body; use a new one.";
+    /// One key has as many async requests waiting as it may.
+    QueueShareSpent = "queue_share_spent", 429, Client, Retry::AfterSeconds(5), "Share of the queue spent",
+        "This API key has as many async requests waiting as it may; try again when some have ended.";
     /// A panic inside weir.
     Internal = "internal", 500, Gateway, Retry::AfterSeconds(1), "Internal error",
         "The gateway failed on this request; the operator's log says more under its request id.";
@@ -123,6 +157,27 @@ catalogue! {
     /// A backend's answer breaks HTTP's rules.
     BackendMalformed = "backend_malformed", 502, Backend, Retry::AfterSeconds(1), "Malformed answer from the backend",
         "A backend was reached but its answer breaks HTTP's rules.";
+    /// The result of an async request each of whose attempts failed without an answer.
+    AsyncExhausted = "async_exhausted", 502, Backend, Retry::Never, "Async request failed",
+        "Every attempt that this async request may have has failed, the last one without an answer.";
+    /// The result of one that failed in a way that another attempt would not change.
+    AsyncUnprocessable = "async_unprocessable", 502, Backend, Retry::Never, "Async request failed",
+        "This async request failed in a way that another attempt would not change: the backend's answer was malformed or broke off.";
+    /// The result of one whose deployment is gone.
+    AsyncDeploymentDeleted = "async_deployment_deleted", 502, Gateway, Retry::Never, "Deployment deleted",
+        "The deployment of this async request was deleted before the request had run.";
+    /// The result of one that was pinned to a version that is gone.
+    AsyncVersionGone = "async_version_gone", 502, Gateway, Retry::Never, "Version gone",
+        "The version that this async request was pinned to is no longer deployed.";
+    /// The result of one whose answer was too large.
+    AsyncResultTooLarge = "async_result_too_large", 502, Backend, Retry::Never, "Result too large",
+        "The backend's answer to this async request was larger than this gateway keeps.";
+    /// The result of one whose stream broke off behind its head.
+    AsyncStreamBroken = "async_stream_broken", 502, Backend, Retry::Never, "Stream broken",
+        "The backend's stream broke off before its end, and is not started again.";
+    /// The result of one that weir itself failed on.
+    AsyncInternal = "async_internal", 502, Gateway, Retry::Never, "Internal error",
+        "The gateway failed on this async request; the operator's log says more under its request id.";
     /// No backend accepted a connection.
     BackendUnreachable = "backend_unreachable", 503, Backend, Retry::AfterSeconds(1), "No backend reachable",
         "No backend of this deployment could be reached.";
@@ -135,9 +190,18 @@ catalogue! {
     /// An operator stopped the deployment.
     DeploymentStopped = "deployment_stopped", 503, Gateway, Retry::AfterSeconds(30), "Deployment stopped",
         "This deployment was stopped by its operators.";
+    /// As many async requests wait as may.
+    QueueFull = "queue_full", 503, Gateway, Retry::AfterSeconds(5), "Queue full",
+        "As many async requests wait as this gateway takes; try again later.";
+    /// There is no room on the disk for another async request.
+    QueueDiskFull = "queue_disk_full", 503, Gateway, Retry::AfterSeconds(30), "No room for async requests",
+        "There is no room on the gateway's disk for another async request; try again later.";
     /// Async requests, on a gateway without a queue.
     AsyncUnavailable = "async_unavailable", 503, Gateway, Retry::AfterSeconds(3600), "Async requests not available",
         "This gateway takes no async requests; leave out X-Async-Request.";
+    /// The store of async requests is out of service.
+    QueueUnavailable = "queue_unavailable", 503, Gateway, Retry::AfterSeconds(5), "Queue unavailable",
+        "The store of async requests is out of service for the moment; what was accepted is not lost.";
     /// The backend did not start its answer in time.
     BackendTimeout = "backend_timeout", 504, Backend, Retry::AfterSeconds(1), "Backend too slow",
         "The backend did not start its answer within the deployment's first_byte_ms or idle_ms.";

@@ -25,7 +25,7 @@ pub(super) fn admit<'a>(
     keys: &Keys,
 ) -> Result<Admitted<'a>, Fault> {
     let principal = identify(call.seen.presented, keys)?;
-    if call.seen.is_async && principal.is_none() {
+    if call.seen.later.is_some() && principal.is_none() {
         return Err(Code::KeyInvalid.into());
     }
     let route = view.route(call.target.name);
@@ -54,7 +54,8 @@ pub(super) fn admit<'a>(
     })
 }
 
-fn identify(presented: Presented, keys: &Keys) -> Result<Option<Arc<Principal>>, Fault> {
+/// Whose key is presented; none without one.
+pub(super) fn identify(presented: Presented, keys: &Keys) -> Result<Option<Arc<Principal>>, Fault> {
     let digest = match presented {
         Presented::Nothing => return Ok(None),
         Presented::Wrong => return Err(Code::KeyInvalid.into()),

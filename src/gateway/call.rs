@@ -23,6 +23,13 @@ pub(super) fn read_call<'a, 'p>(
     parts: &Parts,
     path: &'p str,
 ) -> Result<Call<'a, 'p>, Fault> {
+    check_head(seen, parts)?;
+    let target = Target::parse(path).ok_or(Code::RouteUnknown)?;
+    Ok(Call { target, seen })
+}
+
+/// Whether a head keeps the rules that hold for each, whatever it asks for.
+pub(super) fn check_head(seen: &Seen, parts: &Parts) -> Result<(), Fault> {
     if parts.version == Version::HTTP_11 && !seen.has_one_host {
         return Err(Code::RequestMalformed.into());
     }
@@ -34,6 +41,5 @@ pub(super) fn read_call<'a, 'p>(
     if parts.headers.len() > HEADERS_MAX {
         return Err(Code::HeadTooLarge.into());
     }
-    let target = Target::parse(path).ok_or(Code::RouteUnknown)?;
-    Ok(Call { target, seen })
+    Ok(())
 }

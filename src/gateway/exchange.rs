@@ -187,6 +187,11 @@ impl Exchange {
         }
     }
 
+    /// weir answers with what it keeps.
+    pub(super) fn note_status(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
     /// weir answers instead of a backend.
     pub(super) fn refused(&mut self, fault: Fault) {
         self.local.faults.count(fault.code());

@@ -71,6 +71,11 @@ impl Levelling {
         self.open[worker].load(Ordering::Relaxed)
     }
 
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.open.len()
+    }
+
     /// Counts one more connection on a worker; false, and nothing counted, when all workers
     /// together have as many as they may.
     pub fn admit(&self, worker: usize) -> bool {

@@ -9,12 +9,14 @@ use std::{
 
 use slab::Slab;
 
+use super::worker::Shared;
 use crate::{
     base::chance::Chance,
     net::{
         socket::{ClientLimits, ClientSocket},
         watch::Watchdog,
     },
+    queue::Queue,
     shadow::mirror::Mirror,
     snapshot::Current,
     telemetry::{meters::FaultMeters, outcome::Teller},
@@ -47,6 +49,9 @@ pub struct GatewayOptions {
     pub retries_max: u32,
     /// Bodies up to this size are kept to be sent again.
     pub retry_body_bytes_max: u64,
+    /// Under which address clients reach the data plane, for the addresses that are told to them;
+    /// empty for paths alone.
+    pub public_url: String,
 }
 
 /// One worker's own.
@@ -61,19 +66,18 @@ pub(super) struct Local {
     pub(super) faults: Arc<FaultMeters>,
     pub(super) clients: RefCell<Slab<Rc<ClientSocket>>>,
     pub(super) draining: Cell<bool>,
+    /// None on a gateway that takes no async requests.
+    pub(super) queue: Option<Arc<Queue>>,
 }
 
 impl Local {
-    pub(super) fn new(
-        current: Arc<Current>,
-        options: GatewayOptions,
-        teller: Teller,
-        faults: Arc<FaultMeters>,
-    ) -> Rc<Self> {
+    /// A thread's own, of what all share.
+    pub(super) fn of(shared: &Shared) -> Rc<Self> {
+        let options = shared.options.clone();
         let watchdog = Rc::<Watchdog>::default();
         let connections = Rc::new(Connections::new(options.connections.clone()));
         let chance = Rc::new(Chance::from_os());
-        let teller = Rc::new(teller);
+        let teller = Rc::new(shared.door.teller());
         let mirror = Rc::new(Mirror {
             watchdog: Rc::clone(&watchdog),
             connections: Rc::clone(&connections),
@@ -81,16 +85,17 @@ impl Local {
             teller: Rc::clone(&teller),
         });
         Rc::new(Self {
-            current,
+            current: Arc::clone(&shared.current),
             options,
             watchdog,
             connections,
             chance,
             teller,
             mirror,
-            faults,
+            faults: Arc::clone(&shared.faults),
             clients: RefCell::default(),
             draining: Cell::new(false),
+            queue: shared.queue.clone(),
         })
     }
 }

@@ -12,6 +12,7 @@ mod connection;
 mod dispatch;
 mod exchange;
 mod health;
+mod later;
 mod levelling;
 mod local;
 mod respond;
@@ -21,6 +22,7 @@ mod serve;
 mod sniff;
 mod worker;
 
+pub use later::Runner;
 pub use levelling::{Handed, Levelling};
 pub use local::GatewayOptions;
 #[cfg(any(test, fuzzing))]

@@ -15,6 +15,7 @@ use super::{
     dispatch::{self, Dispatched, Refused, mirror},
     exchange::Exchange,
     health::Own,
+    later::{Broken, Fetched, FetchedBody, KeptBody},
 };
 use crate::{
     base::task,
@@ -39,13 +40,25 @@ pub(super) struct ReplyBody {
     late: Option<Box<Late>>,
     /// Frames were handed over that the connection may not have written yet.
     unflushed: bool,
-    broken: Option<BodyError>,
+    broken: Option<ReplyError>,
 }
 
 enum Kind {
     Whole(Bytes),
     Backend(AnswerBody),
+    Kept(Box<KeptBody>),
     Ended,
+}
+
+/// How a reply's body can break off.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReplyError {
+    /// As the backend's did.
+    #[error(transparent)]
+    Backend(#[from] BodyError),
+    /// As what is kept of an answer did.
+    #[error(transparent)]
+    Kept(#[from] Broken),
 }
 
 /// A copy that waits for main's request to be complete.
@@ -103,6 +116,54 @@ pub(super) fn answer_own(exchange: Box<Exchange>, own: Own) -> Response<ReplyBod
     whole(exchange, status, headers, body)
 }
 
+/// What weir keeps of an async request, and says of it.
+pub(super) fn answer_fetched(
+    mut exchange: Box<Exchange>,
+    fetched: Fetched,
+    unread: Option<Incoming>,
+) -> Response<ReplyBody> {
+    spare::give(exchange.take_headers());
+    // A version's limits are for its attempts, not for the time that a client takes to fetch.
+    exchange.caller().watch.end_total();
+    let Fetched {
+        status,
+        mut headers,
+        body,
+    } = fetched;
+    // It speaks of the version that ran, whichever this exchange may have been for.
+    let ran = headers.remove(X_DEPLOYMENT_VERSION);
+    put_own(&mut headers, &exchange);
+    if let Some(ran) = ran {
+        headers.insert(X_DEPLOYMENT_VERSION, ran);
+    }
+    if let Some(body) = unread
+        && !drain(&exchange, body)
+        && !exchange.caller().is_stream
+    {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    exchange.note_status(status.as_u16());
+    let can_have_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let kind = match body {
+        FetchedBody::Fault(fault) => {
+            let request_id = exchange.request_id().to_str().unwrap_or_default();
+            let (status, more, bytes) = native::render(&fault, request_id);
+            headers.extend(more);
+            exchange.refused(fault);
+            return whole(exchange, status, headers, bytes);
+        }
+        FetchedBody::Whole(bytes) if can_have_body && !bytes.is_empty() => {
+            return whole(exchange, status, headers, bytes);
+        }
+        FetchedBody::Kept(body) if can_have_body => Kind::Kept(body),
+        FetchedBody::Nothing | FetchedBody::Whole(_) | FetchedBody::Kept(_) => {
+            exchange.settle(Ended::Complete);
+            Kind::Ended
+        }
+    };
+    reply(exchange, kind, status, headers)
+}
+
 fn whole(
     mut exchange: Box<Exchange>,
     status: StatusCode,
@@ -117,6 +178,15 @@ fn whole(
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         exchange.settle(Ended::Complete);
     }
+    reply(exchange, kind, status, headers)
+}
+
+fn reply(
+    exchange: Box<Exchange>,
+    kind: Kind,
+    status: StatusCode,
+    headers: HeaderMap,
+) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody {
         kind,
         exchange,
@@ -178,6 +248,7 @@ impl ReplyBody {
     fn end_if_over(&mut self) {
         let over = match &self.kind {
             Kind::Backend(body) => body.is_end_stream(),
+            Kind::Kept(body) => body.is_end_stream(),
             Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Ended => return,
         };
@@ -208,27 +279,25 @@ impl ReplyBody {
         !caller.is_stream && caller.socket.is_write_blocked()
     }
 
-    fn break_off(&mut self, error: BodyError) {
-        let (socket, no_length) = match &self.kind {
-            Kind::Backend(body) => {
-                let no_length = body.size_hint().exact().is_none();
-                (&self.exchange.caller().socket, no_length)
-            }
-            _ => return,
+    fn break_off(&mut self, error: ReplyError) {
+        let no_length = match &self.kind {
+            Kind::Backend(_) | Kind::Kept(_) => self.size_hint().exact().is_none(),
+            Kind::Whole(_) | Kind::Ended => return,
         };
         if self.exchange.caller().is_http_10 && no_length {
             // A client that takes the end of the connection for the end of the body must not take
             // this end for that.
-            socket.abort_on_close();
+            self.exchange.caller().socket.abort_on_close();
         }
         self.exchange.note_error(&error);
         let ended = match error {
-            BodyError::Timeout => Ended::TimedOut,
-            BodyError::Client => Ended::ClientGone,
-            _ => Ended::BackendBroke,
+            ReplyError::Backend(BodyError::Timeout) => Ended::TimedOut,
+            ReplyError::Backend(BodyError::Client) => Ended::ClientGone,
+            ReplyError::Backend(_) | ReplyError::Kept(_) => Ended::BackendBroke,
         };
-        // A time limit may have been used up by the client, or by a stream that is simply long.
-        if ended == Ended::BackendBroke {
+        // A time limit may have been used up by the client, or by a stream that is simply long. What
+        // is kept says nothing of a backend now.
+        if matches!(error, ReplyError::Backend(_)) && ended == Ended::BackendBroke {
             self.exchange.note_break();
         }
         self.end(ended);
@@ -238,12 +307,12 @@ impl ReplyBody {
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = ReplyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
         let this = self.get_mut();
         if this.broken.is_some() {
             // hyper drops what it has not written when a body fails. What came before the break
@@ -267,11 +336,24 @@ impl Body for ReplyBody {
                 this.end(Ended::Complete);
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
-            Kind::Backend(body) => Pin::new(body).poll_frame(cx),
+            Kind::Backend(body) => {
+                let polled = Pin::new(body).poll_frame(cx);
+                polled.map(|next| next.map(|read| read.map_err(ReplyError::Backend)))
+            }
+            Kind::Kept(body) => {
+                let polled = Pin::new(&mut **body).poll_frame(cx);
+                polled.map(|next| next.map(|read| read.map_err(ReplyError::Kept)))
+            }
         };
         match polled {
             Poll::Pending => {
                 this.unflushed = false;
+                let caller = this.exchange.caller();
+                if caller.is_stream && matches!(this.kind, Kind::Kept(_)) {
+                    // Being asked says that the client has taken what there was. A backend's body
+                    // limits its pause now; a recording may pause for as long as its backend may.
+                    caller.watch.rest();
+                }
                 Poll::Pending
             }
             Poll::Ready(None) => {
@@ -313,6 +395,7 @@ impl Body for ReplyBody {
         match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Backend(body) => body.size_hint(),
+            Kind::Kept(body) => body.size_hint(),
             Kind::Ended => SizeHint::default(),
         }
     }

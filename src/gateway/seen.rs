@@ -5,7 +5,10 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::{
     base::secret::{DigestMemo, KeyDigest},
-    wire::headers::{self, Named},
+    wire::{
+        headers::{self, Named},
+        prefer::Preferences,
+    },
 };
 
 /// The keys that a request presents, as a digest: what follows has no use for the key itself.
@@ -19,6 +22,13 @@ pub(super) enum Presented {
     Wrong,
 }
 
+/// A wish for an answer later.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Later {
+    /// When it came as `Prefer`: what else that says.
+    pub(super) preferred: Option<Preferences>,
+}
+
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -30,7 +40,7 @@ pub(super) struct Seen {
     /// The version asked for.
     pub(super) pin: Option<HeaderValue>,
     /// The answer is wanted later.
-    pub(super) is_async: bool,
+    pub(super) later: Option<Later>,
     /// The client waits for `100 Continue`.
     pub(super) expects_continue: bool,
     /// There is exactly one `Host`, and it can be one.
@@ -44,7 +54,7 @@ impl Seen {
             request_id: None,
             named: Named::default(),
             pin: None,
-            is_async: false,
+            later: None,
             expects_continue: false,
             has_one_host: false,
         };
@@ -54,6 +64,7 @@ impl Seen {
             Some(known) => conflict |= known != presented,
         };
         let (mut hosts, mut ids) = (0, 0);
+        let mut preferences = Preferences::default();
         for (name, value) in map {
             match name.as_str() {
                 "host" => {
@@ -76,10 +87,16 @@ impl Seen {
                 "x-deployment-version" => seen.pin = Some(value.clone()),
                 "x-async-request" => {
                     let wish = value.as_bytes().trim_ascii();
-                    seen.is_async = wish.eq_ignore_ascii_case(b"true");
+                    if wish.eq_ignore_ascii_case(b"true") {
+                        seen.later.get_or_insert_default();
+                    }
                 }
+                "prefer" => preferences.add(value.as_bytes()),
                 _ => {}
             }
+        }
+        if preferences.respond_async {
+            seen.later.get_or_insert_default().preferred = Some(preferences);
         }
         seen.presented = match key {
             _ if conflict => Presented::Wrong,
@@ -223,8 +240,12 @@ mod tests {
 
     #[test]
     fn wishes() {
-        assert!(seen(&[("x-async-request", "TRUE")]).is_async);
-        assert!(!seen(&[("x-async-request", "false")]).is_async);
+        assert!(seen(&[("x-async-request", "TRUE")]).later.is_some());
+        assert!(seen(&[("x-async-request", "false")]).later.is_none());
+        assert!(seen(&[("prefer", "wait=5")]).later.is_none());
+        let later = seen(&[("prefer", "wait=5"), ("prefer", "Respond-Async")]).later;
+        let preferred = later.expect("later").preferred.expect("preferred");
+        assert_eq!(preferred.wait_s, Some(5));
         assert!(seen(&[("expect", "100-continue")]).expects_continue);
         assert!(seen(&[("x-deployment-version", "2")]).pin.is_some());
     }

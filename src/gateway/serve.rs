@@ -13,15 +13,19 @@ use super::{
     dispatch::{Dispatched, Refused, dispatch, take_body},
     exchange::{Caller, Exchange},
     health::health,
+    later::{Asked, Fetched, fetch, submit},
     local::Local,
-    respond::{ReplyBody, answer_own, refuse, respond},
-    route::{Routed, route},
+    respond::{ReplyBody, answer_fetched, answer_own, refuse, respond},
+    route::{Deferred, Routed, defer, route},
 };
 use crate::{
     base::task::{Panicked, caught},
     fault::{Code, Fault},
     shadow::mirror::Ticket,
-    wire::target::{Target, normalise},
+    wire::{
+        async_path::AsyncPath,
+        target::{Target, normalise},
+    },
 };
 
 /// Answers a request: with a backend's answer, streamed as it comes, or with a fault.
@@ -43,7 +47,8 @@ pub(super) fn serve(
         }
         Ok(
             match caught("request", try_serve(&mut exchange, body)).await {
-                Ok(Ok(dispatched)) => respond(exchange, dispatched),
+                Ok(Ok(Served::Live(dispatched))) => respond(exchange, dispatched),
+                Ok(Ok(Served::Kept(fetched, unread))) => answer_fetched(exchange, *fetched, unread),
                 Ok(Err(refused)) => refuse(exchange, refused),
                 Err(Panicked) => refuse(exchange, Refused::own(Code::Internal)),
             },
@@ -51,7 +56,15 @@ pub(super) fn serve(
     }
 }
 
-async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Dispatched, Refused> {
+/// What a request is answered with.
+enum Served {
+    /// A backend's answer, as it comes.
+    Live(Dispatched),
+    /// What weir says of an async request; what of the request's body is unread.
+    Kept(Box<Fetched>, Option<Incoming>),
+}
+
+async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Served, Refused> {
     let uri = exchange.take_uri();
     let unread = |fault: Fault, body| Refused {
         fault,
@@ -60,24 +73,59 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Dispatched
     let Ok(path) = normalise(uri.path()) else {
         return Err(unread(Code::PathMalformed.into(), body));
     };
+    if AsyncPath::may_be(&path) {
+        // Boxed, so that the many requests that are no such ones do not carry its size.
+        return match Box::pin(fetch_kept(exchange, &path, uri.query())).await {
+            Ok(fetched) => Ok(Served::Kept(Box::new(fetched), Some(body))),
+            Err(fault) => Err(unread(fault, body)),
+        };
+    }
     let (target, routed) = match decide(exchange, &path) {
-        Ok(decided) => decided,
+        Ok((target, Decided::Now(routed))) => (target, routed),
+        Ok((target, Decided::Later(deferred))) => {
+            let asked = Asked::new(&path, &uri, target);
+            let fetched = Box::pin(submit(exchange, *deferred, asked, body)).await?;
+            return Ok(Served::Kept(Box::new(fetched), None));
+        }
         Err(fault) => return Err(unread(fault, body)),
     };
     let Routed { plan, principal } = routed;
     exchange.enter(&plan, principal);
     let ticket = Ticket::draw(&plan, exchange.id()); // perhaps a copy
     let upload = take_body(body, exchange, &plan, ticket.as_ref())?; // bounded
-    dispatch(exchange, &plan, &uri, target, upload, ticket).await // pick, send, the next-best
+    dispatch(exchange, &plan, &uri, target, upload, ticket) // pick, send, the next-best
+        .await
+        .map(Served::Live)
+}
+
+async fn fetch_kept(
+    exchange: &mut Exchange,
+    path: &str,
+    query: Option<&str>,
+) -> Result<Fetched, Fault> {
+    let queue = exchange.local().queue.clone();
+    let queue = queue.ok_or(Code::AsyncUnavailable)?;
+    fetch(exchange, &queue, path, query).await
+}
+
+/// What was decided.
+enum Decided {
+    /// The request goes to a version now.
+    Now(Routed),
+    /// It is taken in, to run later. Boxed, because it is rare and large.
+    Later(Box<Deferred>),
 }
 
 /// Everything that is decided from the head and one snapshot, before anything is waited for.
-fn decide<'p>(exchange: &mut Exchange, path: &'p str) -> Result<(Target<'p>, Routed), Fault> {
+fn decide<'p>(exchange: &mut Exchange, path: &'p str) -> Result<(Target<'p>, Decided), Fault> {
     let local = Rc::clone(exchange.local());
     let view = local.current.load(); // one snapshot, to the last byte
     exchange.note_epoch(view.epoch_header());
     let call = read_call(exchange.seen(), exchange.parts(), path)?; // what is asked
     let admitted = admit(&call, &view, local.current.keys())?; // who asks, and may they
-    let routed = route(admitted, &call)?; // which version answers
-    Ok((call.target, routed))
+    let decided = match call.seen.later {
+        None => Decided::Now(route(admitted, &call)?), // which version answers
+        Some(_) => Decided::Later(Box::new(defer(admitted, &call)?)),
+    };
+    Ok((call.target, decided))
 }

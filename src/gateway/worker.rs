@@ -27,6 +27,7 @@ use super::{
 use crate::{
     base::{clock::Tick, task},
     net::watch::TICK,
+    queue::Queue,
     snapshot::Current,
     telemetry::{meters::FaultMeters, outcome::Door, series, table},
 };
@@ -55,7 +56,9 @@ pub struct Shared {
     pub door: Door,
     /// Turns true when the gateway is to drain.
     pub drain: watch::Receiver<bool>,
-    /// Each worker's figures.
+    /// Async requests; none where there is no place to keep them.
+    pub queue: Option<Arc<Queue>>,
+    /// Each worker's figures, and behind them each runner's.
     pub figures: Arc<[Figures]>,
 }
 
@@ -114,10 +117,7 @@ fn run(
     let runtime: LocalRuntime = builder.build_local(LocalOptions::default())?;
     runtime.block_on(async move {
         let listener = TcpListener::from_std(socket.into())?;
-        let teller = shared.door.teller();
-        let faults = Arc::clone(&shared.faults);
-        let options = shared.options.clone();
-        let local = Local::new(Arc::clone(&shared.current), options, teller, faults);
+        let local = Local::of(&shared);
         let accepting = Accepting {
             index,
             local: Rc::clone(&local),
@@ -156,7 +156,11 @@ fn run(
 }
 
 /// Looks after deadlines and housekeeping until `done`.
-async fn tick_until(local: &Rc<Local>, figures: &Figures, done: impl Future<Output = ()>) {
+pub(super) async fn tick_until(
+    local: &Rc<Local>,
+    figures: &Figures,
+    done: impl Future<Output = ()>,
+) {
     let mut done = std::pin::pin!(done);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 /// What a segment of an address may hold: name, pattern, description, example.
-const SEGMENTS: [(&str, &str, &str, &str); 8] = [
+const SEGMENTS: [(&str, &str, &str, &str); 9] = [
     ("tenant", NAME, "The tenant's name", "default"),
     ("project", NAME, "The project's name", "demo"),
     ("deployment", NAME, "The deployment's URL name", "iris"),
@@ -18,12 +18,18 @@ const SEGMENTS: [(&str, &str, &str, &str); 8] = [
     ("key", ID, "The key's public id", "k7"),
     ("token", ID, "The token's public id", "t7"),
     ("task", ID, "The task's id", "t7"),
+    (
+        "request",
+        "^[0-9A-Za-z]{31,40}$",
+        "The async request's id",
+        "02Wq7ZkH3vT0lQh5nB8xUe1RcDy4GjKsP",
+    ),
 ];
 const NAME: &str = "^[a-z0-9][a-z0-9._-]{0,62}$";
 const ID: &str = "^[0-9A-Za-z_-]{1,64}$";
 
 /// Problems by status: the component's name, and when it happens.
-const PROBLEMS: [(&str, &str, &str); 14] = [
+const PROBLEMS: [(&str, &str, &str); 17] = [
     (
         "400",
         "BadRequest",
@@ -52,6 +58,11 @@ const PROBLEMS: [(&str, &str, &str); 14] = [
         "The state of things forbids it; the code says why.",
     ),
     (
+        "410",
+        "Gone",
+        "It ended without an answer: it was called off, or its time was over.",
+    ),
+    (
         "412",
         "PreconditionFailed",
         "It is at another revision than `If-Match` names.",
@@ -73,9 +84,19 @@ const PROBLEMS: [(&str, &str, &str); 14] = [
         "The body has mistakes; every one is listed.",
     ),
     (
+        "429",
+        "TooManyRequests",
+        "A key has as many requests waiting as it may.",
+    ),
+    (
         "500",
         "InternalServerError",
         "weir failed; its log says more.",
+    ),
+    (
+        "502",
+        "BadGateway",
+        "It failed without an answer of the model; the code says why.",
     ),
     (
         "503",
@@ -88,11 +109,12 @@ const PROBLEMS: [(&str, &str, &str); 14] = [
 const ALWAYS: [&str; 8] = ["400", "401", "403", "413", "415", "421", "500", "503"];
 
 /// The last segments of calls that change what their address names, beside PATCH, PUT and DELETE.
-const CONDITIONAL: [&str; 8] = [
-    "versions", "rollback", "promote", "stop", "restart", "shares", "revoke", "cancel",
+const CONDITIONAL: [&str; 11] = [
+    "versions", "rollback", "promote", "stop", "restart", "shares", "revoke", "cancel", "pause",
+    "resume", "rotate",
 ];
 
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("tenants", "Organisations"),
     ("projects", "Groups of deployments inside a tenant"),
     ("deployments", "Stable names that applications call"),
@@ -105,6 +127,10 @@ const TAGS: [(&str, &str); 14] = [
     ("shares", "Who else may see and call a deployment"),
     ("readme", "What people write about a deployment"),
     ("keys", "What lets applications call deployments"),
+    (
+        "async",
+        "Requests that are run later, and who is told of their ends",
+    ),
     ("tasks", "Background pieces of control work"),
     ("tokens", "Who may use this API"),
     ("events", "What happens, live"),
@@ -220,7 +246,15 @@ impl Operation<'_> {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Whether it is about one async request, which has no revision: the queue alone changes it.
+    fn is_of_request(&self) -> bool {
+        self.path.contains("/async/{")
+    }
+
     fn is_conditional(&self) -> bool {
+        if self.is_of_request() {
+            return false;
+        }
         let by_method = matches!(self.method, "patch" | "put" | "delete");
         by_method || self.method == "post" && CONDITIONAL.contains(&self.last())
     }
@@ -293,7 +327,8 @@ impl Operation<'_> {
     /// Whether its answer has a tag: it shows one thing.
     fn is_tagged(&self) -> bool {
         let is_one = self.last().starts_with('{');
-        self.method == "get" && (is_one || matches!(self.last(), "readme" | "openapi.json"))
+        let is_named = matches!(self.last(), "readme" | "webhook" | "openapi.json");
+        self.method == "get" && (is_one || is_named) && !self.is_of_request()
     }
 
     fn dry_run(&mut self) {
@@ -303,6 +338,10 @@ impl Operation<'_> {
         let mark = json!({"type": "object", "required": ["dry_run"],
             "properties": {"dry_run": {"const": true, "description": "Nothing was changed."}}});
         let responses = &mut self.value["responses"];
+        if responses.get("200").is_some() {
+            // The answer of a real one has that status too; it is told by its mark.
+            return;
+        }
         let real = ["201", "202", "204"].iter().find(|status| {
             let own = responses.get(**status);
             own.is_some()
@@ -344,6 +383,11 @@ impl Operation<'_> {
         }
         if self.has_body() || self.has_parameter("Idempotency-Key") {
             statuses.push("422");
+        }
+        match (self.is_of_request(), self.last()) {
+            (true, "result") => statuses.extend(["410", "502"]),
+            (true, "retry") | (false, "replay") => statuses.push("429"),
+            _ => {}
         }
         let is_tagged = self.is_tagged();
         let responses = &mut self.value["responses"];

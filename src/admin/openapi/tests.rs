@@ -12,7 +12,7 @@ use crate::{
         DeploymentSpec, VersionSpec,
         body::{
             DeleteBody, DeploymentPatch, KeyPatch, NewKey, NewProject, NewReadme, NewShare,
-            NewTenant, NewToken, PromoteBody, RollbackBody, StopBody,
+            NewTenant, NewToken, NewWebhook, PromoteBody, ReplayBody, RollbackBody, StopBody,
         },
     },
 };
@@ -177,6 +177,8 @@ fn is_read(schema: &str, body: &Value) -> bool {
         "NewProject" => NewProject::from_json(body).is_ok(),
         "NewToken" => NewToken::from_json(body, 0).is_ok(),
         "NewShare" => NewShare::from_json(body).is_ok(),
+        "Replay" => ReplayBody::from_json(body).is_ok(),
+        "NewWebhook" => NewWebhook::from_json(body).is_ok(),
         "NewReadme" => NewReadme::from_json(body).is_ok(),
         other => panic!("{other} is read by nobody here"),
     }
@@ -256,6 +258,8 @@ fn the_limits_that_are_described_are_those_that_are_read() {
         ("NewToken", json!({"name": "a", "role": "viewer"})),
         ("NewShare", json!({"project": "a"})),
         ("NewReadme", json!({"text": ""})),
+        ("Replay", json!({})),
+        ("NewWebhook", json!({"url": "a"})),
     ] {
         let schema = &document["components"]["schemas"][name];
         assert_eq!(schema["additionalProperties"], false, "{name}");

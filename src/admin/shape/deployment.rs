@@ -59,6 +59,8 @@ pub struct Deployment {
     pub stream_url: String,
     /// With whom it is shared.
     pub shares: Vec<Share>,
+    /// Whether none of its async requests are begun.
+    pub queue_paused: bool,
     /// Its newest task.
     pub task: Option<Task>,
     /// The live version as declared, with its defaults.
@@ -202,6 +204,7 @@ impl Deployment {
             predict_url: url(data_url, "predict", name),
             stream_url: url(data_url, "stream", name),
             shares: kept.shares.iter().map(Share::from).collect(),
+            queue_paused: kept.queue_paused,
             task: shown.task.as_ref().map(Task::from),
             version: live.and_then(|spec| serde_json::to_value(spec).ok()),
             backends: shown.backends.iter().map(Backend::from).collect(),

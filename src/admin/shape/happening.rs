@@ -36,6 +36,10 @@ pub struct Happening {
     pub key: Option<String>,
     /// The task that did it.
     pub task: Option<String>,
+    /// The async request it was done to.
+    pub request: Option<String>,
+    /// How many async requests it was done to.
+    pub count: Option<u64>,
     /// For a retired version: since when it was live.
     pub started_at: Option<Time>,
     /// For a retired version: until when.
@@ -109,6 +113,8 @@ impl Happening {
             duration_ms: entry.duration_ms,
             key: entry.key,
             task: entry.task,
+            request: entry.request.map(|id| id.to_string()),
+            count: entry.count,
             started_at: entry.started_at_ms.map(Time),
             ended_at: entry.ended_at_ms.map(Time),
         }

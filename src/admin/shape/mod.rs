@@ -7,6 +7,7 @@
 mod deployment;
 mod happening;
 mod key;
+mod later;
 pub mod people;
 pub mod request;
 mod task;
@@ -16,6 +17,10 @@ mod version;
 pub use deployment::{Backend, Created, Deployment, FirstKey, Readme, Share, State, Status};
 pub use happening::{Deed, Happening, Refusal};
 pub use key::{Key, NewKeyShown, Revealed};
+pub use later::{
+    AsyncQueue, AsyncRequest, AsyncStatus, Delivery, DeliveryAttempt, Purged, Replayed, Telling,
+    Webhook,
+};
 pub use people::{NewTokenShown, Project, Tenant, Token};
 pub use task::{Task, TaskAnswer, TaskKind, TaskStatus};
 pub use time::Time;

@@ -355,6 +355,32 @@ pub struct Because {
     pub reason: Option<String>,
 }
 
+/// Which dead letters run again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"limit": 100, "reason": "the model is back"}))]
+pub struct Replay {
+    /// How many at most.
+    #[schema(minimum = 1, maximum = 1_000_000, default = 1_000_000)]
+    pub limit: Option<u32>,
+    /// Why, for the history. 1,024 bytes at most.
+    #[schema(max_length = 1024)]
+    pub reason: Option<String>,
+}
+
+/// Who is told of the ends of async requests.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"url": "https://hooks.example/weir"}))]
+pub struct NewWebhook {
+    /// Where: an `http` or `https` URL that the settings allow. 2,048 bytes at most.
+    #[schema(
+        max_length = 2048,
+        pattern = r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?][!-~]*)?$"
+    )]
+    pub url: String,
+}
+
 /// Why a deployment goes.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
