@@ -58,6 +58,7 @@ def running():
             **os.environ,
             "WEIR_DATA_LISTEN": "127.0.0.1:0",
             "WEIR_ADMIN_LISTEN": "127.0.0.1:0",
+            "WEIR_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
             "WEIR_DATA_DIR": str(pathlib.Path(directory) / "data"),
             "WEIR_ADMIN_TOKEN": TOKEN,
             "WEIR_LOG_LEVEL": "error",

@@ -243,21 +243,6 @@ fn pools_have_paths_prefixes_and_tails_of_their_own() {
 }
 
 #[test]
-fn an_answer_later_is_not_promised_without_a_queue() {
-    let backend = Backend::echo();
-    let gateway = Gateway::start(
-        iris(&backend).with(deployment("demo/open").access("public").backend(&backend)),
-    );
-    let later = ("X-Async-Request", "true");
-    let answer = gateway.call(&format!("POST {PREDICT}"), &[AUTH, later], b"{}");
-    assert_eq!(answer.status, 503);
-    assert!(answer.head.has("retry-after"));
-    let keyless = gateway.call("POST /predict/demo/open", &[later], b"{}");
-    assert_eq!(keyless.status, 401, "async needs a key everywhere");
-    assert_eq!(backend.count(), 0);
-}
-
-#[test]
 fn three_hundred_deployments_each_have_their_own_path() {
     let backend = Backend::echo();
     let mut declared = Declarations::new().with(key(KEY, "instance"));

@@ -124,6 +124,11 @@ impl Admin {
         }
     }
 
+    /// What it presents.
+    pub(crate) fn token_presented(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// The `Host` that is right.
     pub(crate) fn host(&self) -> String {
         self.addr.to_string()

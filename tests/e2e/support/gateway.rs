@@ -351,6 +351,11 @@ impl Gateway {
         status.unwrap()
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_exited(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Its resident memory.
     pub(crate) fn rss_kib(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
