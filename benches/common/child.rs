@@ -125,6 +125,13 @@ impl Pinned {
         }
     }
 
+    /// Sends it a signal that it ends by, and waits until it has, however it puts that.
+    pub(crate) fn end_by(mut self, signal: Signal) -> Checked<()> {
+        kill(self.pid(), signal)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();

@@ -132,6 +132,14 @@ pub(crate) fn memory_kib(pid: Pid) -> Checked<f64> {
         .ok_or_else(|| format!("no memory figures for process {pid}").into())
 }
 
+/// A field of `/proc/PID/status` that is given in KiB, such as `VmRSS`.
+pub(crate) fn status_kib(pid: Pid, name: &str) -> Checked<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+    Ok(value.ok_or_else(|| format!("no {name}"))?.parse()?)
+}
+
 /// The value that a share of the sorted samples do not exceed (nearest rank).
 pub(crate) fn quantile(sorted: &[i64], share: f64) -> f64 {
     let rank = (sorted.len() as f64 * share).ceil() as usize;

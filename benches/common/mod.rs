@@ -8,7 +8,7 @@ pub(crate) mod meter;
 pub(crate) mod model;
 pub(crate) mod start;
 pub(crate) mod table;
-mod ticker;
+pub(crate) mod ticker;
 pub(crate) mod wire;
 
 /// What can fail here ends the run, so its words are all that counts.

@@ -64,6 +64,15 @@ impl Weir {
 
     /// Starts `program serve` on ports of its own and waits until it is ready.
     pub(crate) fn start(program: &Path, setup: Setup<'_>) -> Checked<Self> {
+        Self::start_with(program, setup, &[])
+    }
+
+    /// The same with settings of the caller's.
+    pub(crate) fn start_with(
+        program: &Path,
+        setup: Setup<'_>,
+        settings: &[(&str, OsString)],
+    ) -> Checked<Self> {
         let ready = setup.dir.join("ready.json");
         // Of an earlier start in the same place.
         let _ = fs::remove_file(&ready);
@@ -72,13 +81,14 @@ impl Weir {
             args.extend([OsString::from("--declare"), declared.into()]);
         }
         let any_port = || OsString::from("127.0.0.1:0");
-        let env = [
+        let mut env = vec![
             ("WEIR_WORKERS", setup.workers.to_string().into()),
             ("WEIR_DATA_LISTEN", any_port()),
             ("WEIR_ADMIN_LISTEN", any_port()),
             ("WEIR_ADMIN_TOKEN", Self::TOKEN.into()),
             ("WEIR_DATA_DIR", setup.dir.join("data").into()),
         ];
+        env.extend(settings.iter().map(|(name, value)| (*name, value.clone())));
         let log = setup.dir.join("log");
         let started = Instant::now();
         let mut child = Pinned::start(setup.core, &log, program, &args, &env)?;
