@@ -76,6 +76,10 @@ curl -sN {data_url}/stream/demo/text -H "Authorization: Bearer {key}" -d {text}
 # A wrong key: 401, the same words for every wrong key.
 curl -si {data_url}/predict/demo/iris -H "Authorization: Bearer wk_wrong_{zeros}" -d {iris}
 
+# Later: written to disk and answered with an id at once; then, how what was asked for stands.
+curl -s {data_url}/predict/demo/iris -H "Authorization: Bearer {key}" -H "X-Async-Request: true" -d {iris}
+curl -s "{data_url}/async?limit=1" -H "Authorization: Bearer {key}"
+
 # Metrics: requests by deployment, version, role and code.
 curl -s {admin_url}/metrics | grep '^weir_requests_total'
 
@@ -115,13 +119,14 @@ mod tests {
     fn the_printed_lines_name_the_urls_and_only_the_wrong_one_lacks_the_key() {
         let lines = curl_lines("http://d", "http://a", "wk_id_secret");
         let curls: Vec<_> = lines.lines().filter(|l| l.starts_with("curl ")).collect();
-        assert_eq!(curls.len(), 5);
+        assert_eq!(curls.len(), 7);
         assert!(
             curls[0].contains("http://d/predict/demo/iris") && curls[0].contains("wk_id_secret")
         );
         assert!(curls[1].contains("-sN http://d/stream/demo/text"));
         assert!(!curls[2].contains("wk_id_secret"));
-        assert!(curls[3..].iter().all(|l| l.contains("http://a/metrics")));
+        assert!(curls[3].contains("X-Async-Request: true") && curls[4].contains("http://d/async"));
+        assert!(curls[5..].iter().all(|l| l.contains("http://a/metrics")));
         let commented = lines.split("\n\n").all(|part| part.starts_with("# "));
         assert!(commented, "{lines}");
     }
