@@ -42,10 +42,11 @@ pub(super) fn run(arguments: &Demo) -> Result<(), Failure> {
     gateway.run(|| {
         let lines = demo::curl_lines(&ready.data_url, &ready.admin_url, &key);
         // A closed standard output does not stop the demo.
-        let (admin, token) = (&ready.admin_url, ready.admin_token());
+        let (data, admin, token) = (&ready.data_url, &ready.admin_url, ready.admin_token());
         let _ = writeln!(
             std::io::stdout(),
-            "{lines}\n# The admin API, which {admin}/api/reference describes.\n\
+            "DATA={data} ADMIN={admin} KEY={key} TOKEN={token}\n\n\
+             {lines}\n# The admin API, which {admin}/api/reference describes.\n\
              curl -s {admin}/api/v1/status -H \"Authorization: Bearer {token}\"\n"
         );
         write_ready(&ready, arguments.ready_file.as_deref())

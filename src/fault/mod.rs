@@ -89,10 +89,10 @@ catalogue! {
         "A query parameter is unknown here, given twice or malformed. /async/{id} takes `wait` in whole seconds; /async takes `deployment` as {project}/{deployment}, `status`, `limit` from 1 to 200 and `cursor` as it was given in `next`.";
     /// A header that an async request may carry can't be read.
     AsyncHeaderInvalid = "async_header_invalid", 400, Client, Retry::Never, "Malformed header",
-        "X-Request-Timeout takes 1 to 86400 seconds, X-Full-Live-Timeout 1 to 604800, Idempotency-Key 1 to 255 visible characters; each once.";
+        "X-Request-Timeout takes 1 to 86400 whole seconds, X-Full-Live-Timeout 1 to 604800, Idempotency-Key 1 to 255 visible characters, X-Webhook-URL an http or https address; each once.";
     /// A webhook that may not be called.
     WebhookDenied = "webhook_denied", 400, Client, Retry::Never, "Webhook not allowed",
-        "X-Webhook-URL has to be one http or https address of up to 2048 characters that this gateway may call.";
+        "X-Webhook-URL leads where this gateway may not call: receivers are at public addresses, unless its operators name others in webhook.allow_networks.";
     /// No key, an unknown key, a revoked key, or keys that disagree.
     KeyInvalid = "key_invalid", 401, Client, Retry::Never, "Not authenticated",
         "Send one valid API key as `Authorization: Bearer`, `X-API-Key` or `key`.";
@@ -104,7 +104,7 @@ catalogue! {
         "This API key may not choose a version; leave out X-Deployment-Version.";
     /// Neither a predict nor a stream path, nor anything else that is served.
     RouteUnknown = "route_unknown", 404, Client, Retry::Never, "No such path",
-        "Call /predict/{project}/{deployment} or /stream/{project}/{deployment}.";
+        "Call /predict/{project}/{deployment} or /stream/{project}/{deployment}; async requests are at /async/{id}, /async/{id}/result and /async/{id}/cancel.";
     /// Inside the key's scope, but not declared.
     DeploymentUnknown = "deployment_unknown", 404, Client, Retry::Never, "No such deployment",
         "There is no deployment of this name.";

@@ -90,8 +90,8 @@ impl Work {
         &self.held.lane
     }
 
-    /// Lets others follow the answer while it comes.
-    pub fn show(&self, recording: Arc<Recording>) {
+    /// See [`super::Queue::show`].
+    pub(super) fn show(&self, recording: Arc<Recording>) {
         // One attempt records once.
         let _ = self.held.recording.set(recording);
     }

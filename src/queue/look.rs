@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::Notify;
 
 use super::{
+    held::Work,
     plane::Queue,
     recording::Recording,
     request::{Request, Told},
@@ -131,27 +132,61 @@ impl Queue {
         id: AsyncId,
         at_most: Duration,
     ) -> Result<Option<Request>, StoreError> {
-        let position = id.position();
+        let ended = |request: &Request| request.status().has_ended();
+        self.wait_until(id, at_most, ended).await
+    }
+
+    /// The same, or once there is a stream of it to be followed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn wait_for_answer(
+        &self,
+        id: AsyncId,
+        at_most: Duration,
+    ) -> Result<Option<Request>, StoreError> {
+        let there =
+            |request: &Request| request.status().has_ended() || self.recording(id).is_some();
+        self.wait_until(id, at_most, there).await
+    }
+
+    async fn wait_until(
+        &self,
+        id: AsyncId,
+        at_most: Duration,
+        there: impl Fn(&Request) -> bool,
+    ) -> Result<Option<Request>, StoreError> {
         // Asked first whether there is such a request: a waiter's place is for real ones alone.
         match self.request(id).await? {
-            Some(request) if !request.status().has_ended() && !at_most.is_zero() => {}
+            Some(request) if !there(&request) && !at_most.is_zero() => {}
             other => return Ok(other),
         }
-        let place = Place::take(self, position);
-        let mut ended = std::pin::pin!(place.notify.notified());
-        // In line before the second look: an end between the two is not missed.
-        ended.as_mut().enable();
-        match self.request(id).await? {
-            Some(request) if !request.status().has_ended() => {}
-            other => return Ok(other),
-        }
+        let place = Place::take(self, id.position());
         let mut draining = self.draining.subscribe();
-        tokio::select! {
-            () = ended => {}
-            () = tokio::time::sleep(at_most) => {}
-            _ = draining.wait_for(|draining| *draining) => {}
+        let mut over = std::pin::pin!(tokio::time::sleep(at_most));
+        loop {
+            let mut told = std::pin::pin!(place.notify.notified());
+            // In line before the next look: what happens between the two is not missed.
+            told.as_mut().enable();
+            match self.request(id).await? {
+                Some(request) if !there(&request) => {}
+                other => return Ok(other),
+            }
+            tokio::select! {
+                () = told => {}
+                () = &mut over => break,
+                _ = draining.wait_for(|draining| *draining) => break,
+            }
         }
         self.request(id).await
+    }
+
+    /// Lets others follow an attempt's answer while it comes.
+    pub fn show(&self, work: &Work, recording: Arc<Recording>) {
+        work.show(recording);
+        if let Some(waiters) = self.waiting.get(&work.id().position()) {
+            waiters.notify.notify_waiters();
+        }
     }
 
     /// The recording of a stream that is under way and whose head is there, and since when its

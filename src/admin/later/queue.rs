@@ -84,7 +84,7 @@ async fn resume(
 
 /// Runs a deployment's dead letters again, each as a new request.
 ///
-/// Those that were run again already are none any more.
+/// Those that were run again already are not run once more; a dry run counts them all the same.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/deployments/{deployment}/async/replay",
     tag = "async", operation_id = "async_replay", params(ChangeParams),
     request_body(content = Option<request::Replay>),

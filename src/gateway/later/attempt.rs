@@ -331,7 +331,7 @@ impl<'a> Attempt<'a> {
             queue.options().result_bytes_max,
         );
         if is_stream {
-            self.work.show(recorder.recording());
+            queue.show(self.work, recorder.recording());
         }
         loop {
             let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
@@ -390,11 +390,15 @@ impl<'a> Attempt<'a> {
         if matches!(error, BodyError::Timeout) && (!is_stream || self.work.is_late()) {
             return Failure::again("the backend's answer took too long");
         }
+        let words = match error {
+            BodyError::Timeout => "the answer took longer than X-Request-Timeout or the version allow",
+            _ => "the answer broke off behind its head",
+        };
         let reason = match is_stream {
             true => Reason::StreamBroken,
             false => Reason::Unprocessable,
         };
-        Failure::last(reason, "the answer broke off behind its head")
+        Failure::last(reason, words)
     }
 
     fn unrecorded(&self, error: &RecordError) -> Failure {

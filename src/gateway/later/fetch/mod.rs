@@ -66,16 +66,22 @@ pub(in crate::gateway) async fn fetch(
         AsyncPath::Request(id) | AsyncPath::Result(id) | AsyncPath::Cancel(id) => id,
     };
     let wait = match path {
-        AsyncPath::Request(_) if parts.method != Method::DELETE => query.wait()?,
-        _ => Duration::ZERO,
+        AsyncPath::Request(_) if parts.method == Method::DELETE => Duration::ZERO,
+        AsyncPath::Request(_) | AsyncPath::Result(_) => query.wait()?,
+        AsyncPath::Cancel(_) | AsyncPath::List => Duration::ZERO,
     };
     query.finish()?;
     let mut request = own(queue, id, owner).await?;
     match path {
-        AsyncPath::Result(_) => result(&asking, &request).await,
+        AsyncPath::Result(_) => {
+            if !wait.is_zero() && !request.status().has_ended() {
+                request = hold(&asking, request.id(), Until::Answered, wait).await?;
+            }
+            result(&asking, &request).await
+        }
         AsyncPath::Request(_) if parts.method != Method::DELETE => {
             if !wait.is_zero() && !request.status().has_ended() {
-                request = hold(&asking, request.id(), wait).await?;
+                request = hold(&asking, request.id(), Until::Ended, wait).await?;
             }
             Ok(asking.shown(&request, StatusCode::OK))
         }
@@ -98,7 +104,7 @@ pub(in crate::gateway) async fn ready(
         language: language(exchange.parts()),
     };
     if !wait.is_zero() && !request.status().has_ended() {
-        request = hold(&asking, request.id(), wait).await?;
+        request = hold(&asking, request.id(), Until::Ended, wait).await?;
     }
     if !request.status().has_ended() {
         return Ok(None);
@@ -133,8 +139,21 @@ async fn own(queue: &Queue, id: &str, owner: KeyDigest) -> Result<Request, Fault
     request.ok_or_else(|| Code::AsyncUnknown.into())
 }
 
-/// The request once it has ended, the time is over, or the gateway is to stop.
-async fn hold(asking: &Asking<'_>, id: AsyncId, wait: Duration) -> Result<Request, Fault> {
+/// What is waited for.
+#[derive(Clone, Copy)]
+enum Until {
+    Ended,
+    /// Or there is a stream to be followed.
+    Answered,
+}
+
+/// The request once that is so, the time is over, or the gateway is to stop.
+async fn hold(
+    asking: &Asking<'_>,
+    id: AsyncId,
+    until: Until,
+    wait: Duration,
+) -> Result<Request, Fault> {
     let (local, watch) = (asking.exchange.local(), &asking.exchange.caller().watch);
     let draining = poll_fn(|cx| {
         // Asked so that the worker wakes this task when it drains; nothing here has a limit.
@@ -144,8 +163,14 @@ async fn hold(asking: &Asking<'_>, id: AsyncId, wait: Duration) -> Result<Reques
             false => Poll::Pending,
         }
     });
+    let waiting = async {
+        match until {
+            Until::Ended => asking.queue.wait(id, wait).await,
+            Until::Answered => asking.queue.wait_for_answer(id, wait).await,
+        }
+    };
     let request = tokio::select! {
-        ended = asking.queue.wait(id, wait) => ended,
+        request = waiting => request,
         () = draining => asking.queue.request(id).await,
     };
     // What is forgotten meanwhile is unknown.

@@ -268,7 +268,7 @@ fn a_stream_is_followed_from_where_the_client_stands() {
         let kind = HeaderValue::from_static("text/event-stream");
         headers.insert(header::CONTENT_TYPE, kind);
         let mut recorder = world.recorder(&work, 200, &headers);
-        work.show(recorder.recording());
+        world.queue.show(&work, recorder.recording());
         let event = |n: usize| Bytes::from_static(EVENTS[n].as_bytes());
         recorder.append(event(0)).await.unwrap();
         recorder.append(event(1)).await.unwrap();
@@ -334,7 +334,7 @@ fn a_recording_that_is_given_up_ends_visibly_broken() {
         let id = world.submit("stream").await;
         let work = world.work(id).await;
         let mut recorder = world.recorder(&work, 200, &HeaderMap::new());
-        work.show(recorder.recording());
+        world.queue.show(&work, recorder.recording());
         recorder.append(Bytes::from_static(b"half")).await.unwrap();
         let key = format!("x-api-key: {KEY}\r\n");
         let mut follower = world.open(&format!("GET /async/{id}/result"), &key).await;
