@@ -391,7 +391,9 @@ impl<'a> Attempt<'a> {
             return Failure::again("the backend's answer took too long");
         }
         let words = match error {
-            BodyError::Timeout => "the answer took longer than X-Request-Timeout or the version allow",
+            BodyError::Timeout => {
+                "the answer took longer than X-Request-Timeout or the version allow"
+            }
             _ => "the answer broke off behind its head",
         };
         let reason = match is_stream {

@@ -225,6 +225,38 @@ fn a_wait_ends_with_the_request_or_with_the_gateway() {
 }
 
 #[test]
+fn a_result_is_waited_for_until_there_is_something_of_it() {
+    in_a_world(async |world| {
+        let key = format!("x-api-key: {KEY}\r\n");
+        let id = world.submit("stream").await;
+        let work = world.work(id).await;
+        let line = format!("GET /async/{id}/result?wait=30");
+        let mut follower = world.open(&line, &key).await;
+        let mut recorder = world.recorder(&work, 200, &HeaderMap::new());
+        world.queue.show(&work, recorder.recording());
+        recorder.append(Bytes::from_static(b"first")).await.unwrap();
+        follower.until("first").await;
+        world.conclude(&work, recorder, 200, HeaderMap::new()).await;
+        let reply = follower.end().await;
+        assert_eq!((reply.status, reply.is_whole), (200, true));
+
+        let id = world.submit("predict").await;
+        let work = world.work(id).await;
+        let line = format!("GET /async/{id}/result?wait=30");
+        let waiting = world.open(&line, &key).await;
+        let mut recorder = world.recorder(&work, 201, &HeaderMap::new());
+        recorder.append(Bytes::from_static(b"made")).await.unwrap();
+        world.conclude(&work, recorder, 201, HeaderMap::new()).await;
+        let reply = waiting.end().await;
+        assert_eq!((reply.status, &*reply.body), (201, &b"made"[..]));
+
+        let id = world.submit("predict").await;
+        let line = format!("GET /async/{id}/result?wait=0");
+        assert_eq!(world.ask(&line, "").await.status, 202);
+    });
+}
+
+#[test]
 fn what_is_cancelled_is_gone() {
     in_a_world(async |world| {
         let running = world.submit("predict").await;
