@@ -666,7 +666,13 @@ async fn what_is_refused_without_a_store_leaves_no_file() {
     assert!(matches!(refused, Err(Refused::Store(_))), "{refused:?}");
     gone(id).await;
     gone(doubted).await;
-    // It is back, and what is accepted then has its file.
+    // It is back once it was asked, and what is accepted then has its file.
+    let back = async {
+        while world.queue.is_out() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, back).await.expect("it is asked again");
     let (id, body) = spilled().await;
     let edit = |new: &mut Submission| (new.id, new.body) = (id, body);
     world.submit_with(b"", edit).await.expect("accepted");
