@@ -125,10 +125,8 @@ fn bodies_that_are_still_coming_share_the_disk_too() {
             client
         })
         .collect();
-    eventually(WHOLE_LIFE, "they have taken their room", || {
-        let large = caller.submit(&post(), &[], &pattern(800_000));
-        large.status == 503
-    });
+    // Their room is taken piece by piece as they come.
+    gateway.wait_metric("weir_async_bytes", &[], |n| n > 3_500_000.0);
     let refused_one = caller.submit(&post(), &[], &pattern(800_000));
     refused(&gateway, &refused_one, 503, "queue_disk_full");
     coming.clear();
