@@ -84,6 +84,15 @@ pub(crate) fn has_ended(document: &Value) -> bool {
     TERMINAL.contains(&status)
 }
 
+/// The tag of an attempt's answer: the request, the attempt's number, and when it began. The number
+/// alone does not tell: one that was given back uncounted leaves its number to the next.
+pub(crate) fn etag(document: &Value, attempt: u32) -> String {
+    let (id, started) = (&document["id"], &document["started_at"]);
+    let started: jiff::Timestamp = started.as_str().unwrap().parse().unwrap();
+    let started = started.as_millisecond();
+    format!("\"{}.{attempt}.{started:x}\"", id.as_str().unwrap())
+}
+
 /// Checks that a document has every member that each has, in form; its id.
 #[track_caller]
 pub(crate) fn whole_document(document: &Value) -> String {
