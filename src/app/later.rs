@@ -10,8 +10,9 @@ use crate::{
     base::task,
     config::Settings,
     gateway::{Runner, Shared},
+    hook::Signer,
     net::guard::AddressGuard,
-    queue::{Pump, Queue, Signer, Spill, Webhooks, webhook},
+    queue::{Pump, Queue, Spill, Webhooks, webhook},
     snapshot::Current,
     store::Sqlite,
 };

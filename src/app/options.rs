@@ -7,6 +7,7 @@ use crate::{
     config::Settings,
     control::{ControlOptions, Limits, probe::ProbeOptions},
     gateway::GatewayOptions,
+    hook::pauses_from,
     net::{guard::AddressGuard, socket::ClientLimits},
     queue::{QueueOptions, WebhookOptions},
     snapshot::BuildOptions,
@@ -113,7 +114,7 @@ pub(super) fn webhook(settings: &Settings) -> WebhookOptions {
         timeout_ms: webhook.timeout_ms,
         concurrency: webhook.concurrency,
         per_host: webhook.per_host_max,
-        pauses_ms: WebhookOptions::pauses_from(webhook.retry_first_ms),
+        pauses_ms: pauses_from(webhook.retry_first_ms),
         base: settings.data.public_url.clone(),
         ca_file: Some(webhook.ca_file.clone()).filter(|file| !file.as_os_str().is_empty()),
     }

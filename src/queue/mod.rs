@@ -55,5 +55,5 @@ pub use spill::{INLINE_BYTES_MAX, Spill, SpillBody, SpillError, SpillFile, Spill
 pub use sse::any_stream_holds;
 pub use sse::{EventEnds, end_of_event};
 pub use submit::{Refused, Reserved, Submission, Submitted};
-pub use webhook::{Signer, WebhookOptions, Webhooks};
+pub use webhook::{WebhookOptions, Webhooks};
 pub use work::{Answered, Attempted, Failure, may_be_retried};

@@ -10,7 +10,6 @@ use super::{
     plane::Queue,
     request::{Accepted, Request},
     spill::SpillName,
-    webhook::{self, UrlError},
 };
 use crate::{
     base::{
@@ -19,6 +18,7 @@ use crate::{
         name::DeploymentName,
         secret::KeyDigest,
     },
+    hook::{UrlError, check_url},
     store::{Content, Enqueued, JOB_BYTES, Job, JobStatus, Kept, Lane, NewJob, Once, StoreError},
 };
 
@@ -105,7 +105,7 @@ impl Queue {
     /// # Errors
     /// Why not.
     pub fn check_webhook(&self, url: &str) -> Result<(), UrlError> {
-        webhook::check_url(url, &self.webhook_guard).map(drop)
+        check_url(url, &self.webhook_guard).map(drop)
     }
 
     /// Whether a body of so many bytes would find room now; asked before one is spilled.

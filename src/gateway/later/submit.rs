@@ -22,7 +22,8 @@ use crate::{
     base::{clock::Tick, secret::KeyDigest},
     fault::{Code, Fault},
     gateway::{dispatch::Refused, exchange::Exchange, route::Deferred, seen::Presented},
-    queue::{self, Accepted, Queue, Submission, Submitted, webhook::UrlError, write_headers},
+    hook::UrlError,
+    queue::{self, Accepted, Queue, Submission, Submitted, write_headers},
     wire::{
         headers::{self, X_DEPLOYMENT_VERSION},
         prefer,

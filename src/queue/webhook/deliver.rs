@@ -11,14 +11,10 @@ use super::{
     note::{Attempt, DeliveryState, Note, Verdict, key_of},
     options::WebhookOptions,
     payload::payload,
-    schedule::pause_ms,
-    send::{Message, SendError, Sender},
-    signer::{Signer, sign},
-    tls::{self, TlsError},
-    url::WebhookUrl,
 };
 use crate::{
     base::{async_id::AsyncId, clock},
+    hook::{Message, SendError, Sender, Signer, TlsError, WebhookUrl, connector, pause_ms, sign},
     net::guard::AddressGuard,
     queue::Request,
     store::{CommitError, If, Jobs, Record, Records, StoreError, Write},
@@ -69,7 +65,7 @@ impl Webhooks {
     ) -> Result<Self, TlsError> {
         let sender = Sender {
             guard,
-            tls: tls::connector(options.ca_file.as_deref())?,
+            tls: connector(options.ca_file.as_deref())?,
             timeout: Duration::from_millis(options.timeout_ms),
         };
         Ok(Self {

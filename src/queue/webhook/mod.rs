@@ -16,22 +16,13 @@
 //! `webhook-id`. What a receiver is told is the status document and never the answer.
 
 mod deliver;
-mod lanes;
 mod note;
 mod options;
 mod payload;
 mod run;
-mod schedule;
-mod send;
-mod signer;
 #[cfg(test)]
 mod tests;
-mod tls;
-mod url;
 
 pub use deliver::Webhooks;
 pub use note::{Attempt, Delivery, DeliveryState, Notice, delivery, note};
 pub use options::WebhookOptions;
-pub use signer::Signer;
-pub use tls::TlsError;
-pub use url::{UrlError, WebhookUrl, check_url};

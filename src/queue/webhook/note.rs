@@ -11,12 +11,12 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{lanes::lane_of, url::WebhookUrl};
 use crate::{
     base::{
         async_id::AsyncId,
         id::{Revision, VersionNumber},
     },
+    hook::{WebhookUrl, lane_of},
     queue::{Accepted, Ended, Reason},
     store::{If, JobStatus, Lane, Records, StoreError, Write},
 };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::schedule;
+use crate::hook::PAUSES_MS;
 
 /// Webhooks' limits. Each has a setting in `[webhook]`.
 #[derive(Debug, Clone)]
@@ -21,20 +21,6 @@ pub struct WebhookOptions {
     pub ca_file: Option<PathBuf>,
 }
 
-// === impl WebhookOptions ===
-
-impl WebhookOptions {
-    /// The usual pauses, from 5 s to a day, in the same proportions from another first one on.
-    pub fn pauses_from(first_ms: u64) -> Vec<u64> {
-        let scaled = |&pause_ms: &u64| {
-            let scaled = u128::from(pause_ms) * u128::from(first_ms);
-            let scaled = scaled / u128::from(schedule::PAUSES_MS[0]);
-            u64::try_from(scaled).unwrap_or(u64::MAX).max(1)
-        };
-        schedule::PAUSES_MS.iter().map(scaled).collect()
-    }
-}
-
 /// The settings' defaults.
 impl Default for WebhookOptions {
     fn default() -> Self {
@@ -42,7 +28,7 @@ impl Default for WebhookOptions {
             timeout_ms: 15_000,
             concurrency: 16,
             per_host: 4,
-            pauses_ms: schedule::PAUSES_MS.to_vec(),
+            pauses_ms: PAUSES_MS.to_vec(),
             base: String::new(),
             ca_file: None,
         }

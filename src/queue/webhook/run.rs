@@ -7,11 +7,11 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{
     deliver::{DARK_MAX, DARK_MIN, Turn, Webhooks},
-    lanes::Lanes,
     note::{DUE, END, forgotten, read_turn},
 };
 use crate::{
     base::{async_id::AsyncId, clock, id::Revision, task},
+    hook::Lanes,
     store::{Change, CommitError, Order, StoreError, Watch},
     telemetry::{series, table},
 };

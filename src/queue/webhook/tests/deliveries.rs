@@ -173,7 +173,7 @@ async fn a_turn_that_stands_for_nothing_goes() {
     let mut receiver = Receiver::new(&[OK]).await;
     let id = bench.note(1, &receiver.url(), FOREVER_MS).await;
     let stray = AsyncId::of(Position::at(2), [2; 16]);
-    let lane = lanes::lane_of(&receiver.address.to_string());
+    let lane = crate::hook::lane_of(&receiver.address.to_string());
     for key in [
         format!("{DUE}{lane:02x}/{:016x}/{stray}", 1),
         format!("{DUE}{lane:02x}/{:016x}/{id}", 1),

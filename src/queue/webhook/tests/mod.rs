@@ -23,7 +23,6 @@ use self::{
 };
 use super::{
     note::{DUE, END},
-    signer::sign,
     *,
 };
 use crate::{
@@ -34,6 +33,7 @@ use crate::{
         secret::KeyDigest,
         task,
     },
+    hook::{Signer, sign},
     net::guard::AddressGuard,
     queue::{Accepted, Ended},
     store::{

@@ -134,7 +134,7 @@ async fn an_address_that_is_none_any_more_fails_in_words() {
 }
 
 async fn in_another_lane(than: &Receiver) -> Receiver {
-    let lane = |receiver: &Receiver| lanes::lane_of(&receiver.address.to_string());
+    let lane = |receiver: &Receiver| crate::hook::lane_of(&receiver.address.to_string());
     loop {
         let other = Receiver::new(&[OK]).await;
         if lane(&other) != lane(than) {

@@ -109,12 +109,9 @@ fn a_file_without_authorities_is_refused() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     ] {
         std::fs::write(&file, content).expect("written");
-        assert!(
-            super::super::tls::connector(Some(&file)).is_err(),
-            "{content}"
-        );
+        assert!(crate::hook::connector(Some(&file)).is_err(), "{content}");
     }
     std::fs::remove_file(&file).expect("removed");
-    assert!(super::super::tls::connector(Some(&file)).is_err());
-    assert!(super::super::tls::connector(None).is_ok());
+    assert!(crate::hook::connector(Some(&file)).is_err());
+    assert!(crate::hook::connector(None).is_ok());
 }

@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet};
 use crate::base::async_id::AsyncId;
 
 /// How many there are: two hexadecimal digits.
-pub(super) const LANES: usize = 256;
+pub(crate) const LANES: usize = 256;
 
 /// Which attempts are under way, and when a lane is to be looked at.
-pub(super) struct Lanes {
+pub(crate) struct Lanes {
     /// When the first turn of each lane that can be begun is due; `u64::MAX`: none that is known.
     due: [u64; LANES],
     /// Where the next look begins, so that all lanes with something due have the same share.
@@ -24,14 +24,14 @@ pub(super) struct Lanes {
 }
 
 /// The lane of a site.
-pub(super) fn lane_of(site: &str) -> u8 {
+pub(crate) fn lane_of(site: &str) -> u8 {
     blake3::hash(site.as_bytes()).as_bytes()[0]
 }
 
 // === impl Lanes ===
 
 impl Lanes {
-    pub(super) fn new(concurrency: usize, per_host: usize) -> Self {
+    pub(crate) fn new(concurrency: usize, per_host: usize) -> Self {
         Self {
             due: [0; LANES],
             turn: 0,
@@ -44,7 +44,7 @@ impl Lanes {
 
     /// A lane with something due that is to be looked at; until [`Lanes::is_due`] is said of it
     /// again, it has nothing.
-    pub(super) fn next(&mut self, now_ms: u64) -> Option<u8> {
+    pub(crate) fn next(&mut self, now_ms: u64) -> Option<u8> {
         if self.is_full() {
             return None;
         }
@@ -57,18 +57,18 @@ impl Lanes {
     }
 
     /// Has a lane looked at, at this time at the latest.
-    pub(super) fn is_due(&mut self, lane: u8, at_ms: u64) {
+    pub(crate) fn is_due(&mut self, lane: u8, at_ms: u64) {
         let due = &mut self.due[usize::from(lane)];
         *due = at_ms.min(*due);
     }
 
     /// Has every lane looked at.
-    pub(super) fn all_are_due(&mut self) {
+    pub(crate) fn all_are_due(&mut self) {
         self.due = [0; LANES];
     }
 
     /// When there is something to do that can be done, should no attempt end before.
-    pub(super) fn first_ms(&self) -> u64 {
+    pub(crate) fn first_ms(&self) -> u64 {
         if self.is_full() {
             return u64::MAX;
         }
@@ -76,17 +76,17 @@ impl Lanes {
     }
 
     /// Whether as many attempts are under way as may.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.under_way.len() >= self.concurrency
     }
 
     /// How many are.
-    pub(super) fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         self.under_way.len()
     }
 
     /// Begins an attempt if it may be. If not, one is under way whose end makes the lane due.
-    pub(super) fn begin(&mut self, id: AsyncId, site: &str) -> bool {
+    pub(crate) fn begin(&mut self, id: AsyncId, site: &str) -> bool {
         let at_site = self.sites.get(site).copied().unwrap_or(0);
         if self.is_full() || at_site >= self.per_host || !self.under_way.insert(id) {
             return false;
@@ -96,7 +96,7 @@ impl Lanes {
     }
 
     /// Ends an attempt.
-    pub(super) fn end(&mut self, id: AsyncId, site: &str) {
+    pub(crate) fn end(&mut self, id: AsyncId, site: &str) {
         self.under_way.remove(&id);
         match self.sites.get_mut(site) {
             Some(at_site) if *at_site > 1 => *at_site -= 1,

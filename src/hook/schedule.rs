@@ -7,7 +7,7 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 /// 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h: the schedule that Standard Webhooks
 /// recommends, a little over three days.
-pub(super) const PAUSES_MS: [u64; 9] = [
+pub(crate) const PAUSES_MS: [u64; 9] = [
     5_000,
     5 * MINUTE_MS,
     30 * MINUTE_MS,
@@ -19,13 +19,23 @@ pub(super) const PAUSES_MS: [u64; 9] = [
     24 * HOUR_MS,
 ];
 
+/// The usual pauses, from 5 s to a day, in the same proportions from another first one on.
+pub fn pauses_from(first_ms: u64) -> Vec<u64> {
+    let scaled = |&pause_ms: &u64| {
+        let scaled = u128::from(pause_ms) * u128::from(first_ms);
+        let scaled = scaled / u128::from(PAUSES_MS[0]);
+        u64::try_from(scaled).unwrap_or(u64::MAX).max(1)
+    };
+    PAUSES_MS.iter().map(scaled).collect()
+}
+
 /// A pause becomes longer by up to a fifth of it, so that what failed together does not come back
 /// together.
 const JITTER_PART: u64 = 5;
 
 /// The pause after so many attempts; none when they are spent. Its jitter is drawn from the id and
 /// the attempt, which is as good as chance and the same each time it is asked.
-pub(super) fn pause_ms(pauses_ms: &[u64], attempts: usize, id: AsyncId) -> Option<u64> {
+pub(crate) fn pause_ms(pauses_ms: &[u64], attempts: usize, id: AsyncId) -> Option<u64> {
     let pause_ms = *pauses_ms.get(attempts.checked_sub(1)?)?;
     let tag = u128::from_be_bytes(id.tag());
     let drawn = chance::mix(chance::mix((tag >> 64) as u64) ^ tag as u64 ^ attempts as u64);
@@ -36,7 +46,7 @@ pub(super) fn pause_ms(pauses_ms: &[u64], attempts: usize, id: AsyncId) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{base::async_id::Position, queue::WebhookOptions};
+    use crate::base::async_id::Position;
 
     fn id(tag: u8) -> AsyncId {
         AsyncId::of(Position::at(1), [tag; 16])
@@ -66,10 +76,10 @@ mod tests {
 
     #[test]
     fn another_first_pause_keeps_the_proportions() {
-        assert_eq!(WebhookOptions::pauses_from(5_000), PAUSES_MS);
-        let short = WebhookOptions::pauses_from(10);
+        assert_eq!(pauses_from(5_000), PAUSES_MS);
+        let short = pauses_from(10);
         assert_eq!(short[..3], [10, 600, 3_600]);
-        assert_eq!(WebhookOptions::pauses_from(0), [1; 9]);
-        assert_eq!(WebhookOptions::pauses_from(u64::MAX)[8], u64::MAX);
+        assert_eq!(pauses_from(0), [1; 9]);
+        assert_eq!(pauses_from(u64::MAX)[8], u64::MAX);
     }
 }

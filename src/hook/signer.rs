@@ -95,7 +95,7 @@ impl fmt::Debug for Signer {
 }
 
 /// The value of `webhook-signature`; `at_s` is that of `webhook-timestamp`.
-pub(super) fn sign(secret: &[u8], id: &str, at_s: u64, body: &[u8]) -> String {
+pub(crate) fn sign(secret: &[u8], id: &str, at_s: u64, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     let mut context = hmac::Context::with_key(&key);
     context.update(format!("{id}.{at_s}.").as_bytes());

@@ -32,16 +32,16 @@ const BODY_READ: Duration = Duration::from_secs(1);
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// What is sent.
-pub(super) struct Message {
-    pub(super) id: String,
-    pub(super) at_s: u64,
-    pub(super) signature: String,
-    pub(super) body: Bytes,
+pub(crate) struct Message {
+    pub(crate) id: String,
+    pub(crate) at_s: u64,
+    pub(crate) signature: String,
+    pub(crate) body: Bytes,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SendError {
+pub(crate) enum SendError {
     #[error("no answer in time")]
     Timeout,
     #[error("{0}")]
@@ -57,10 +57,10 @@ pub(super) enum SendError {
 }
 
 /// Sends messages.
-pub(super) struct Sender {
-    pub(super) guard: Arc<AddressGuard>,
-    pub(super) tls: TlsConnector,
-    pub(super) timeout: Duration,
+pub(crate) struct Sender {
+    pub(crate) guard: Arc<AddressGuard>,
+    pub(crate) tls: TlsConnector,
+    pub(crate) timeout: Duration,
 }
 
 // === impl Sender ===
@@ -70,7 +70,7 @@ impl Sender {
     ///
     /// # Cancellation
     /// The receiver may have been told.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         url: &WebhookUrl,
         message: Message,

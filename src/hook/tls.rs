@@ -34,7 +34,7 @@ pub enum TlsError {
 
 /// Trusts the system's authorities and those of the file. A system without any is no error: then
 /// each `https` receiver fails with words that say so.
-pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+pub(crate) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
     let mut roots = RootCertStore::empty();
     let native = load_native_certs();
     let (_, ignored) = roots.add_parsable_certificates(native.certs);

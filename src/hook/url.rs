@@ -98,27 +98,27 @@ impl WebhookUrl {
     }
 
     /// Whether TLS is spoken there.
-    pub(super) fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         self.tls
     }
 
     /// Its host; an IPv6 address in brackets.
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// Its port.
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// What attempts are counted by.
-    pub(super) fn site(&self) -> String {
+    pub(crate) fn site(&self) -> String {
         format!("{}:{}", self.host.trim_end_matches('.'), self.port)
     }
 
     /// The value of `Host`.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         match (self.tls, self.port) {
             (false, 80) | (true, 443) => self.host.clone(),
             (_, port) => format!("{}:{port}", self.host),
@@ -126,7 +126,7 @@ impl WebhookUrl {
     }
 
     /// Path and query; a path is there even where none was written.
-    pub(super) fn target(&self) -> String {
+    pub(crate) fn target(&self) -> String {
         match self.uri.query() {
             Some(query) => format!("{}?{query}", self.uri.path()),
             None => self.uri.path().to_owned(),
