@@ -3,7 +3,14 @@
 //! Connections are not kept: receivers are many and seldom the same twice, and an address has to be
 //! judged anew each time in any case.
 
-use std::{future::Future, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::IpAddr,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::FusedFuture};
@@ -17,10 +24,13 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-use super::url::WebhookUrl;
-use crate::net::{
-    dial::{denied, dial_host},
-    guard::AddressGuard,
+use super::{delivery::Attempt, signer::sign, url::WebhookUrl};
+use crate::{
+    base::{async_id::AsyncId, clock},
+    net::{
+        dial::{denied, dial_host},
+        guard::AddressGuard,
+    },
 };
 
 /// An answer's body is read up to here and this long, so that a receiver need not see its
@@ -32,16 +42,16 @@ const BODY_READ: Duration = Duration::from_secs(1);
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// What is sent.
-pub(crate) struct Message {
-    pub(crate) id: String,
-    pub(crate) at_s: u64,
-    pub(crate) signature: String,
-    pub(crate) body: Bytes,
+struct Message {
+    id: String,
+    at_s: u64,
+    signature: String,
+    body: Bytes,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SendError {
+enum SendError {
     #[error("no answer in time")]
     Timeout,
     #[error("{0}")]
@@ -66,15 +76,53 @@ pub(crate) struct Sender {
 // === impl Sender ===
 
 impl Sender {
+    /// One attempt to tell a receiver, signed with this secret; the status that it answered with,
+    /// if it did.
+    ///
+    /// # Cancellation
+    /// The receiver may have been told.
+    pub(crate) async fn tell(
+        &self,
+        url: &str,
+        secret: &[u8],
+        id: AsyncId,
+        body: Bytes,
+    ) -> (Attempt, Option<StatusCode>) {
+        let (at_ms, began) = (clock::unix_ms(), Instant::now());
+        let sent = match WebhookUrl::parse(url) {
+            Err(error) => Err(SendError::Address(error.to_string())),
+            Ok(url) => {
+                let (id, at_s) = (id.to_string(), at_ms / 1_000);
+                let signature = sign(secret, &id, at_s, &body);
+                let message = Message {
+                    id,
+                    at_s,
+                    signature,
+                    body,
+                };
+                self.send(&url, message).await
+            }
+        };
+        let status = sent.as_ref().ok().copied();
+        let error = match sent {
+            Err(error) => Some(Attempt::words(&error.to_string())),
+            Ok(status) if status.is_redirection() => Some("redirects are not followed".to_owned()),
+            Ok(_) => None,
+        };
+        let attempt = Attempt {
+            at_ms,
+            status: status.map(|status| status.as_u16()),
+            error,
+            ms: began.elapsed().as_millis() as u64,
+        };
+        (attempt, status)
+    }
+
     /// The status that a message is answered with.
     ///
     /// # Cancellation
     /// The receiver may have been told.
-    pub(crate) async fn send(
-        &self,
-        url: &WebhookUrl,
-        message: Message,
-    ) -> Result<StatusCode, SendError> {
+    async fn send(&self, url: &WebhookUrl, message: Message) -> Result<StatusCode, SendError> {
         let request = request(url, message)?;
         let connected = async {
             let dialled = dial_host(url.host(), url.port(), &self.guard).await;

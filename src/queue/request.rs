@@ -4,12 +4,12 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use super::webhook::DeliveryState;
 use crate::{
     base::{
         async_id::AsyncId,
         id::{KeyId, VersionNumber},
     },
+    hook::DeliveryState,
     store::{Job, JobStatus, StoreError},
     wire::target::Operation,
 };

@@ -1,29 +1,35 @@
 //! One turn: the note is read, its receiver told, and what came of it written down.
 
 use std::{
-    sync::{Arc, atomic::AtomicI64},
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
+use async_trait::async_trait;
 use http::StatusCode;
 
 use super::{
-    note::{Attempt, DeliveryState, Note, Verdict, key_of},
+    note::{DUE, END, Note, forgotten, key_of, read_end},
     options::WebhookOptions,
     payload::payload,
 };
 use crate::{
     base::{async_id::AsyncId, clock},
-    hook::{Message, SendError, Sender, Signer, TlsError, WebhookUrl, connector, pause_ms, sign},
+    hook::{
+        Attempt, DARK_MIN, DeliveryState, Sender, Signer, TlsError, Turn, Turns, Verdict,
+        connector, drop_turn, pause_ms, take_all, write_down,
+    },
     net::guard::AddressGuard,
     queue::Request,
-    store::{CommitError, If, Jobs, Record, Records, StoreError, Write},
+    store::{CommitError, Jobs, Order, Records, StoreError},
     telemetry::{series, table},
 };
 
-/// From one try to the next to ask a store that is out of service, at first and at most.
-pub(super) const DARK_MIN: Duration = Duration::from_secs(1);
-pub(super) const DARK_MAX: Duration = Duration::from_secs(30);
+/// Notes that are forgotten in one commit.
+const BATCH: usize = 1_000;
 
 type Generation = Box<dyn Fn(&str, u32) -> Option<u32> + Send + Sync>;
 
@@ -36,14 +42,6 @@ pub struct Webhooks {
     sender: Sender,
     signer: Arc<Signer>,
     generation: Generation,
-}
-
-/// A turn that is due.
-#[derive(Debug, Clone)]
-pub(super) struct Turn {
-    pub(super) id: AsyncId,
-    pub(super) site: String,
-    pub(super) record: Record,
 }
 
 // === impl Webhooks ===
@@ -79,48 +77,48 @@ impl Webhooks {
         })
     }
 
-    /// Takes one turn. A store that is out of service leaves it as it was.
+    /// Tells receivers, for ever. What is committed under the notes' keys is heard of by itself.
     ///
     /// # Cancellation
-    /// The receiver may have been told, and will be told again.
-    pub(super) async fn take(&self, turn: Turn) {
-        if let Err(error) = self.try_take(&turn).await {
-            tracing::warn!(id = %turn.id, %error, "cannot read a webhook");
-            tokio::time::sleep(DARK_MIN).await;
-        }
+    /// Breaks off the attempts under way; they are repeated by whoever runs next.
+    pub async fn run(&self) {
+        take_all(self).await;
+    }
+
+    /// Sets the gauge. It is forgotten unless this is called now and then.
+    pub fn refresh(&self) {
+        let pending = self.pending.load(Relaxed).max(0);
+        series::gauge(&table::WEBHOOK_PENDING, &[]).set(pending as f64);
     }
 
     async fn try_take(&self, turn: &Turn) -> Result<(), StoreError> {
         let id = turn.id;
         let Some(record) = self.store.get(&key_of(id)).await? else {
-            return self.drop_turn(turn).await;
+            return drop_turn(&*self.store, turn).await;
         };
         let note = match Note::read(id, &record.value) {
             Ok(note) => note,
             Err(error) => {
                 // Nobody else writes these; without its turn, it stays for whoever looks into it.
                 tracing::error!(%id, %error, "a webhook can't be read");
-                return self.drop_turn(turn).await;
+                return drop_turn(&*self.store, turn).await;
             }
         };
         if note.state != DeliveryState::Pending || note.turn(id) != turn.record.key {
-            return self.drop_turn(turn).await;
+            return drop_turn(&*self.store, turn).await;
         }
         let request = self.jobs.job(id).await?.map(Request::read);
         let request = request.and_then(Result::ok);
         let ended = request.filter(|request| request.status().has_ended());
         let (attempt, status) = self.attempt(id, &note, ended.as_ref()).await;
         let now_ms = clock::unix_ms();
-        let verdict = self.judge(id, &note, status, now_ms);
-        let told = match verdict {
-            Verdict::Delivered => "delivered",
-            Verdict::Again(_) => "again",
-            Verdict::Failed => "failed",
-        };
+        let made = note.attempts.len() + 1;
+        let pause_ms = pause_ms(&self.options.pauses_ms, made, id);
+        let verdict = Verdict::of(status, pause_ms, now_ms);
+        let told = verdict.as_str();
         tracing::debug!(%id, result = told, ?status, error = attempt.error, "webhook");
         let after = note.after(attempt, verdict, now_ms);
-        self.commit(id, note.step(id, record.revision, &after))
-            .await;
+        write_down(&*self.store, id, note.step(id, record.revision, &after)).await;
         series::count(&table::WEBHOOK_DELIVERIES, &[told], 1);
         Ok(())
     }
@@ -132,80 +130,57 @@ impl Webhooks {
         request: Option<&Request>,
     ) -> (Attempt, Option<StatusCode>) {
         let facts = &note.facts;
-        let (at_ms, began) = (clock::unix_ms(), Instant::now());
-        let sent = match WebhookUrl::parse(&note.url) {
-            Err(error) => Err(SendError::Address(error.to_string())),
-            Ok(url) => {
-                let in_use = (self.generation)(&facts.deployment, facts.life);
-                let generation = in_use.unwrap_or(facts.generation);
-                let secret = self
-                    .signer
-                    .secret(&facts.deployment, facts.life, generation);
-                let body = payload(id, facts, request, &self.options.base);
-                let (id, at_s) = (id.to_string(), at_ms / 1_000);
-                let signature = sign(&secret, &id, at_s, &body);
-                let message = Message {
-                    id,
-                    at_s,
-                    signature,
-                    body,
-                };
-                self.sender.send(&url, message).await
-            }
-        };
-        let status = sent.as_ref().ok().copied();
-        let error = match sent {
-            Err(error) => Some(Attempt::words(&error.to_string())),
-            Ok(status) if status.is_redirection() => Some("redirects are not followed".to_owned()),
-            Ok(_) => None,
-        };
-        let attempt = Attempt {
-            at_ms,
-            status: status.map(|status| status.as_u16()),
-            error,
-            ms: began.elapsed().as_millis() as u64,
-        };
-        (attempt, status)
+        let in_use = (self.generation)(&facts.deployment, facts.life);
+        let generation = in_use.unwrap_or(facts.generation);
+        let secret = self
+            .signer
+            .secret(&facts.deployment, facts.life, generation);
+        let body = payload(id, facts, request, &self.options.base);
+        self.sender.tell(&note.url, &secret, id, body).await
+    }
+}
+
+#[async_trait]
+impl Turns for Webhooks {
+    fn prefix(&self) -> &'static str {
+        DUE
     }
 
-    fn judge(&self, id: AsyncId, note: &Note, status: Option<StatusCode>, now_ms: u64) -> Verdict {
-        match status {
-            Some(status) if status.is_success() => Verdict::Delivered,
-            Some(StatusCode::GONE) => Verdict::Failed,
-            _ => match pause_ms(&self.options.pauses_ms, note.attempts.len() + 1, id) {
-                Some(pause_ms) => Verdict::Again(now_ms.saturating_add(pause_ms)),
-                None => Verdict::Failed,
-            },
+    fn store(&self) -> &Arc<dyn Records> {
+        &self.store
+    }
+
+    fn limits(&self) -> (usize, usize) {
+        (self.options.concurrency, self.options.per_host)
+    }
+
+    fn pending(&self) -> &AtomicI64 {
+        &self.pending
+    }
+
+    async fn take(&self, turn: Turn) {
+        if let Err(error) = self.try_take(&turn).await {
+            tracing::warn!(id = %turn.id, %error, "cannot read a webhook");
+            tokio::time::sleep(DARK_MIN).await;
         }
     }
 
-    /// Writes down what came of an attempt, however long the store is out of service: the receiver
-    /// is not told again because of a full disk.
-    async fn commit(&self, id: AsyncId, writes: Vec<Write>) {
-        let mut pause = DARK_MIN;
+    /// Forgets what is only kept as a log and whose time is over.
+    async fn tidy(&self, now_ms: u64) -> Result<(), StoreError> {
         loop {
-            match self.store.commit(writes.clone()).await {
-                Ok(_) => return,
-                // An earlier try was made after all.
-                Err(CommitError::Conflict { .. }) => return,
-                Err(CommitError::Store(error)) => {
-                    tracing::warn!(%id, %error, "cannot write down a webhook's attempt");
-                }
+            let rows = self.store.list(END, None, BATCH, Order::Up).await?;
+            let turns = rows.iter().filter_map(|row| {
+                let (end_ms, id) = read_end(&row.key)?;
+                (end_ms <= now_ms).then(|| forgotten(id, &row.key))
+            });
+            let writes: Vec<_> = turns.flatten().collect();
+            if writes.is_empty() {
+                return Ok(());
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(DARK_MAX);
-        }
-    }
-
-    /// Takes away a turn that stands for nothing.
-    async fn drop_turn(&self, turn: &Turn) -> Result<(), StoreError> {
-        let write = Write::Delete {
-            key: turn.record.key.clone(),
-            condition: If::Revision(turn.record.revision),
-        };
-        match self.store.commit(vec![write]).await {
-            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
-            Err(CommitError::Store(error)) => Err(error),
+            match self.store.commit(writes).await {
+                Ok(_) | Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
         }
     }
 }

@@ -19,10 +19,10 @@ mod deliver;
 mod note;
 mod options;
 mod payload;
-mod run;
 #[cfg(test)]
 mod tests;
 
+pub use crate::hook::{Attempt, DeliveryState};
 pub use deliver::Webhooks;
-pub use note::{Attempt, Delivery, DeliveryState, Notice, delivery, note};
+pub use note::{Delivery, Notice, delivery, note};
 pub use options::WebhookOptions;

@@ -16,7 +16,7 @@ use crate::{
         async_id::AsyncId,
         id::{Revision, VersionNumber},
     },
-    hook::{WebhookUrl, lane_of},
+    hook::{Attempt, DeliveryState, Verdict, WebhookUrl, turn_key},
     queue::{Accepted, Ended, Reason},
     store::{If, JobStatus, Lane, Records, StoreError, Write},
 };
@@ -24,9 +24,6 @@ use crate::{
 pub(super) const DUE: &str = "webhook/due/";
 pub(super) const END: &str = "webhook/end/";
 const OF: &str = "webhook/of/";
-
-/// Letters of an error's words that are kept.
-const WORDS_MAX: usize = 200;
 
 /// The end of a request, as the queue knows it when it writes it down.
 #[derive(Debug, Clone, Copy)]
@@ -47,33 +44,6 @@ pub struct Notice<'a> {
     pub generation: u32,
     /// When the request is forgotten: its webhook's log is then, too, unless it is still pending.
     pub forget_at_ms: u64,
-}
-
-/// How a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryState {
-    /// An attempt is to come.
-    Pending,
-    /// The receiver took it.
-    Delivered,
-    /// The receiver wants none, or every attempt was made.
-    Failed,
-}
-
-/// One attempt to tell a receiver.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// When it began, in milliseconds since 1970.
-    pub at_ms: u64,
-    /// The status that it was answered with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// What went wrong, in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// How long it took, in milliseconds.
-    pub ms: u64,
 }
 
 /// How the delivery of a request's end stands, for operators.
@@ -120,15 +90,6 @@ pub(super) struct Facts {
     pub(super) result_status: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<Reason>,
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Delivered,
-    /// Once more, at this time.
-    Again(u64),
-    Failed,
 }
 
 /// What is written in the commit that ends a request, so that `url` is told of it.
@@ -181,8 +142,8 @@ pub(super) fn key_of(id: AsyncId) -> String {
     format!("{OF}{id}")
 }
 
-/// The time and the id that end the key of a turn.
-pub(super) fn read_turn(key: &str) -> Option<(u64, AsyncId)> {
+/// The time and the id that end the key of an end.
+pub(super) fn read_end(key: &str) -> Option<(u64, AsyncId)> {
     let mut parts = key.rsplit('/');
     let id = AsyncId::parse(parts.next()?)?;
     Some((u64::from_str_radix(parts.next()?, 16).ok()?, id))
@@ -208,7 +169,7 @@ impl Note {
     pub(super) fn turn(&self, id: AsyncId) -> String {
         let due = self.due_at_ms;
         match self.state {
-            DeliveryState::Pending => format!("{DUE}{:02x}/{due:016x}/{id}", lane_of(&self.site())),
+            DeliveryState::Pending => turn_key(DUE, &self.site(), due, &id.to_string()),
             DeliveryState::Delivered | DeliveryState::Failed => format!("{END}{due:016x}/{id}"),
         }
     }
@@ -259,14 +220,5 @@ impl Note {
     /// Whatever can't be read has a site, too: its attempts say what is wrong with it.
     fn site(&self) -> String {
         WebhookUrl::parse(&self.url).map_or_else(|_| String::new(), |url| url.site())
-    }
-}
-
-// === impl Attempt ===
-
-impl Attempt {
-    /// Cuts words that came from elsewhere.
-    pub(super) fn words(text: &str) -> String {
-        text.chars().take(WORDS_MAX).collect()
     }
 }

@@ -1,24 +1,37 @@
-//! The loop that takes turns as they become due.
+//! Turns: what is to be told, in the order of its time, so many at once and of a site. Each user keeps
+//! its turns under a prefix of its own:
+//!
+//! ```text
+//! {prefix}{lane}/{due_ms}/.../{id}    the value is the site
+//! ```
 
-use std::{future::Future, pin::Pin, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{
-    deliver::{DARK_MAX, DARK_MIN, Turn, Webhooks},
-    note::{DUE, END, forgotten, read_turn},
-};
+use super::lanes::{Lanes, lane_of};
 use crate::{
     base::{async_id::AsyncId, clock, id::Revision, task},
-    hook::Lanes,
-    store::{Change, CommitError, Order, StoreError, Watch},
-    telemetry::{series, table},
+    store::{Change, CommitError, If, Order, Record, Records, StoreError, Watch, Write},
 };
+
+/// From one try to the next to ask a store that is out of service, at first and at most.
+pub(crate) const DARK_MIN: Duration = Duration::from_secs(1);
+const DARK_MAX: Duration = Duration::from_secs(30);
 
 /// Turns that are read of a lane at once, beside those under way.
 const PAGE: usize = 64;
-/// Turns that are read at once to be counted, and notes that are forgotten in one commit.
+/// Turns that are read at once to be counted.
 const BATCH: usize = 1_000;
 /// Up to so many turns are counted anew each time, since a count that is taken while turns come and
 /// go may be out by a few.
@@ -27,14 +40,14 @@ const COUNTED_ANEW: i64 = 10_000;
 const CHANGES_MAX: usize = 1_024;
 /// The longest sleep: the wall clock, by which turns are due, may be set.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
-/// From one look for what is to be forgotten, or counted anew, to the next.
+/// From one tidying, or count anew, to the next.
 const TIDY_EVERY_MS: u64 = 60_000;
 
 /// The attempts under way; each answers whose it was, and of which site.
 type UnderWay<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = (AsyncId, String)> + Send + 'a>>>;
 
 struct Loop<'a> {
-    webhooks: &'a Webhooks,
+    turns: &'a dyn Turns,
     lanes: Lanes,
     under_way: UnderWay<'a>,
     watch: Watch,
@@ -55,69 +68,115 @@ struct Count {
     pending: i64,
 }
 
-// === impl Webhooks ===
+/// A turn that is due.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    pub(crate) id: AsyncId,
+    pub(crate) site: String,
+    pub(crate) record: Record,
+}
 
-impl Webhooks {
-    /// Tells receivers, for ever. What is committed under the notes' keys is heard of by itself.
-    ///
-    /// # Cancellation
-    /// Breaks off the attempts under way; they are repeated by whoever runs next.
-    pub async fn run(&self) {
-        let mut state = Loop {
-            webhooks: self,
-            lanes: Lanes::new(self.options.concurrency, self.options.per_host),
-            under_way: FuturesUnordered::new(),
-            watch: self.store.watch(DUE),
-            anew: true,
-            tidy_at_ms: 0,
-            miscounted: true,
-            count: None,
+/// Whoever has turns, and takes them.
+#[async_trait]
+pub(crate) trait Turns: Send + Sync {
+    /// What the keys of its turns begin with.
+    fn prefix(&self) -> &'static str;
+
+    /// Where they are kept.
+    fn store(&self) -> &Arc<dyn Records>;
+
+    /// Attempts under way at once, and of these at one site.
+    fn limits(&self) -> (usize, usize);
+
+    /// Where it is noted how many turns there are.
+    fn pending(&self) -> &AtomicI64;
+
+    /// Takes one turn: when this returns, another one stands for it, or none. A store that is out
+    /// of service leaves it as it was.
+    async fn take(&self, turn: Turn);
+
+    /// Removes what is kept no longer. Called about once a minute.
+    async fn tidy(&self, now_ms: u64) -> Result<(), StoreError>;
+}
+
+/// The key of a turn. `of` is what it belongs to, and ends with its id.
+pub(crate) fn turn_key(prefix: &str, site: &str, due_ms: u64, of: &str) -> String {
+    format!("{prefix}{:02x}/{due_ms:016x}/{of}", lane_of(site))
+}
+
+/// The time and the id in the key of a turn.
+fn read_turn(prefix: &str, key: &str) -> Option<(u64, AsyncId)> {
+    let (_, id) = key.rsplit_once('/')?;
+    let due_ms = key.get(prefix.len() + 3..prefix.len() + 19)?;
+    Some((u64::from_str_radix(due_ms, 16).ok()?, AsyncId::parse(id)?))
+}
+
+/// Takes turns, for ever. What is committed under their prefix is heard of by itself.
+///
+/// # Cancellation
+/// Breaks off the attempts under way; they are repeated by whoever runs next.
+pub(crate) async fn take_all(turns: &dyn Turns) {
+    let (concurrency, per_site) = turns.limits();
+    let mut state = Loop {
+        turns,
+        lanes: Lanes::new(concurrency, per_site),
+        under_way: FuturesUnordered::new(),
+        watch: turns.store().watch(turns.prefix()),
+        anew: true,
+        tidy_at_ms: 0,
+        miscounted: true,
+        count: None,
+    };
+    loop {
+        let sleep = match state.begin_what_is_due().await {
+            Ok(sleep) => sleep,
+            Err(error) => {
+                let prefix = turns.prefix();
+                tracing::warn!(%error, prefix, "cannot read the webhooks that are due");
+                state.anew = true;
+                DARK_MIN
+            }
         };
-        loop {
-            let sleep = match state.begin_what_is_due().await {
-                Ok(sleep) => sleep,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot read the webhooks that are due");
-                    state.anew = true;
-                    DARK_MIN
-                }
-            };
-            state.wait(sleep).await;
-        }
+        state.wait(sleep).await;
     }
+}
 
-    /// Sets the gauge. It is forgotten unless this is called now and then.
-    pub fn refresh(&self) {
-        let pending = self.pending.load(Relaxed).max(0);
-        series::gauge(&table::WEBHOOK_PENDING, &[]).set(pending as f64);
-    }
-
-    /// Forgets what is only kept as a log and whose time is over.
-    async fn forget(&self, now_ms: u64) -> Result<(), StoreError> {
-        loop {
-            let rows = self.store.list(END, None, BATCH, Order::Up).await?;
-            let turns = rows.iter().filter_map(|row| {
-                let (end_ms, id) = read_turn(&row.key)?;
-                (end_ms <= now_ms).then(|| forgotten(id, &row.key))
-            });
-            let writes: Vec<_> = turns.flatten().collect();
-            if writes.is_empty() {
-                return Ok(());
-            }
-            match self.store.commit(writes).await {
-                Ok(_) | Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(error),
+/// Writes down what came of an attempt, however long the store is out of service: nobody is told
+/// again because of a full disk.
+pub(crate) async fn write_down(store: &dyn Records, id: AsyncId, writes: Vec<Write>) {
+    let mut pause = DARK_MIN;
+    loop {
+        match store.commit(writes.clone()).await {
+            Ok(_) => return,
+            // An earlier try was made after all.
+            Err(CommitError::Conflict { .. }) => return,
+            Err(CommitError::Store(error)) => {
+                tracing::warn!(%id, %error, "cannot write down a webhook's attempt");
             }
         }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(DARK_MAX);
+    }
+}
+
+/// Takes away a turn that stands for nothing.
+pub(crate) async fn drop_turn(store: &dyn Records, turn: &Turn) -> Result<(), StoreError> {
+    let write = Write::Delete {
+        key: turn.record.key.clone(),
+        condition: If::Revision(turn.record.revision),
+    };
+    match store.commit(vec![write]).await {
+        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
+        Err(CommitError::Store(error)) => Err(error),
     }
 }
 
 // === impl Count ===
 
 impl Count {
-    fn new() -> Self {
+    fn new(prefix: &str) -> Self {
         Self {
-            up_to: DUE.to_owned(),
+            up_to: prefix.to_owned(),
             seen: Revision(0),
             pending: 0,
         }
@@ -138,18 +197,18 @@ impl Loop<'_> {
     /// Begins what can be begun; answers how long there is nothing more to begin.
     async fn begin_what_is_due(&mut self) -> Result<Duration, StoreError> {
         if self.anew {
-            self.watch = self.webhooks.store.watch(DUE);
+            self.watch = self.turns.store().watch(self.turns.prefix());
             self.lanes.all_are_due();
             (self.anew, self.miscounted) = (false, true);
         }
         let now_ms = clock::unix_ms();
         if self.tidy_at_ms <= now_ms {
-            self.webhooks.forget(now_ms).await?;
+            self.turns.tidy(now_ms).await?;
             self.tidy_at_ms = now_ms + TIDY_EVERY_MS;
-            let pending = self.webhooks.pending.load(Relaxed);
+            let pending = self.turns.pending().load(Relaxed);
             let is_worth_it = self.miscounted || pending <= COUNTED_ANEW;
             if is_worth_it && self.count.is_none() {
-                (self.miscounted, self.count) = (false, Some(Count::new()));
+                (self.miscounted, self.count) = (false, Some(Count::new(self.turns.prefix())));
             }
         }
         self.count().await?;
@@ -167,13 +226,14 @@ impl Loop<'_> {
     /// Begins what is due of a lane, and notes when the next of it is.
     async fn look(&mut self, lane: u8, now_ms: u64) -> Result<(), StoreError> {
         let limit = PAGE + self.lanes.under_way();
-        let prefix = format!("{DUE}{lane:02x}/");
-        let store = &self.webhooks.store;
+        let of = self.turns.prefix();
+        let prefix = format!("{of}{lane:02x}/");
+        let store = self.turns.store();
         let rows = store.list(&prefix, None, limit, Order::Up).await?;
         let is_page_full = rows.len() == limit;
         let mut begun = false;
         for record in rows {
-            let Some((due_at_ms, id)) = read_turn(&record.key) else {
+            let Some((due_at_ms, id)) = read_turn(of, &record.key) else {
                 tracing::error!(key = record.key, "not the turn of a webhook");
                 continue;
             };
@@ -189,7 +249,7 @@ impl Loop<'_> {
             if self.lanes.begin(id, &site) {
                 begun = true;
                 self.under_way
-                    .push(Box::pin(taken(self.webhooks, Turn { id, site, record })));
+                    .push(Box::pin(taken(self.turns, Turn { id, site, record })));
             }
         }
         // Where nothing was begun, each turn waits for the end of an attempt.
@@ -230,13 +290,15 @@ impl Loop<'_> {
 
     fn note(&mut self, change: &Change) {
         let delta = if change.value.is_some() { 1 } else { -1 };
-        self.webhooks.pending.fetch_add(delta, Relaxed);
+        self.turns.pending().fetch_add(delta, Relaxed);
         if let Some(count) = &mut self.count {
             count.note(change, delta);
         }
-        let lane = change.key.get(DUE.len()..DUE.len() + 2);
+        let prefix = self.turns.prefix();
+        let lane = change.key.get(prefix.len()..prefix.len() + 2);
         let lane = lane.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        if let (Some(lane), Some((due_at_ms, _)), 1) = (lane, read_turn(&change.key), delta) {
+        if let (Some(lane), Some((due_at_ms, _)), 1) = (lane, read_turn(prefix, &change.key), delta)
+        {
             self.lanes.is_due(lane, due_at_ms);
         }
     }
@@ -246,9 +308,9 @@ impl Loop<'_> {
         let Some(count) = &mut self.count else {
             return Ok(());
         };
-        let store = &self.webhooks.store;
+        let store = self.turns.store();
         let rows = store
-            .list(DUE, Some(&count.up_to), BATCH, Order::Up)
+            .list(self.turns.prefix(), Some(&count.up_to), BATCH, Order::Up)
             .await?;
         count.pending += rows.len() as i64;
         let latest = rows.iter().map(|row| row.revision).max();
@@ -256,7 +318,7 @@ impl Loop<'_> {
         match rows.into_iter().last() {
             Some(row) => count.up_to = row.key,
             None => {
-                self.webhooks.pending.store(count.pending, Relaxed);
+                self.turns.pending().store(count.pending, Relaxed);
                 self.count = None;
             }
         }
@@ -265,9 +327,9 @@ impl Loop<'_> {
 }
 
 /// Takes a turn; whatever becomes of it, it ends.
-async fn taken(webhooks: &Webhooks, turn: Turn) -> (AsyncId, String) {
+async fn taken(turns: &dyn Turns, turn: Turn) -> (AsyncId, String) {
     let (id, site) = (turn.id, turn.site.clone());
-    if task::caught("webhook", webhooks.take(turn)).await.is_err() {
+    if task::caught("webhook", turns.take(turn)).await.is_err() {
         // It is due still, and would do so again at once.
         tokio::time::sleep(DARK_MAX).await;
     }
