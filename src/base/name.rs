@@ -1,6 +1,6 @@
 //! Names that operators choose, parsed once into a type that proves the check was made.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -65,6 +65,14 @@ fn is_name(text: &str) -> bool {
 impl std::borrow::Borrow<str> for Name {
     fn borrow(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::parse(text)
     }
 }
 
@@ -139,6 +147,14 @@ impl DeploymentName {
     /// The deployment's half.
     pub fn deployment(&self) -> &str {
         &self.path[self.slash + 1..]
+    }
+}
+
+impl FromStr for DeploymentName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::parse(text)
     }
 }
 

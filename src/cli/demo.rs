@@ -3,7 +3,8 @@
 use std::{io::Write, net::SocketAddr};
 
 use super::{
-    Demo, Failure,
+    Demo,
+    failure::Failure,
     serve::{settings, write_ready},
 };
 use crate::{
@@ -30,10 +31,12 @@ pub(super) fn run(arguments: &Demo) -> Result<(), Failure> {
     let challenger = start(SampleModel::IrisChallenger)?;
     let text = start(SampleModel::Text)?;
 
-    let key = demo::draw_key().map_err(|error| error.to_string())?;
+    let key = demo::draw_key()?;
     let declared = demo::declarations_toml(iris, challenger, text, &key);
-    let declarations = Declarations::from_toml(&declared)
-        .map_err(|mistakes| format!("the demo's own declarations: {}", mistakes.in_file(None)))?;
+    let declarations = Declarations::from_toml(&declared).map_err(|mistakes| {
+        let mistakes = mistakes.in_file(None);
+        Failure::new(format_args!("the demo's own declarations: {mistakes}"))
+    })?;
     let gateway = Gateway::prepare(settings, Source::Inline(declarations))?;
     let mut ready = gateway.ready()?;
     ready.predict_url = Some(format!("{}/predict/demo/iris", ready.data_url));

@@ -1,17 +1,36 @@
-//! The commands of the binary, one file each.
+//! The commands of the binary, one file or folder each.
+//!
+//! ```text
+//! serve, demo, sample-model, check        run something here
+//! everything else ──▶ remote::Session ──▶ the admin API of a running gateway ──▶ terminal
+//! ```
 
 pub mod sample_model;
 
 mod check;
+mod completions;
+mod context;
 mod demo;
+mod deployment;
+mod failure;
+mod logs;
+mod remote;
 mod serve;
+mod status;
+mod task;
+mod terminal;
+mod watch;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use check::check;
 
+use self::{
+    failure::Failure,
+    remote::{Options, Session},
+};
 use crate::demo::SampleModel;
 
 /// An inference gateway and router.
@@ -21,6 +40,8 @@ use crate::demo::SampleModel;
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, after_help = AFTER_HELP)]
 struct Arguments {
+    #[command(flatten)]
+    options: Options,
     #[command(subcommand)]
     command: Command,
 }
@@ -28,8 +49,11 @@ struct Arguments {
 const AFTER_HELP: &str = "\
 Try it:          weir demo
 Serve your own:  weir serve --declare deployments.toml
+Operate it:      weir status, weir deployment list, weir apply -f deployments.toml
 Every setting with its default stands in config/weir.toml; the environment overrides the file, for
-example WEIR_DATA_LISTEN=0.0.0.0:8080.";
+example WEIR_DATA_LISTEN=0.0.0.0:8080.
+Exit codes: 0 done; 1 refused or failed; 2 usage, or a question not answered with yes; 3 gateway not
+reachable; 4 not found; 5 not allowed; 6 changed meanwhile or busy; 7 drift (`weir diff`).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -50,6 +74,26 @@ enum Command {
         /// Where to listen; port 0 takes a free one, printed at start
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+    },
+    /// Show how a gateway stands
+    Status,
+    /// Deployments: create, deploy, roll back, watch
+    #[command(subcommand)]
+    Deployment(deployment::DeploymentCommand),
+    /// The same as `deployment`, with the words of SambaStudio
+    #[command(subcommand)]
+    Endpoint(deployment::DeploymentCommand),
+    /// Background work of a gateway
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Gateways by name, for --context
+    #[command(subcommand)]
+    Context(context::ContextCommand),
+    /// Print a script that completes commands in a shell
+    #[command(after_help = completions::HELP)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
     },
 }
 
@@ -78,25 +122,43 @@ struct Demo {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Check { file } => check(&file),
-        Command::Serve(arguments) => ended(serve::run(&arguments)),
-        Command::Demo(arguments) => ended(demo::run(&arguments)),
+    let Arguments { options, command } = Arguments::parse();
+    let done = match command {
+        Command::Check { file } => return check(&file),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::SampleModel { model, listen } => {
-            ended(sample_model::run(model, listen).map_err(Into::into))
+            sample_model::run(model, listen).map_err(Failure::from)
         }
+        Command::Context(command) => context::run(command, &options),
+        Command::Completions { shell } => completions::run(shell, &options.out()),
+        remote => Session::open(&options).and_then(|session| run(remote, &session)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
     }
 }
 
-/// Anything that ends a command early; its words are for the terminal.
-type Failure = Box<dyn std::error::Error>;
-
-fn ended(result: Result<(), Failure>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("weir: {failure}");
-            ExitCode::FAILURE
-        }
+/// Runs a command that speaks to a gateway.
+fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    use deployment::Wording;
+    match command {
+        Command::Status => status::run(session),
+        Command::Deployment(command) => deployment::run(command, Wording::Weir, session),
+        Command::Endpoint(command) => deployment::run(command, Wording::SambaStudio, session),
+        Command::Task(command) => task::run(command, session),
+        // Those that run here were dealt with before a gateway was looked for.
+        Command::Serve(_)
+        | Command::Check { .. }
+        | Command::Demo(_)
+        | Command::SampleModel { .. }
+        | Command::Context(_)
+        | Command::Completions { .. } => Ok(()),
     }
+}
+
+/// The whole command line, for completions and tests.
+fn command() -> clap::Command {
+    Arguments::command()
 }

@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path};
 
-use super::{Failure, Serve};
+use super::{Serve, failure::Failure};
 use crate::{
     app::{Gateway, Ready, Source, StartError},
     config::{LogFormat, Settings},

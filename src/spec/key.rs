@@ -1,6 +1,6 @@
 //! An API key as declared.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -73,6 +73,14 @@ impl Scope {
             Self::Project(own) => own.as_str() == project,
             Self::Deployment(own) => own.project() == project,
         }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = crate::base::name::NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
     }
 }
 

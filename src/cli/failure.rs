@@ -1,0 +1,119 @@
+//! Why a command ended early, with the words for the terminal and the exit code.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// What a command that ended early tells its caller. `weir --help` lists the same numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Code {
+    /// Refused, or tried and failed.
+    Failed = 1,
+    /// The command line is wrong, or a question was not answered with yes.
+    Usage = 2,
+    /// The gateway can't be reached.
+    Unreachable = 3,
+    /// What was named is not there.
+    Unknown = 4,
+    /// The token does not open this.
+    Denied = 5,
+    /// Somebody else changed it meanwhile, or something stands against it.
+    Conflict = 6,
+    /// The gateway and the declarations differ.
+    Drift = 7,
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: Option<Code>,
+    words: String,
+    details: Vec<String>,
+    hint: Option<String>,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// One with exit code 1.
+    pub(super) fn new(words: impl Display) -> Self {
+        Self::with(Code::Failed, words)
+    }
+
+    /// One with this exit code.
+    pub(super) fn with(code: Code, words: impl Display) -> Self {
+        Self {
+            code: Some(code),
+            words: words.to_string(),
+            details: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// The command line is wrong.
+    pub(super) fn usage(words: impl Display) -> Self {
+        Self::with(Code::Usage, words)
+    }
+
+    /// Everything has been said already.
+    pub(super) fn silent(code: Code) -> Self {
+        Self::with(code, "")
+    }
+
+    /// Whoever read the results wants no more of them, as `head` does: that is no mistake.
+    pub(super) fn nobody_reads() -> Self {
+        Self {
+            code: None,
+            words: String::new(),
+            details: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Lines below the words.
+    pub(super) fn details(mut self, details: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(details);
+        self
+    }
+
+    /// Its exit code; none when nothing failed.
+    pub(super) fn code(&self) -> Option<Code> {
+        self.code
+    }
+
+    /// What happened.
+    pub(super) fn words(&self) -> &str {
+        &self.words
+    }
+
+    /// Says it on standard error, and turns into the exit code.
+    pub(super) fn report(&self) -> ExitCode {
+        let mut err = io::stderr().lock();
+        // A closed standard error leaves the exit code.
+        if !self.words.is_empty() {
+            let _ = writeln!(err, "weir: {}", self.words);
+        }
+        for line in &self.details {
+            let _ = writeln!(err, "  {line}");
+        }
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(err, "hint: {hint}");
+        }
+        ExitCode::from(self.code.map_or(0, |code| code as u8))
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}

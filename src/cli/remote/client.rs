@@ -1,0 +1,339 @@
+//! Calls of the admin API.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use http::{Method, Request, Uri, header};
+use serde_json::Value;
+use tokio_rustls::rustls::{
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use ureq::{
+    Agent, Body,
+    tls::{Certificate, RootCerts, TlsConfig},
+};
+
+use super::{escaped, problem};
+use crate::cli::failure::{Code, Failure};
+
+/// How long a connection may take to come up.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an answer may take beside what the call itself waits for (`?wait=`).
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// An answer that is read whole may not be larger.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+
+/// Items of one part of a list; the most that the API gives.
+const PART: usize = 500;
+
+/// The admin API of one gateway. May be used by several threads at once.
+pub(in crate::cli) struct Client {
+    agent: Agent,
+    base: String,
+    token: String,
+}
+
+/// A call that is being put together.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Call {
+    method: Method,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    wait: Duration,
+}
+
+/// What a call was answered with, below 400.
+#[derive(Debug)]
+pub(in crate::cli) struct Answer {
+    /// The status.
+    pub(in crate::cli) status: u16,
+    /// The `ETag`, for a later `If-Match`.
+    pub(in crate::cli) etag: Option<String>,
+    /// The bytes.
+    pub(in crate::cli) body: Vec<u8>,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// A client of the gateway at `url`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the address is none, or the certificates can't be read.
+    pub(super) fn new(url: &str, token: &str, ca_file: Option<&Path>) -> Result<Self, Failure> {
+        let base = url.trim_end_matches('/');
+        let parsed = base.parse::<Uri>().ok().filter(|uri| {
+            let is_ours = matches!(uri.scheme_str(), Some("http" | "https"));
+            is_ours && uri.host().is_some() && uri.query().is_none()
+        });
+        let Some(parsed) = parsed else {
+            return Err(
+                Failure::usage(format_args!("{url:?} is no address of a gateway"))
+                    .hint("such as http://127.0.0.1:8081"),
+            );
+        };
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) || token.is_empty() {
+            return Err(Failure::usage("the admin token holds what no token does"));
+        }
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            // A DELETE says why in its body.
+            .allow_non_standard_methods(true)
+            .timeout_connect(Some(CONNECT))
+            .max_idle_connections_per_host(32)
+            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")));
+        if parsed.scheme_str() == Some("https") {
+            config = config.tls_config(trust(ca_file)?);
+        }
+        Ok(Self {
+            agent: config.build().into(),
+            base: base.to_owned(),
+            token: token.to_owned(),
+        })
+    }
+
+    /// The gateway's address, without a slash behind it.
+    pub(in crate::cli) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// When the gateway can't be reached, or refuses.
+    pub(in crate::cli) fn send(&self, call: Call) -> Result<Answer, Failure> {
+        let timeout = ANSWER + call.wait;
+        let answered = self.ask(call, Some(timeout))?;
+        let status = answered.status().as_u16();
+        let etag = answered.headers().get(header::ETAG);
+        let etag = etag.and_then(|tag| Some(tag.to_str().ok()?.to_owned()));
+        let body = self.read(answered)?;
+        if status >= 300 {
+            return Err(problem::failure(status, &body, &self.base));
+        }
+        Ok(Answer { status, etag, body })
+    }
+
+    /// What is at a path, as JSON.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub(in crate::cli) fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.send(Call::get(path))?.json()
+    }
+
+    /// All items of a list, part by part, up to `limit`.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub(in crate::cli) fn list_up_to(
+        &self,
+        path: &str,
+        limit: usize,
+    ) -> Result<Vec<Value>, Failure> {
+        let join = if path.contains('?') { '&' } else { '?' };
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        while items.len() < limit {
+            let part = PART.min(limit - items.len());
+            let mut page = format!("{path}{join}limit={part}");
+            if let Some(cursor) = &cursor {
+                page = format!("{page}&cursor={}", escaped(cursor));
+            }
+            let mut answer = self.get(&page)?;
+            match answer.get_mut("items").map(Value::take) {
+                Some(Value::Array(part)) => items.extend(part),
+                _ => return Err(self.odd("a list without items")),
+            }
+            cursor = answer["next"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    /// All items of a list.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub(in crate::cli) fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        self.list_up_to(path, usize::MAX)
+    }
+
+    /// An answer that is read as it comes.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub(in crate::cli) fn follow(&self, call: Call) -> Result<impl BufRead + use<>, Failure> {
+        let answered = self.ask(call, None)?;
+        let status = answered.status().as_u16();
+        if status >= 300 {
+            let body = self.read(answered)?;
+            return Err(problem::failure(status, &body, &self.base));
+        }
+        Ok(BufReader::new(answered.into_body().into_reader()))
+    }
+
+    fn ask(&self, call: Call, timeout: Option<Duration>) -> Result<http::Response<Body>, Failure> {
+        let uri = format!("{}{}", self.base, call.path);
+        let mut request = Request::builder()
+            .method(call.method)
+            .uri(&uri)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        for (name, value) in call.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(call.body)?;
+        let agent = &self.agent;
+        let configured = agent.configure_request(request).timeout_global(timeout);
+        agent
+            .run(configured.build())
+            .map_err(|error| self.unreachable(&error))
+    }
+
+    fn read(&self, answered: http::Response<Body>) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        let reader = answered.into_body().into_reader();
+        let read = reader.take(ANSWER_BYTES_MAX).read_to_end(&mut body);
+        read.map_err(|error| {
+            let base = &self.base;
+            Failure::with(
+                Code::Unreachable,
+                format_args!("the answer of {base} broke off: {error}"),
+            )
+        })?;
+        Ok(body)
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        let base = &self.base;
+        let why = match error {
+            ureq::Error::Io(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        Failure::with(
+            Code::Unreachable,
+            format_args!("no gateway answers at {base}: {why}"),
+        )
+        .hint("is it running? --admin-url, WEIR_ADMIN_URL or a context say where its admin API is")
+    }
+
+    /// The gateway answered what its API does not.
+    pub(in crate::cli) fn odd(&self, what: &str) -> Failure {
+        let base = &self.base;
+        Failure::new(format_args!(
+            "{base} answered {what}, which weir's admin API does not"
+        ))
+    }
+}
+
+fn trust(ca_file: Option<&Path>) -> Result<TlsConfig, Failure> {
+    // Certificates of the system that can't be read are those that are not trusted then.
+    let mut roots = rustls_native_certs::load_native_certs().certs;
+    if let Some(path) = ca_file {
+        let own =
+            CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let own = own.map_err(|error| {
+            Failure::usage(format_args!(
+                "{} holds no certificates: {error}",
+                path.display()
+            ))
+        })?;
+        roots.extend(own);
+    }
+    let roots = roots
+        .iter()
+        .map(|root| Certificate::from_der(root).to_owned());
+    let roots: Vec<_> = roots.collect();
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+        .build())
+}
+
+// === impl Call ===
+
+impl Call {
+    fn new(method: Method, path: &str) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            wait: Duration::ZERO,
+        }
+    }
+
+    /// Reads.
+    pub(in crate::cli) fn get(path: &str) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    /// Makes or does something.
+    pub(in crate::cli) fn post(path: &str) -> Self {
+        Self::new(Method::POST, path)
+    }
+
+    /// Changes something.
+    pub(in crate::cli) fn patch(path: &str) -> Self {
+        Self::new(Method::PATCH, path)
+    }
+
+    /// Writes something anew.
+    pub(in crate::cli) fn put(path: &str) -> Self {
+        Self::new(Method::PUT, path)
+    }
+
+    /// Takes something away.
+    pub(in crate::cli) fn delete(path: &str) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    /// With a body.
+    pub(in crate::cli) fn json(self, body: &Value) -> Self {
+        self.bytes("application/json", body.to_string().into_bytes())
+    }
+
+    /// With a body of another type.
+    pub(in crate::cli) fn bytes(mut self, content_type: &str, body: Vec<u8>) -> Self {
+        self.body = body;
+        self.header("content-type", content_type)
+    }
+
+    /// With a header.
+    pub(in crate::cli) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// The answer may take so much longer, because the path asks it to wait.
+    pub(in crate::cli) fn waits(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The body as JSON; null when there is none.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub(in crate::cli) fn json(&self) -> Result<Value, Failure> {
+        if self.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Failure::new(format_args!("the gateway's answer is no JSON: {error}")))
+    }
+}

@@ -1,0 +1,128 @@
+//! The options that every command takes which speaks to a gateway.
+
+use std::{env, io::IsTerminal, path::PathBuf};
+
+use clap::ValueEnum;
+
+use super::{Client, Contexts};
+use crate::cli::{
+    failure::Failure,
+    terminal::{Out, Style},
+};
+
+/// Where the gateway is, and how answers look.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Gateway and output")]
+pub(in crate::cli) struct Options {
+    /// The admin API [env: WEIR_ADMIN_URL] [default: the context's, else http://127.0.0.1:8081]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(in crate::cli) admin_url: Option<String>,
+    /// The admin token [env: WEIR_ADMIN_TOKEN] [default: the context's]
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub(in crate::cli) token: Option<String>,
+    /// One of the gateways of `weir context` [env: WEIR_CONTEXT] [default: the one in use]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(in crate::cli) context: Option<String>,
+    /// Certificates in PEM that are trusted beside the system's [env: WEIR_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(in crate::cli) ca_file: Option<PathBuf>,
+    /// Tables for people, or JSON as the API answers it
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub(in crate::cli) output: OutputFormat,
+    /// When to use colour; NO_COLOR is obeyed
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(in crate::cli) color: Colour,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub(in crate::cli) quiet: bool,
+}
+
+/// How answers look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(in crate::cli) enum OutputFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(in crate::cli) enum Colour {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where a gateway listens that nobody configured otherwise.
+const USUAL_URL: &str = "http://127.0.0.1:8081";
+
+// === impl Options ===
+
+impl Options {
+    /// The client of the gateway that is meant: flags go before the environment, that before contexts.
+    ///
+    /// # Errors
+    /// When no token is known, a context is not, or an address is none.
+    pub(super) fn client(&self) -> Result<Client, Failure> {
+        let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let named = self.context.clone().or_else(|| set("WEIR_CONTEXT"));
+        let url = self.admin_url.clone().or_else(|| set("WEIR_ADMIN_URL"));
+        let token = self.token.clone().or_else(|| set("WEIR_ADMIN_TOKEN"));
+        // A file that nobody needs can't stand in the way.
+        let context = if named.is_some() || url.is_none() || token.is_none() {
+            Contexts::load()?.meant(named.as_deref())?
+        } else {
+            None
+        };
+        // A context's token is for its own gateway: no other one is to see it.
+        let context_token = match (&url, &context) {
+            (Some(url), Some(context)) if *url != context.admin_url => None,
+            (_, context) => context.as_ref().and_then(|context| context.token.clone()),
+        };
+        let ca_file = self.ca_file.clone();
+        let ca_file = ca_file.or_else(|| set("WEIR_CA_FILE").map(PathBuf::from));
+        let ca_file = ca_file.or_else(|| context.as_ref()?.ca_file.clone());
+        let url = url.or_else(|| context.map(|context| context.admin_url));
+        let url = url.unwrap_or_else(|| USUAL_URL.to_owned());
+        let token = token.or(context_token).ok_or_else(|| {
+            Failure::usage(format_args!("no admin token for {url}")).hint(
+                "give one with --token or WEIR_ADMIN_TOKEN, or keep one with `weir context add`; \
+                 the first one stands in admin.token of the gateway's data directory",
+            )
+        })?;
+        Client::new(&url, &token, ca_file.as_deref())
+    }
+
+    /// Where results go.
+    pub(in crate::cli) fn out(&self) -> Out {
+        Out::new(self.output, self.style(&std::io::stdout()), self.quiet)
+    }
+
+    /// How text looks on this stream.
+    pub(in crate::cli) fn style(&self, stream: &impl IsTerminal) -> Style {
+        let wanted = match self.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            // https://no-color.org
+            Colour::Auto => {
+                let is_refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                let is_dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
+                stream.is_terminal() && !is_refused && !is_dumb
+            }
+        };
+        Style::new(wanted)
+    }
+}

@@ -1,0 +1,79 @@
+//! What the gateway refused, in words for the terminal.
+
+use serde_json::Value;
+
+use crate::cli::failure::{Code, Failure};
+
+/// The failure that an answer of 400 and more is. `base` is the gateway's address.
+pub(super) fn failure(status: u16, body: &[u8], base: &str) -> Failure {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |member: &str| problem.get(member).and_then(Value::as_str);
+    let Some(detail) = text("detail").filter(|_| text("code").is_some()) else {
+        let words = format!("{base} answered {status}, and not as weir's admin API does");
+        return Failure::with(code(status), words)
+            .hint("look whether --admin-url names the admin listener (8081 by default)");
+    };
+    let mistakes = problem.get("errors").and_then(Value::as_array);
+    let mistakes = mistakes.into_iter().flatten().map(|mistake| {
+        let member = |name: &str| mistake.get(name).and_then(Value::as_str).unwrap_or("");
+        match member("pointer") {
+            "" => member("words").to_owned(),
+            pointer => format!("{pointer}: {}", member("words")),
+        }
+    });
+    let failure = Failure::with(code(status), detail).details(mistakes);
+    let id = text("request_id").unwrap_or("");
+    match (status, text("task")) {
+        (401, _) => {
+            failure.hint("give a token with --token or WEIR_ADMIN_TOKEN, or choose a context")
+        }
+        (409, Some(task)) => {
+            failure.hint(format_args!("`weir task wait {task}` waits for what runs"))
+        }
+        (412, _) => failure.hint("look at it again, then repeat"),
+        (500.., _) => failure.hint(format_args!("the gateway's log says more under {id}")),
+        _ => failure,
+    }
+}
+
+fn code(status: u16) -> Code {
+    match status {
+        401 | 403 => Code::Denied,
+        404 | 410 => Code::Unknown,
+        409 | 412 => Code::Conflict,
+        _ => Code::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_exit_code() {
+        for (status, expected) in [
+            (400, Code::Failed),
+            (401, Code::Denied),
+            (403, Code::Denied),
+            (404, Code::Unknown),
+            (409, Code::Conflict),
+            (412, Code::Conflict),
+            (422, Code::Failed),
+            (503, Code::Failed),
+        ] {
+            let body = br#"{"detail": "no", "code": "x"}"#;
+            let failure = failure(status, body, "http://g");
+            assert_eq!(
+                (failure.code(), failure.words()),
+                (Some(expected), "no"),
+                "{status}"
+            );
+        }
+        let foreign = failure(404, b"<html>", "http://g");
+        assert_eq!(foreign.code(), Some(Code::Unknown));
+        assert!(
+            foreign.words().starts_with("http://g answered 404"),
+            "{foreign:?}"
+        );
+    }
+}

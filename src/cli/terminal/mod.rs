@@ -1,0 +1,18 @@
+//! What people see: tables, times, questions, live lines. Results go to standard output, everything
+//! else to standard error; colour and rewriting only where a terminal is.
+
+mod ago;
+mod ask;
+mod live;
+mod out;
+mod safe;
+mod style;
+mod table;
+
+pub(super) use ago::{ago, lasted, since_ms};
+pub(super) use ask::confirmed;
+pub(super) use live::{Live, on_interrupt};
+pub(super) use out::Out;
+pub(super) use safe::safe;
+pub(super) use style::Style;
+pub(super) use table::{Table, pairs};
