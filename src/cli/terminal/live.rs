@@ -32,11 +32,6 @@ impl Live {
         }
     }
 
-    /// Whether it is rewritten in place, so that it is worth showing the time pass.
-    pub(in crate::cli) fn is_rewritten(&self) -> bool {
-        self.rewrites && !self.quiet
-    }
-
     /// Shows how it goes on. `phase` is what the line says without what changes all the time.
     pub(in crate::cli) fn show(&mut self, phase: &str, line: &str) {
         if self.quiet || (!self.rewrites && self.phase == phase) {
