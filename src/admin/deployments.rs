@@ -20,15 +20,12 @@ use crate::{
         name::DeploymentName,
     },
     control::{
-        Created as CreatedNow, DeploymentFilter, Done, Intent,
+        Created as CreatedNow, DeploymentFilter, Done, Intent, Listed, Page, Shown,
         access::{Caller, Object, Verb},
         error::ControlError,
         record::{DeploymentState, Stored, Task as TaskRecord, TaskStatus},
     },
-    spec::{
-        DeploymentSpec,
-        body::{DeleteBody, DeploymentPatch},
-    },
+    spec::body::{DeleteBody, DeploymentPatch, NewDeployment},
 };
 
 /// The words for states in a filter.
@@ -64,6 +61,7 @@ struct FilterParams {
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
+        .routes(routes!(list_all))
         .routes(routes!(list, create))
         .routes(routes!(read, edit, delete))
 }
@@ -77,24 +75,48 @@ async fn list(
     mut call: Call,
     OfProject(project): OfProject,
 ) -> Answered {
+    let (filter, page) = asked_for(&mut call)?;
+    let control = &plane.control;
+    let listed = control
+        .deployments(&call.caller, &project, &filter, &page)
+        .await?;
+    Ok(shown(&plane, listed))
+}
+
+/// Lists all deployments that the caller may see, by `{project}/{deployment}`.
+///
+/// Also those that are shared with where the caller is at home.
+#[utoipa::path(get, path = "/api/v1/deployments", tag = "deployments",
+    operation_id = "deployments_list_all", params(FilterParams, ListParams),
+    responses((status = 200, body = List<Deployment>)))]
+async fn list_all(State(plane): State<Shared>, mut call: Call) -> Answered {
+    let (filter, page) = asked_for(&mut call)?;
+    let control = &plane.control;
+    let listed = control
+        .all_deployments(&call.caller, &filter, &page)
+        .await?;
+    Ok(shown(&plane, listed))
+}
+
+fn asked_for(call: &mut Call) -> Result<(DeploymentFilter, Page), Problem> {
     let filter = DeploymentFilter {
         state: call.query.choice("state", &STATES)?,
         tag: call.query.short_text("tag")?,
         q: call.query.short_text("q")?,
     };
-    let page = call.page()?;
-    let control = &plane.control;
-    let listed = control
-        .deployments(&call.caller, &project, &filter, &page)
-        .await?;
-    Ok(Answer::ok(&List::of(listed, |shown| {
+    Ok((filter, call.page()?))
+}
+
+fn shown(plane: &Shared, listed: Listed<Shown>) -> Answer {
+    Answer::ok(&List::of(listed, |shown| {
         Deployment::new(&shown, &plane.options.data_url)
-    })))
+    }))
 }
 
 /// Creates a deployment and deploys its first version in the background.
 ///
-/// Its First Key is shown in the answer, once. The task tells when the version is live.
+/// Its First Key is shown in the answer, once; with `first_key` false it has none. The task tells when
+/// the version is live.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/deployments", tag = "deployments",
     operation_id = "deployments_create", params(TaskParams),
     request_body = request::NewDeployment, responses((status = 201, body = Created)))]
@@ -111,10 +133,10 @@ async fn create(
         Object::Project(project.as_str()),
     )?;
     let intent = change.of_new();
-    let spec = DeploymentSpec::from_json(Some(&project), &body)?;
+    let body = NewDeployment::from_json(&project, &body)?;
     let control = &plane.control;
     let mut done = control
-        .create_deployment(&call.caller, spec, &intent)
+        .create_deployment(&call.caller, body, &intent)
         .await?;
     if !intent.dry_run && !wait.is_zero() {
         done.value.task = plane.awaited(done.value.task, wait).await;

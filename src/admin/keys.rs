@@ -28,6 +28,16 @@ const MOUNTS: [&str; 3] = [
     "/api/v1/projects/{project}/deployments/{deployment}",
 ];
 
+/// What else a list may show.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct DigestParam {
+    /// Whether each item shows its digest.
+    #[param(default = false)]
+    #[expect(dead_code, reason = "only the document is made from it")]
+    digest: Option<bool>,
+}
+
 /// Its routes, at every mount.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     MOUNTS.into_iter().fold(OpenApiRouter::new(), |all, mount| {
@@ -41,12 +51,27 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 }
 
 /// Lists the keys of a scope, never the keys themselves.
+///
+/// With `digest=true`, for whoever may make keys there, with what stands for each in declarations.
 #[utoipa::path(get, path = "/keys", tag = "keys", operation_id = "keys_list",
-    params(ListParams), responses((status = 200, body = List<Key>)))]
+    params(DigestParam, ListParams), responses((status = 200, body = List<Key>)))]
 async fn list(State(plane): State<Shared>, mut call: Call, OfScope(scope): OfScope) -> Answered {
+    let digest = call.query.flag("digest")?;
     let page = call.page()?;
+    if digest {
+        plane
+            .control
+            .permit_keys(&call.caller, Verb::Operate, &scope)?;
+    }
     let listed = plane.control.keys(&call.caller, &scope, &page).await?;
-    Ok(Answer::ok(&List::of(listed, Key::from)))
+    let shape = |shown| {
+        if digest {
+            Key::with_digest(shown)
+        } else {
+            Key::from(shown)
+        }
+    };
+    Ok(Answer::ok(&List::of(listed, shape)))
 }
 
 /// Creates or imports a key.

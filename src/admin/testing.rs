@@ -27,6 +27,7 @@ pub(super) const TOKEN: &str = "a-token-for-tests";
 pub(super) struct World {
     pub(super) router: Router,
     pub(super) plane: Shared,
+    pub(super) current: Arc<Current>,
     pub(super) close: watch::Sender<bool>,
     _directory: TempDir,
 }
@@ -49,9 +50,10 @@ impl World {
     pub(super) async fn with(later: Option<AsyncParts>) -> Self {
         let directory = TempDir::new().expect("a directory");
         let store = Sqlite::open(directory.path(), SqliteOptions::default()).expect("a store");
+        let current = Arc::new(Current::empty());
         let parts = Parts {
             store: Arc::new(store),
-            current: Arc::new(Current::empty()),
+            current: Arc::clone(&current),
             options: ControlOptions {
                 build: BuildOptions::default(),
                 unreachable_ms: 100,
@@ -84,6 +86,7 @@ impl World {
         Self {
             router: router(&plane, pages),
             plane,
+            current,
             close,
             _directory: directory,
         }

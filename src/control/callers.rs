@@ -91,11 +91,6 @@ impl Control {
         self.permit_tokens(caller)
     }
 
-    /// Whether this is an admin token, valid or not: the two planes share no secret.
-    pub(super) fn is_admin_token(&self, presented: &[u8], digest: &KeyDigest) -> bool {
-        (self.root)(presented) || self.state().token_of(digest).is_some()
-    }
-
     /// Whether somebody who was let in may stay.
     pub(super) fn is_still_valid(&self, caller: &Caller) -> bool {
         let Some(id) = &caller.token else {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use super::{
     access::{Caller, Object, Verb},
     error::ControlError,
-    keys::NewSecret,
+    keys::{Drawn, NewSecret},
     limits::Limited,
-    list::{Listed, Page},
     plane::{Change, Control, Done, Intent},
     record::{
         Action, Deployment, DeploymentState, Happening, Stored, Task, TaskKind, Version, decode,
@@ -20,9 +19,12 @@ use crate::{
     base::{
         clock::{Tick, unix_ms},
         id::{Revision, VersionNumber},
-        name::{DeploymentName, Name},
+        name::DeploymentName,
     },
-    spec::{DeploymentSpec, Scope, VersionSpec, body::DeploymentPatch},
+    spec::{
+        DeploymentSpec, Scope, VersionSpec,
+        body::{DeploymentPatch, NewDeployment},
+    },
     store::{If, Write},
     upstream::backend::Health,
 };
@@ -60,41 +62,37 @@ pub struct BackendShown {
 pub struct Created {
     /// The deployment.
     pub shown: Shown,
-    /// Its First Key; none when the same request was answered before.
+    /// Its First Key; none when it was to have none, or the same request was answered before.
     pub first_key: Option<NewSecret>,
     /// The task that deploys its first version.
     pub task: Stored<Task>,
 }
 
-/// Which deployments are asked for.
-#[derive(Debug, Clone, Default)]
-pub struct DeploymentFilter {
-    /// In this state; deleted ones are shown only when asked for.
-    pub state: Option<DeploymentState>,
-    /// With this tag.
-    pub tag: Option<String>,
-    /// With this text in their name, display name or description.
-    pub q: Option<String>,
-}
-
 // === impl Control ===
 
 impl Control {
-    /// Makes a deployment with its First Key, and starts deploying its first version.
+    /// Makes a deployment, with its First Key unless it is to have none, and starts deploying its
+    /// first version.
     ///
     /// # Errors
     /// [`ControlError`].
     pub async fn create_deployment(
         self: &Arc<Self>,
         caller: &Caller,
-        spec: DeploymentSpec,
+        body: NewDeployment,
         intent: &Intent,
     ) -> Result<Done<Created>, ControlError> {
+        let NewDeployment { spec, first_key } = body;
         let name = spec.name.clone();
         caller.may(Verb::Operate, Object::Deployment(&name), &self.state())?;
         self.guard.check_version("/version", &spec.version)?;
         let turn = self.turn_by(caller).await?;
-        let ask = Ask::new(caller, "create", &name, &spec, intent);
+        // With and without a key are two requests, which no id for one stands for both of.
+        let verb = match first_key {
+            true => "create",
+            false => "create without a key",
+        };
+        let ask = Ask::new(caller, verb, &name, &spec, intent);
         if let Some(known) = self.known_task(&ask).await? {
             let shown = self.deployment(caller, &name).await?;
             return Ok(self.unchanged(Created {
@@ -106,18 +104,24 @@ impl Control {
         let before = self.free_place(&name).await?;
         let now = unix_ms();
         let number = VersionNumber(before.as_ref().map_or(0, |b| b.value.versions) + 1);
-        let key = self.draw_key(Scope::Deployment(name.clone()), caller, "First Key")?;
-        let mut key_record = key.record;
-        key_record.first = true;
+        let scope = Scope::Deployment(name.clone());
+        let mut key = match first_key {
+            true => Some(self.draw_key(scope, caller, None)?),
+            false => None,
+        };
         let mut record = new_record(&spec, caller, now);
         record.state = DeploymentState::Queued;
         record.versions = number.0;
         record.first_version = number.0;
-        record.first_key = Some(key_record.id.to_string());
         let mut change = Change::default();
+        if let Some(Drawn { record: first, .. }) = &mut key {
+            first.first = true;
+            "First Key".clone_into(&mut first.description);
+            record.first_key = Some(first.id.to_string());
+            self.grant(&mut change, first);
+        }
         let version = Version::new(number, json(&spec.version), &caller.name, now);
         change.put(version.place(&name), &version, None);
-        self.grant(&mut change, &key_record);
         let title = display(&record, number);
         let task = self.prepare_task(
             &ask,
@@ -140,7 +144,6 @@ impl Control {
         };
         change.deployment(&name, before.map(|before| before.revision), held);
         change.route(&name);
-        let secret = (!intent.dry_run).then_some(key.secret);
         let created = |revision| Created {
             shown: Shown {
                 name: name.clone(),
@@ -152,12 +155,12 @@ impl Control {
                 live: None,
                 backends: Vec::new(),
             },
-            first_key: Some(NewSecret {
+            first_key: key.as_ref().map(|drawn| NewSecret {
                 key: Stored {
                     revision,
-                    value: key_record.clone(),
+                    value: drawn.record.clone(),
                 },
-                secret: secret.clone(),
+                secret: (!intent.dry_run).then(|| drawn.secret.clone()),
             }),
             task: task.at(revision),
         };
@@ -234,7 +237,7 @@ impl Control {
     }
 
     /// The same with its newest task, also when that ended too long ago to be known by heart.
-    async fn with_task(&self, mut shown: Shown) -> Result<Shown, ControlError> {
+    pub(super) async fn with_task(&self, mut shown: Shown) -> Result<Shown, ControlError> {
         if shown.task.is_none()
             && let Some(id) = &shown.stored.value.latest_task
         {
@@ -258,7 +261,7 @@ impl Control {
             .ok_or_else(|| unknown(&state, name))
     }
 
-    fn show(&self, state: &State, name: &DeploymentName, held: &Held) -> Shown {
+    pub(super) fn show(&self, state: &State, name: &DeploymentName, held: &Held) -> Shown {
         let task = held.record.latest_task.as_ref();
         Shown {
             name: name.clone(),
@@ -298,99 +301,6 @@ impl Control {
                 }
             })
             .collect()
-    }
-
-    /// The deployments of a project, by name.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub async fn deployments(
-        &self,
-        caller: &Caller,
-        project: &Name,
-        filter: &DeploymentFilter,
-        page: &Page,
-    ) -> Result<Listed<Shown>, ControlError> {
-        let (mut all, whole) = {
-            let state = self.state();
-            let project = project.as_str();
-            let whole = caller.may(Verb::Read, Object::Project(project), &state);
-            if whole.is_ok() {
-                needs_project(&state, project)?;
-            }
-            let of_project = state.deployments_of(project);
-            let visible = of_project.filter(|(name, _)| {
-                caller.is_allowed(Verb::Read, Object::Deployment(name), &state)
-            });
-            let shown: Vec<Shown> = visible
-                .map(|(name, held)| self.show(&state, name, held))
-                .collect();
-            (shown, whole)
-        };
-        if let Err(forbidden) = whole
-            && all.is_empty()
-        {
-            // Nothing here is shared with them either.
-            return Err(forbidden);
-        }
-        if filter.state == Some(DeploymentState::Deleted) {
-            all = self.tombstones(caller, project).await?;
-        }
-        let fits = |shown: &Shown| {
-            let record = &shown.stored.value;
-            let q = filter.q.as_deref().map(str::to_lowercase);
-            filter.state.is_none_or(|state| record.state == state)
-                && filter
-                    .tag
-                    .as_ref()
-                    .is_none_or(|tag| record.tags.contains(tag))
-                && q.is_none_or(|q| {
-                    let texts = [
-                        shown.name.deployment(),
-                        &record.display_name,
-                        &record.description,
-                    ];
-                    texts.iter().any(|text| text.to_lowercase().contains(&q))
-                })
-        };
-        let fitting = all.into_iter().filter(fits);
-        let Listed { items, next } = page.cut(fitting, |shown| shown.name.deployment())?;
-        let mut whole = Vec::with_capacity(items.len());
-        for shown in items {
-            whole.push(self.with_task(shown).await?);
-        }
-        Ok(Listed { items: whole, next })
-    }
-
-    /// The deleted deployments of a project that the caller may see: a share of one that stands
-    /// shows none of them.
-    async fn tombstones(
-        &self,
-        caller: &Caller,
-        project: &Name,
-    ) -> Result<Vec<Shown>, ControlError> {
-        let mut found = Vec::new();
-        let prefix = place::deployments_of(project.as_str());
-        self.each(&prefix, |record| {
-            let stored = decode::<Deployment>(record)?;
-            if stored.value.is_deleted()
-                && let Ok(name) = Name::parse(&record.key[prefix.len()..])
-            {
-                found.push(Shown {
-                    name: DeploymentName::new(project, &name),
-                    stored,
-                    task: None,
-                    live: None,
-                    backends: Vec::new(),
-                });
-            }
-            Ok(())
-        })
-        .await?;
-        let state = self.state();
-        found
-            .retain(|shown| caller.is_allowed(Verb::Read, Object::Deployment(&shown.name), &state));
-        Ok(found)
     }
 
     /// Changes what people may change of a deployment.

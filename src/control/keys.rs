@@ -23,7 +23,7 @@ use crate::{
     snapshot::Principal,
     spec::{
         Scope,
-        body::{KeyPatch, NewKey, RevokeBody},
+        body::{KeyPatch, NewKey, OwnKey, RevokeBody},
     },
     store::Order,
 };
@@ -55,20 +55,29 @@ pub(super) struct Drawn {
 }
 
 impl Control {
-    /// Draws a new key.
+    /// Draws a new key, under an id of its own unless it is given one.
     pub(super) fn draw_key(
         &self,
         scope: Scope,
         caller: &Caller,
-        description: &str,
+        id: Option<KeyId>,
     ) -> Result<Drawn, ControlError> {
         let internal = |error: String| ControlError::Internal(error);
-        let id = self.draw_id()?;
-        let secret = draw::secret("wk", &id).map_err(|error| internal(error.to_string()))?;
+        let id = match id {
+            Some(id) => id,
+            None => KeyId::new(&self.draw_id()?),
+        };
+        // Inside of a secret, an id has no marks: they part it from what is drawn.
+        let within: String = id
+            .as_str()
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
+        let within = if within.is_empty() { "0" } else { &within };
+        let secret = draw::secret("wk", within).map_err(|error| internal(error.to_string()))?;
         let digest = KeyDigest::of_key(secret.as_bytes());
         let digest = digest.map_err(|error| internal(error.to_string()))?;
-        let mut record = Key::new(KeyId::new(&id), digest, scope, &caller.name, unix_ms());
-        record.description = description.to_owned();
+        let mut record = Key::new(id, digest, scope, &caller.name, unix_ms());
         self.seal(&mut record, &secret)?;
         Ok(Drawn { record, secret })
     }
@@ -128,7 +137,7 @@ impl Control {
     /// Makes or imports a key.
     ///
     /// # Errors
-    /// `exists` when the value was a key before, revoked ones included.
+    /// `exists` when the value or the id was a key's before, revoked ones included.
     pub async fn create_key(
         self: &Arc<Self>,
         caller: &Caller,
@@ -142,32 +151,30 @@ impl Control {
         if let Scope::Deployment(name) = scope {
             self.refuse_leaving(name)?;
         }
-        let (mut record, secret) = match &body.secret {
+        let (mut record, secret) = match &body.own {
             None => {
-                let drawn = self.draw_key(scope.clone(), caller, "")?;
+                let drawn = self.draw_key(scope.clone(), caller, body.id)?;
                 (drawn.record, Some(drawn.secret))
             }
             Some(own) => {
-                let (id, digest) = (own.to_key_id(), own.digest());
-                if self.is_admin_token(own.expose().as_bytes(), &digest) {
+                let id = body.id.unwrap_or_else(|| own.to_key_id());
+                let digest = own.digest();
+                if self.is_admin_token(own) {
                     let words = "this value is an admin token, which is never an API key";
                     return Err(ControlError::conflict("exists", words));
                 }
                 let now = unix_ms();
                 let mut record = Key::new(id, digest, scope.clone(), &caller.name, now);
-                self.seal(&mut record, own.expose())?;
+                if let OwnKey::Secret(secret) = own {
+                    self.seal(&mut record, secret.expose())?;
+                }
                 (record, None)
             }
         };
         record.description = body.description;
         record.expires_at_ms = body.expires_at_ms;
         record.may_pin = body.may_pin;
-        for place in [place::digest(&record.digest), record.place()] {
-            if self.store.get(&place).await?.is_some() {
-                let words = "this value is, or was, a key already; a revoked key never comes back";
-                return Err(ControlError::conflict("exists", words));
-            }
-        }
+        self.refuse_known(&record).await?;
         if intent.dry_run {
             let key = Stored {
                 revision: Revision(0),
@@ -189,6 +196,35 @@ impl Control {
             },
             epoch: done.epoch,
         })
+    }
+
+    /// A value is one key for good, and so is an id in its scope.
+    async fn refuse_known(&self, record: &Key) -> Result<(), ControlError> {
+        let by_value = self.store.get(&place::digest(&record.digest)).await?;
+        if by_value.is_some() {
+            let words = "this value is, or was, a key already; a revoked key never comes back";
+            return Err(ControlError::conflict("exists", words));
+        }
+        let by_id = self.store.get(&record.place()).await?;
+        let Some(by_id) = by_id.as_ref().map(decode::<Key>).transpose()? else {
+            return Ok(());
+        };
+        let stands = match by_id.value.status {
+            KeyStatus::Live => "is that of another key",
+            KeyStatus::Revoked => "was that of a key that is revoked, and never comes back",
+        };
+        let words = format!("the id {} {stands} of {}", record.id, record.scope);
+        Err(ControlError::conflict("exists", words))
+    }
+
+    /// Whether this is an admin token, valid or not: the two planes share no secret.
+    fn is_admin_token(&self, own: &OwnKey) -> bool {
+        let digest = own.digest();
+        let is_set = match own {
+            OwnKey::Secret(secret) => (self.root)(secret.expose().as_bytes()),
+            OwnKey::Digest(digest) => self.reserved.get() == Some(digest),
+        };
+        is_set || self.state().token_of(&digest).is_some()
     }
 
     /// The keys of a scope, oldest first.

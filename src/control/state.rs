@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -75,14 +76,17 @@ impl State {
         project: &'a str,
     ) -> impl Iterator<Item = (&'a DeploymentName, &'a Arc<Held>)> {
         // `-` sorts before `/`: a project's deployments stand together, but not beside its name.
-        self.deployments
-            .range::<str, _>((
-                std::ops::Bound::Excluded(format!("{project}/").as_str()),
-                std::ops::Bound::Unbounded,
-            ))
+        self.deployments_beyond(&format!("{project}/"))
             .take_while(move |(name, _)| name.project() == project)
-            .collect::<Vec<_>>()
-            .into_iter()
+    }
+
+    /// Those whose names come behind a text, by name.
+    pub fn deployments_beyond(
+        &self,
+        text: &str,
+    ) -> impl Iterator<Item = (&DeploymentName, &Arc<Held>)> + use<'_> {
+        let beyond = (Bound::Excluded(text), Bound::Unbounded);
+        self.deployments.range::<str, _>(beyond)
     }
 
     /// A project.

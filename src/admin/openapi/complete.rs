@@ -298,7 +298,7 @@ impl Operation<'_> {
         for own in all.iter_mut().filter(|own| own["name"] == "cursor") {
             // What it goes on behind, and a check that tells it from a typing mistake.
             own["schema"] = json!({"type": "string",
-                "pattern": "^[0-9A-Za-z._-]{1,64}~[0-9a-f]{8}$"});
+                "pattern": "^[0-9A-Za-z._/-]{1,127}~[0-9a-f]{8}$"});
         }
         let header = |name: &str, words: &str, schema: Value| {
             json!({"name": name, "in": "header", "required": false, "description": words,

@@ -46,6 +46,9 @@ pub(super) fn complete(document: &mut Value) {
          "properties": {"tenant": {"type": "string"}, "project": {"type": "null"}}},
     ]);
     schemas["NewToken"]["oneOf"] = reaches();
+    // A key is brought in one of its two forms.
+    schemas["NewKey"]["not"] = json!({"required": ["secret", "digest"],
+        "properties": {"secret": {"type": "string"}, "digest": {"type": "string"}}});
     schemas["Tails"]["oneOf"][1]["maxItems"] = json!(64);
     // A GET has no body.
     schemas["WarmUpSpec"]["if"] = json!({"required": ["method"],

@@ -9,10 +9,11 @@ use super::document;
 use crate::{
     admin::testing::World,
     spec::{
-        DeploymentSpec, VersionSpec,
+        VersionSpec,
         body::{
-            DeleteBody, DeploymentPatch, KeyPatch, NewKey, NewProject, NewReadme, NewShare,
-            NewTenant, NewToken, NewWebhook, PromoteBody, ReplayBody, RollbackBody, StopBody,
+            DeleteBody, DeploymentPatch, KeyPatch, NewDeployment, NewKey, NewProject, NewReadme,
+            NewShare, NewTenant, NewToken, NewWebhook, PromoteBody, ReplayBody, RollbackBody,
+            StopBody,
         },
     },
 };
@@ -163,7 +164,7 @@ fn is_read(schema: &str, body: &Value) -> bool {
     match schema {
         "NewDeployment" => {
             let project = crate::base::name::Name::parse("demo").expect("a name");
-            DeploymentSpec::from_json(Some(&project), body).is_ok()
+            NewDeployment::from_json(&project, body).is_ok()
         }
         "DeploymentPatch" => DeploymentPatch::from_json(body).is_ok(),
         "VersionSpec" => VersionSpec::from_json(body).is_ok(),

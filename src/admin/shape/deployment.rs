@@ -125,7 +125,8 @@ pub struct Created {
     /// The deployment.
     #[serde(flatten)]
     pub deployment: Deployment,
-    /// The key that comes with it.
+    /// The key that comes with it; null when it was to have none, and when the answer is repeated for
+    /// an `Idempotency-Key`.
     pub first_key: Option<FirstKey>,
 }
 
@@ -134,8 +135,7 @@ pub struct Created {
 pub struct FirstKey {
     /// Its public id.
     pub id: String,
-    /// The key itself. It is shown this once; null in a dry run, and when the answer is repeated for
-    /// an `Idempotency-Key`.
+    /// The key itself. It is shown this once; null in a dry run.
     pub secret: Option<String>,
     /// `First Key`.
     pub description: String,

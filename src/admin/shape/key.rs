@@ -11,6 +11,10 @@ use crate::control::{KeyShown, record};
 pub struct Key {
     /// Its public id.
     pub id: String,
+    /// blake3 of the key, in hexadecimal; only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub digest: Option<String>,
     /// Free text.
     pub description: String,
     /// Whether it opens anything.
@@ -72,6 +76,7 @@ impl Key {
     fn new(key: record::Key, used_at_ms: Option<u64>, revealable: bool) -> Self {
         Self {
             id: key.id.to_string(),
+            digest: None,
             description: key.description,
             status: match key.status {
                 record::KeyStatus::Live => KeyStatus::Live,
@@ -87,6 +92,17 @@ impl Key {
             revealable,
             revoked_at: key.revoked_at_ms.map(Time),
             revoked_by: key.revoked_by,
+        }
+    }
+}
+
+impl Key {
+    /// The same with what stands for it.
+    pub fn with_digest(shown: KeyShown) -> Self {
+        let digest = shown.stored.value.digest.to_hex();
+        Self {
+            digest: Some(digest),
+            ..Self::from(shown)
         }
     }
 }

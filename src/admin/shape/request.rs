@@ -31,6 +31,9 @@ pub struct NewDeployment {
     /// How many retired versions stay warm, so that keys with `may_pin` can still pin them.
     #[schema(maximum = 16, default = 0)]
     pub keep_previous: Option<u32>,
+    /// Whether a key comes with it, which is shown in the answer.
+    #[schema(default = true)]
+    pub first_key: Option<bool>,
     /// What answers.
     pub version: VersionSpec,
 }
@@ -409,6 +412,13 @@ pub struct NewKey {
     /// Whether its requests may pin a version with `X-Deployment-Version`.
     #[schema(default = false)]
     pub may_pin: Option<bool>,
+    /// Its public id: new to its scope, revoked keys included. When none is given, the one inside of a
+    /// key of weir's own form, or one made from the digest.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-]{1,64}$")]
+    pub id: Option<String>,
+    /// blake3 of a key of your own in hexadecimal, in place of `secret`: weir never sees the key.
+    #[schema(min_length = 64, max_length = 64, pattern = "^[0-9A-Fa-f]{64}$")]
+    pub digest: Option<String>,
     /// A key of your own, to be imported; weir draws one when none is given.
     #[schema(
         min_length = 16,

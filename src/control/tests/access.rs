@@ -55,10 +55,10 @@ async fn world() -> World {
         (&root, "two", "far"),
     ] {
         let body = json!({ "name": bare, "version": version(nobody()) });
-        let spec = DeploymentSpec::from_json(Some(&name(project)), &body).expect("a deployment");
+        let body = NewDeployment::from_json(&name(project), &body).expect("a deployment");
         world
             .control
-            .create_deployment(who, spec, &intent)
+            .create_deployment(who, body, &intent)
             .await
             .expect("made");
     }

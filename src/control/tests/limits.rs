@@ -36,8 +36,8 @@ async fn what_there_is_enough_of_is_turned_away() {
     world.ended(&created.task).await;
     let spec = json!({ "name": "more", "version": version(nobody()) });
     let project = Name::parse("demo").expect("a name");
-    let spec = DeploymentSpec::from_json(Some(&project), &spec).expect("a deployment");
-    let refused = control.create_deployment(&ROOT, spec, &PLAIN).await;
+    let body = NewDeployment::from_json(&project, &spec).expect("a deployment");
+    let refused = control.create_deployment(&ROOT, body, &PLAIN).await;
     assert_eq!(code(refused), "limit_reached");
     let text = "[[deployment]]\nproject = \"demo\"\nname = \"more\"\n\
                 version = { main = { backends = [{ url = \"http://127.0.0.1:1\" }] } }\n";

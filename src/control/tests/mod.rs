@@ -28,7 +28,7 @@ use crate::{
     base::name::{DeploymentName, Name},
     net::guard::AddressGuard,
     snapshot::{BuildOptions, Current},
-    spec::{Declarations, DeploymentSpec, VersionSpec},
+    spec::{Declarations, VersionSpec, body::NewDeployment},
     store::{Ledger, Sqlite, SqliteOptions},
 };
 
@@ -111,9 +111,9 @@ impl World {
         let (project, bare) = name.split_once('/').expect("a name");
         let body = json!({ "name": bare, "version": version(backend) });
         let project = Name::parse(project).expect("a name");
-        let spec = DeploymentSpec::from_json(Some(&project), &body).expect("a deployment");
+        let body = NewDeployment::from_json(&project, &body).expect("a deployment");
         let intent = Intent::default();
-        let made = self.control.create_deployment(&ROOT, spec, &intent);
+        let made = self.control.create_deployment(&ROOT, body, &intent);
         made.await.expect("made").value
     }
 

@@ -1,10 +1,25 @@
-//! What can be changed of a deployment without a new version.
+//! A new deployment, and what can be changed of one without a new version.
 
 use super::{description_of_patch, refuse_nothing};
-use crate::spec::{
-    Access, Mistakes, Node, Reader, read,
-    read::text::{ACCESSES, KEEP_PREVIOUS_MAX, LINE_BYTES_MAX, one_line, tags},
+use crate::{
+    base::name::Name,
+    spec::{
+        Access, DeploymentSpec, Mistakes, Node, Reader, read,
+        read::{
+            deployment::deployment,
+            text::{ACCESSES, KEEP_PREVIOUS_MAX, LINE_BYTES_MAX, one_line, tags},
+        },
+    },
 };
+
+/// `POST .../deployments`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDeployment {
+    /// The deployment and its first version.
+    pub spec: DeploymentSpec,
+    /// Whether a key comes with it.
+    pub first_key: bool,
+}
 
 /// `PATCH .../deployments/{d}`: what is left out stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +34,23 @@ pub struct DeploymentPatch {
     pub access: Option<Access>,
     /// How many retired versions stay warm.
     pub keep_previous: Option<u32>,
+}
+
+// === impl NewDeployment ===
+
+impl NewDeployment {
+    /// Reads the body. `project` is the one that its address names; the body may leave it out, and
+    /// must not name another.
+    ///
+    /// # Errors
+    /// Every mistake in it at once.
+    pub fn from_json(project: &Name, json: &serde_json::Value) -> Result<Self, Mistakes> {
+        read(&Node::from_json(json), |reader| {
+            let first_key = reader.flag("first_key", true);
+            let spec = deployment(reader, Some(project))?;
+            Some(Self { spec, first_key })
+        })
+    }
 }
 
 // === impl DeploymentPatch ===

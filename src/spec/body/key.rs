@@ -9,9 +9,9 @@ use crate::{
         secret::{KeyDigest, KeyFormError},
     },
     spec::{
-        Mistakes, Node, read,
+        Mistakes, Node, Reader, read,
         read::{
-            key::own_id,
+            key::{BOTH, digest, given_id, own_id},
             text::{DESCRIPTION_BYTES_MAX, future_ms},
         },
     },
@@ -26,8 +26,19 @@ pub struct NewKey {
     pub expires_at_ms: Option<u64>,
     /// Whether its requests may pin a version with `X-Deployment-Version`.
     pub may_pin: bool,
+    /// The public id that it is to have; else the one inside of it, or one made from its digest.
+    pub id: Option<KeyId>,
     /// The operator's own key, to be imported; weir draws one when there is none.
-    pub secret: Option<KeySecret>,
+    pub own: Option<OwnKey>,
+}
+
+/// A key that its operator brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnKey {
+    /// Itself.
+    Secret(KeySecret),
+    /// By what stands for it: its owner alone has it.
+    Digest(KeyDigest),
 }
 
 /// `PATCH .../keys/{id}`.
@@ -61,11 +72,44 @@ impl NewKey {
                     .field("expires_at")
                     .and_then(|field| future_ms(&field, now_ms)),
                 may_pin: reader.flag("may_pin", false),
-                secret: reader
-                    .field("secret")
-                    .and_then(|field| field.parse(KeySecret::parse)),
+                // A mistake when it is none, so that nothing is made under another one.
+                id: given_id(reader).flatten(),
+                own: own(reader),
             })
         })
+    }
+}
+
+fn own(reader: &mut Reader<'_>) -> Option<OwnKey> {
+    let (secret, by_digest) = (reader.field("secret"), reader.field("digest"));
+    match (secret, by_digest) {
+        (None, None) => None,
+        (Some(secret), None) => secret.parse(KeySecret::parse).map(OwnKey::Secret),
+        (None, Some(by_digest)) => digest(&by_digest).map(OwnKey::Digest),
+        (Some(_), Some(_)) => {
+            reader.wrong("digest", BOTH);
+            None
+        }
+    }
+}
+
+// === impl OwnKey ===
+
+impl OwnKey {
+    /// What stands for it.
+    pub fn digest(&self) -> KeyDigest {
+        match self {
+            Self::Secret(secret) => secret.digest(),
+            Self::Digest(digest) => *digest,
+        }
+    }
+
+    /// Its public id, when it is given none.
+    pub fn to_key_id(&self) -> KeyId {
+        match self {
+            Self::Secret(secret) => secret.to_key_id(),
+            Self::Digest(digest) => digest.to_key_id(),
+        }
     }
 }
 

@@ -5,8 +5,7 @@
 //! JSON ──from_json──▶ body | every mistake       (null is the same as left out)
 //! ```
 //!
-//! A new deployment's body is a [`DeploymentSpec`](super::DeploymentSpec), a new version's a
-//! [`VersionSpec`](super::VersionSpec).
+//! A new version's body is a [`VersionSpec`](super::VersionSpec).
 
 mod deployment;
 mod key;
@@ -19,8 +18,8 @@ mod task;
 mod tests;
 mod token;
 
-pub use deployment::DeploymentPatch;
-pub use key::{KeyPatch, KeySecret, NewKey};
+pub use deployment::{DeploymentPatch, NewDeployment};
+pub use key::{KeyPatch, KeySecret, NewKey, OwnKey};
 pub use project::{NewProject, NewTenant, ProjectPatch, TenantPatch};
 pub use queue::{NewWebhook, QueueBody, ReplayBody};
 pub use readme::NewReadme;

@@ -26,7 +26,7 @@ const LABEL_VALUE_BYTES_MAX: usize = 256;
 const INSTANCES_MAX: u64 = 100_000;
 
 /// Reads a deployment. `project` is the one that is known from elsewhere.
-pub(super) fn deployment(
+pub(in crate::spec) fn deployment(
     reader: &mut Reader<'_>,
     project: Option<&Name>,
 ) -> Option<DeploymentSpec> {

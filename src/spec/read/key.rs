@@ -15,6 +15,9 @@ use crate::{
     spec::{KeySpec, Scope, field::Field, reader::Reader},
 };
 
+/// What is said of a key that is given in both of its forms.
+pub(in crate::spec) const BOTH: &str = "stands beside a secret; a key has one of the two";
+
 /// A key's public id, in characters of `[0-9a-zA-Z_-]`.
 const ID_CHARS_MAX: usize = 64;
 
@@ -40,7 +43,7 @@ pub(super) fn keys(reader: &mut Reader<'_>) -> Vec<KeySpec> {
 fn key(reader: &mut Reader<'_>) -> Option<KeySpec> {
     reader.keep_private();
     let identity = identity(reader);
-    let id = reader.field("id").map(|field| id(&field));
+    let id = given_id(reader);
     let scope = reader.required("scope").and_then(|field| scope(&field));
     let description = reader.text("description", DESCRIPTION_BYTES_MAX, "");
     let may_pin = reader.flag("may_pin", false);
@@ -66,13 +69,12 @@ fn identity(reader: &mut Reader<'_>) -> Option<(KeyDigest, KeyId)> {
             let digest = secret.parse(|text| KeyDigest::of_key(text.as_bytes()))?;
             Some((digest, own_id(secret.text()?, digest)))
         }
-        (None, Some(digest)) => {
-            let digest =
-                digest.parse(|text| KeyDigest::from_hex(text).map_err(|_| KeyFormError::Digest))?;
+        (None, Some(field)) => {
+            let digest = digest(&field)?;
             Some((digest, digest.to_key_id()))
         }
         (Some(_), Some(_)) => {
-            reader.wrong("digest", "stands beside a secret; a key has one of the two");
+            reader.wrong("digest", BOTH);
             None
         }
         (None, None) => {
@@ -87,6 +89,16 @@ pub(in crate::spec) fn own_id(secret: &str, digest: KeyDigest) -> KeyId {
     // An imported key may look like ours and carry an id that is longer than ids are.
     let within = id_within(secret).filter(|id| is_id(id.as_str()));
     within.unwrap_or_else(|| digest.to_key_id())
+}
+
+/// The id that a key is to have: outer none when none is given, inner none when it is a mistake.
+pub(in crate::spec) fn given_id(reader: &mut Reader<'_>) -> Option<Option<KeyId>> {
+    reader.field("id").map(|field| id(&field))
+}
+
+/// A key by what stands for it.
+pub(in crate::spec) fn digest(field: &Field<'_>) -> Option<KeyDigest> {
+    field.parse(|text| KeyDigest::from_hex(text).map_err(|_| KeyFormError::Digest))
 }
 
 fn id(field: &Field<'_>) -> Option<KeyId> {

@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    base::{id::VersionNumber, name::Name, secret::KeyDigest},
+    base::{
+        id::{KeyId, VersionNumber},
+        name::Name,
+        secret::KeyDigest,
+    },
     spec::{Access, Mistakes, Role},
 };
 
@@ -112,6 +116,41 @@ fn patches_of_a_deployment() {
 }
 
 #[test]
+fn new_deployments() {
+    let new = |json: &Value| NewDeployment::from_json(&name("demo"), json);
+    let body = |first_key: Value| {
+        json!({"name": "iris", "first_key": first_key,
+               "version": {"main": {"backends": [{"url": "http://m"}]}}})
+    };
+    for (said, first_key) in [
+        (json!(null), true),
+        (json!(true), true),
+        (json!(false), false),
+    ] {
+        let read = new(&body(said.clone())).expect("good");
+        assert_eq!(
+            (read.spec.name.as_str(), read.first_key),
+            ("demo/iris", first_key),
+            "{said}"
+        );
+    }
+    refused(
+        new,
+        [
+            (
+                body(json!("no")),
+                "/first_key: must be true or false, not a string",
+            ),
+            (
+                json!({"firstkey": false}),
+                "/name: is missing\n/version: is missing\n\
+                 /firstkey: is not known; did you mean \"first_key\"?",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn new_keys() {
     let new = |json: &Value| NewKey::from_json(json, NOW_MS);
     assert_eq!(new(&json!({})), Ok(NewKey::default()));
@@ -122,11 +161,19 @@ fn new_keys() {
     .expect("good");
     assert_eq!(read.description, "load test");
     assert_eq!((read.expires_at_ms, read.may_pin), (Some(NOW_MS + 1), true));
-    let secret = read.secret.expect("a secret");
-    assert_eq!(secret.expose(), SECRET);
+    let Some(OwnKey::Secret(secret)) = read.own else {
+        panic!("a secret")
+    };
+    assert_eq!((secret.expose(), read.id), (SECRET, None));
     assert_eq!(Ok(secret.digest()), KeyDigest::of_key(SECRET.as_bytes()));
     assert_eq!(secret.to_key_id().as_str(), "k7");
     assert_eq!(format!("{secret:?}"), "KeySecret(***)");
+    let hex = secret.digest().to_hex();
+    for digest in [hex.clone(), hex.to_uppercase()] {
+        let read = new(&json!({"id": "shop_1-a", "digest": digest, "secret": null})).expect("good");
+        assert_eq!(read.own, Some(OwnKey::Digest(secret.digest())));
+        assert_eq!(read.id, Some(KeyId::new("shop_1-a")));
+    }
     let foreign = KeySecret::parse("0123456789abcdef").expect("a key");
     assert_eq!(foreign.to_key_id(), foreign.digest().to_key_id());
     assert!(foreign != secret);
@@ -155,6 +202,20 @@ fn new_keys() {
                 "/description: is 4097 bytes long, 4096 are allowed\n/scope: is not known",
             ),
             (
+                json!({"digest": hex, "secret": SECRET}),
+                "/digest: stands beside a secret; a key has one of the two",
+            ),
+            (
+                json!({"digest": SECRET, "id": "a b"}),
+                "/id: an id is 1 to 64 of a-z, A-Z, 0-9, '_', '-'\n\
+                 /digest: a digest is the key's blake3 hash in 64 hexadecimal digits",
+            ),
+            (
+                json!({"digest": 1, "id": long(65)}),
+                "/id: an id is 1 to 64 of a-z, A-Z, 0-9, '_', '-'\n\
+                 /digest: must be a string, not a whole number",
+            ),
+            (
                 json!({"maypin": true}),
                 "/maypin: is not known; did you mean \"may_pin\"?",
             ),
@@ -170,6 +231,8 @@ fn no_mistake_shows_an_imported_key() {
         json!({"secret": [SECRET]}),
         json!({"secret": {SECRET: 1}}),
         json!({"secrets": SECRET}),
+        json!({"digest": SECRET}),
+        json!({"id": format!("{SECRET} ")}),
         json!({"expires_at": SECRET}),
         json!({"may_pin": SECRET}),
         json!({"description": [SECRET]}),

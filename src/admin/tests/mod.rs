@@ -1,11 +1,13 @@
 //! Resources over the real router and a real control plane: conditions, dry runs, tasks, events.
 
+mod declared;
+
 use axum::{body::Body, response::Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::testing::{Reply, World, request};
+use crate::admin::testing::{Reply, World, request};
 
 const DEPLOYMENTS: &str = "/api/v1/projects/demo/deployments";
 const IRIS: &str = "/api/v1/projects/demo/deployments/iris";
