@@ -34,10 +34,8 @@ fn check_to(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result
         }
     };
     match utf8(&bytes).and_then(Declarations::from_toml) {
-        Ok(Declarations { deployments, keys }) => {
-            let deployments = counted(deployments.len(), "deployment");
-            let keys = counted(keys.len(), "key");
-            writeln!(out, "{file}: ok: {deployments}, {keys}")?;
+        Ok(declarations) => {
+            writeln!(out, "{file}: ok: {}", summary(&declarations))?;
             Ok(GOOD)
         }
         Err(mistakes) => {
@@ -45,6 +43,23 @@ fn check_to(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result
             Ok(MISTAKES)
         }
     }
+}
+
+/// How much of what a file declares. Few files name projects and tenants by themselves.
+fn summary(declarations: &Declarations) -> String {
+    let mut parts = vec![
+        counted(declarations.deployments.len(), "deployment"),
+        counted(declarations.keys.len(), "key"),
+    ];
+    for (count, noun) in [
+        (declarations.projects.len(), "project"),
+        (declarations.tenants.len(), "tenant"),
+    ] {
+        if count > 0 {
+            parts.push(counted(count, noun));
+        }
+    }
+    parts.join(", ")
 }
 
 fn counted(count: usize, noun: &str) -> String {
@@ -84,6 +99,10 @@ mod tests {
                     [[key]]\nsecret = '0123456789abcdeg'\nscope = 'demo'\n";
         let ok = "./weir.toml: ok: 1 deployment, 2 keys\n".to_owned();
         assert_eq!(run(good.as_bytes()), (0, ok, String::new()));
+
+        let places = "[[project]]\nname = 'a'\n[[project]]\nname = 'b'\n[[tenant]]\nname = 't'\n";
+        let ok = "./weir.toml: ok: 0 deployments, 0 keys, 2 projects, 1 tenant\n".to_owned();
+        assert_eq!(run(places.as_bytes()), (0, ok, String::new()));
 
         let bad = "[[key]]\nscope = 'demo'\nscop = 1\n[[key]]\n";
         let (code, out, err) = run(bad.as_bytes());

@@ -16,11 +16,9 @@ use super::{
     error::ControlError,
     leaving::bury,
     limits::Limited,
-    load::DEFAULT_TENANT,
     plane::{Change, Control, Turn},
     record::{
-        Action, Happening, Managed, Project, Stored, TaskStatus, Version, VersionStatus, display,
-        encode,
+        Action, Happening, Managed, Stored, TaskStatus, Version, VersionStatus, display, encode,
     },
     state::Held,
     tidy::KeysOf,
@@ -29,10 +27,10 @@ use crate::{
     base::{
         clock::unix_ms,
         id::{Epoch, Revision, VersionNumber},
-        name::{DeploymentName, Name},
+        name::DeploymentName,
     },
     snapshot::Numbered,
-    spec::{Declarations, DeploymentSpec, Role, Scope},
+    spec::{Declarations, DeploymentSpec, Role},
 };
 
 /// Why what is under way is called off.
@@ -43,6 +41,10 @@ const SAYS_ELSE: &str = "the declarations say something else";
 pub struct Changes {
     /// The epoch in force.
     pub epoch: Epoch,
+    /// Tenants that were missing.
+    pub tenants_created: usize,
+    /// Projects that were missing, named by themselves or by what is in them.
+    pub projects_created: usize,
     /// Deployments that are new, or have a new version or new properties.
     pub deployments_changed: usize,
     /// Those of them that were not there before.
@@ -60,6 +62,7 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.deployments_changed + self.deployments_removed == 0
             && self.keys_granted + self.keys_revoked == 0
+            && self.tenants_created + self.projects_created == 0
     }
 }
 
@@ -92,7 +95,7 @@ impl Control {
         let mut changes = Changes::default();
         let mut change = Change::default();
         let now = unix_ms();
-        self.declare_projects(&mut change, &declarations, now)
+        self.declare_projects(&mut change, &mut changes, &declarations, now)
             .await?;
         self.declare_deployments(&mut change, &mut changes, declarations.deployments, now)
             .await?;
@@ -115,52 +118,6 @@ impl Control {
         let done = self.commit(turn, change).await?;
         changes.epoch = done.epoch;
         Ok(changes)
-    }
-
-    /// Projects that the file names and nobody has made yet.
-    async fn declare_projects(
-        &self,
-        change: &mut Change,
-        declarations: &Declarations,
-        now: u64,
-    ) -> Result<(), ControlError> {
-        let mut wanted: HashSet<Name> = HashSet::new();
-        let of_deployments = declarations
-            .deployments
-            .iter()
-            .map(|spec| spec.name.project().to_owned());
-        let of_keys = declarations.keys.iter().filter_map(|key| match &key.scope {
-            Scope::Instance => None,
-            Scope::Project(project) => Some(project.to_string()),
-            Scope::Deployment(name) => Some(name.project().to_owned()),
-        });
-        // A half of a parsed name is a name.
-        wanted.extend(
-            of_deployments
-                .chain(of_keys)
-                .filter_map(|name| Name::parse(&name).ok()),
-        );
-        let Ok(default) = Name::parse(DEFAULT_TENANT) else {
-            return Ok(());
-        };
-        for name in wanted {
-            let is_new = self.state().project(name.as_str()).is_none();
-            if is_new {
-                // One that comes back is its former tenant's.
-                let former = self.former_tenant(name.as_str()).await?;
-                let former = former.filter(|of| self.state().tenant(of.as_str()).is_some());
-                let tenant = former.unwrap_or_else(|| default.clone());
-                let project = Project {
-                    name,
-                    tenant,
-                    description: String::new(),
-                    created_at_ms: now,
-                    created_by: speaker().name,
-                };
-                self.prepare_project(change, &project, None);
-            }
-        }
-        Ok(())
     }
 
     async fn declare_deployments(

@@ -17,6 +17,7 @@ mod audit;
 mod callers;
 mod declare;
 mod declared_keys;
+mod declared_projects;
 mod deployments;
 pub mod error;
 mod events;

@@ -170,6 +170,8 @@ pub fn log(changes: &Changes, path: &Path) {
     tracing::info!(
         file = %path.display(),
         epoch = changes.epoch.0,
+        tenants_created = changes.tenants_created,
+        projects_created = changes.projects_created,
         deployments_changed = changes.deployments_changed,
         deployments_removed = changes.deployments_removed,
         keys_granted = changes.keys_granted,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Parameters, ReadinessSpec, WarmUpSpec};
+use super::{Example, Parameters, ReadinessSpec, WarmUpSpec};
 use crate::base::name::DeploymentName;
 
 /// A stable name that applications call, and the version that is to answer.
@@ -49,6 +49,13 @@ pub struct VersionSpec {
     pub model: String,
     /// The model's parameters; stored and shown.
     pub parameters: Parameters,
+    /// What applications send, as an example; stored, shown, and what callers' description of the
+    /// deployment is made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_example: Option<Example>,
+    /// What they get for it; likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_example: Option<Example>,
     /// Free text; stored and shown.
     pub notes: String,
     /// Stored and shown.

@@ -328,6 +328,25 @@ impl<'n> Field<'n> {
         }))
     }
 
+    /// Notes each of TOML's own dates and times in it as a mistake; whether there was none.
+    pub(crate) fn refuse_datetimes(&self) -> bool {
+        let all_good = |fields: &mut dyn Iterator<Item = Field<'n>>| {
+            // Every item is visited, so that every mistake is found.
+            fields.fold(true, |good, field| field.refuse_datetimes() && good)
+        };
+        match &self.node.value {
+            Value::Datetime(_) => {
+                self.wrong("is a date and time, which JSON has no form for: write it in quotes");
+                false
+            }
+            Value::List(_) => self.list().is_none_or(|mut items| all_good(&mut items)),
+            Value::Table(_) => self
+                .pairs()
+                .is_none_or(|pairs| all_good(&mut pairs.map(|(_, field)| field))),
+            _ => true,
+        }
+    }
+
     /// Anything, as JSON. A date and time becomes a string.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
         use serde_json::Value as Json;

@@ -13,6 +13,7 @@ mod mistake;
 mod near;
 mod node;
 mod parameters;
+mod project;
 mod read;
 mod reader;
 mod readiness;
@@ -27,7 +28,8 @@ pub use key::{KeySpec, Scope};
 pub use mistake::{InFile, MISTAKES_MAX, Mistake, Mistakes};
 pub(crate) use near::nearest;
 pub(crate) use node::{Node, utf8};
-pub use parameters::Parameters;
+pub use parameters::{Example, Parameters};
+pub use project::{ProjectSpec, TenantSpec};
 #[cfg(any(test, fuzzing))]
 pub use read::any_text_holds;
 pub(crate) use reader::{Reader, read};
@@ -37,6 +39,10 @@ pub use role::Role;
 /// Everything one file declares.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Declarations {
+    /// Tenants that are made when they are missing.
+    pub tenants: Vec<TenantSpec>,
+    /// Projects that are made when they are missing.
+    pub projects: Vec<ProjectSpec>,
     /// Deployments, each with the version that is to be live.
     pub deployments: Vec<DeploymentSpec>,
     /// API keys.

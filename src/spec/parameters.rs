@@ -1,4 +1,4 @@
-//! A model's parameters: any JSON, kept as it was written.
+//! A model's parameters and examples: any JSON, kept as it was written.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,6 +9,11 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct Parameters(Map<String, Value>);
+
+/// An example of what a model takes or answers: any JSON but null. Equal as [`Parameters`] are.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Example(Value);
 
 // === impl Parameters ===
 
@@ -37,6 +42,28 @@ impl PartialEq for Parameters {
 }
 
 impl Eq for Parameters {}
+
+// === impl Example ===
+
+impl Example {
+    /// Keeps an example.
+    pub fn new(value: Value) -> Self {
+        Self(value)
+    }
+
+    /// The example.
+    pub fn as_value(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl PartialEq for Example {
+    fn eq(&self, other: &Self) -> bool {
+        same(&self.0, &other.0)
+    }
+}
+
+impl Eq for Example {}
 
 fn same_members(a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
     a.len() == b.len()
@@ -88,6 +115,8 @@ mod tests {
         for (i, a) in texts.iter().enumerate() {
             for (j, b) in texts.iter().enumerate() {
                 assert_eq!(parse(a) == parse(b), i == j, "{a} beside {b}");
+                let example = |text| Example::new(serde_json::from_str(text).expect(text));
+                assert_eq!(example(a) == example(b), i == j, "{a} beside {b}");
             }
         }
     }

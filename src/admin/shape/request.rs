@@ -94,6 +94,13 @@ pub struct VersionSpec {
     /// The model's parameters, 64 KiB as JSON; stored and shown.
     #[schema(additional_properties)]
     pub parameters: Option<BTreeMap<String, serde_json::Value>>,
+    /// What applications send, as an example: any JSON, 64 KiB. The deployment's own `openapi.json` is
+    /// made from it. Null is none.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub input_example: Option<serde_json::Value>,
+    /// What they get for it; likewise.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub output_example: Option<serde_json::Value>,
     /// Free text, 16 KiB; stored and shown.
     #[schema(max_length = 16384)]
     pub notes: Option<String>,

@@ -2,6 +2,7 @@
 
 mod access;
 mod declare;
+mod declared_projects;
 mod faults;
 mod faulty;
 mod life;

@@ -9,13 +9,18 @@ use super::{
 };
 use crate::{
     base::name::{DeploymentName, Name},
-    spec::{DeploymentSpec, Parameters, TimeoutsSpec, VersionSpec, field::Field, reader::Reader},
+    spec::{
+        DeploymentSpec, Example, Parameters, TimeoutsSpec, VersionSpec, field::Field,
+        reader::Reader,
+    },
 };
 
 /// A version's notes, in bytes.
 const NOTES_BYTES_MAX: usize = 16 << 10;
 /// A version's parameters, in bytes of JSON.
 const PARAMETERS_BYTES_MAX: usize = 64 << 10;
+/// An example, in bytes of JSON.
+const EXAMPLE_BYTES_MAX: usize = 64 << 10;
 /// Labels of a version.
 const LABELS_MAX: usize = 64;
 /// A label's name, in characters.
@@ -79,6 +84,8 @@ pub(super) fn version(reader: &mut Reader<'_>) -> VersionSpec {
             .field("parameters")
             .and_then(|f| parameters(&f))
             .unwrap_or(default.parameters),
+        input_example: reader.field("input_example").and_then(|f| example(&f)),
+        output_example: reader.field("output_example").and_then(|f| example(&f)),
         notes: reader.text("notes", NOTES_BYTES_MAX, ""),
         image: line(reader, "image"),
         hardware: line(reader, "hardware"),
@@ -154,12 +161,24 @@ fn parameters(field: &Field<'_>) -> Option<Parameters> {
         return None;
     };
     let parameters = Parameters::new(members);
-    let bytes = serde_json::to_string(&parameters).map_or(0, |text| text.len());
-    if bytes > PARAMETERS_BYTES_MAX {
-        field.wrong(format!(
-            "has {bytes} bytes as JSON, {PARAMETERS_BYTES_MAX} are allowed"
-        ));
+    is_within(field, &parameters, PARAMETERS_BYTES_MAX).then_some(parameters)
+}
+
+/// What a model takes or answers is JSON, so what JSON has no form for is a mistake here.
+fn example(field: &Field<'_>) -> Option<Example> {
+    if !field.refuse_datetimes() {
         return None;
     }
-    Some(parameters)
+    let example = Example::new(field.json()?);
+    is_within(field, &example, EXAMPLE_BYTES_MAX).then_some(example)
+}
+
+fn is_within(field: &Field<'_>, value: &impl serde::Serialize, bytes_max: usize) -> bool {
+    let bytes = serde_json::to_string(value).map_or(0, |text| text.len());
+    if bytes > bytes_max {
+        field.wrong(format!(
+            "has {bytes} bytes as JSON, {bytes_max} are allowed"
+        ));
+    }
+    bytes <= bytes_max
 }

@@ -4,6 +4,7 @@ pub(in crate::spec) mod deployment;
 pub(in crate::spec) mod key;
 mod path;
 mod pool;
+mod project;
 mod readiness;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,8 @@ use crate::base::name::Name;
 // === impl Declarations ===
 
 impl Declarations {
-    /// Reads a declarations file: `[[deployment]]` and `[[key]]`.
+    /// Reads a declarations file: `[[deployment]]` and `[[key]]`, and perhaps `[[project]]` and
+    /// `[[tenant]]`.
     ///
     /// # Errors
     /// Every mistake in it at once, or its first syntax error. Their words show no key.
@@ -32,6 +34,8 @@ impl Declarations {
 
 fn declarations(reader: &mut Reader<'_>) -> Option<Declarations> {
     Some(Declarations {
+        tenants: project::tenants(reader),
+        projects: project::projects(reader),
         deployments: deployments(reader),
         keys: key::keys(reader),
     })

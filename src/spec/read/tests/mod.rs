@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     base::{id::KeyId, secret::KeyDigest},
-    spec::{Access, Protocol, Scope, Tails, TimeoutsSpec},
+    spec::{Access, ProjectSpec, Protocol, Scope, Tails, TenantSpec, TimeoutsSpec},
 };
 
 const SECRET: &str = "wk_k7_0123456789abcdefghijklmnopqrstuvwxyz";
@@ -78,6 +78,8 @@ fn every_field_is_read() {
         arch = "a"
         labels = {{ team = "x" }}
         parameters = {{ z = 1, a = [1.5, true, "s", 2020-01-01], deep = {{ er = -1 }} }}
+        input_example = {{ rows = [[5.1, 3], [], "é"], deep = {{ er = false }} }}
+        output_example = "text"
         timeouts = {{ connect_ms = 1, first_byte_ms = 2, idle_ms = 3, total_ms = 86_400_000 }}
         readiness = {{ unreachable_ms = 0, ready_ms = 5 }}
         warm_up = {{ path = "/w", method = "POST", content_type = "text/plain; charset=utf-8", body = "b\n", expect_status = 204, timeout_ms = 7 }}
@@ -127,6 +129,8 @@ fn every_field_is_read() {
         json!({
             "model": "iris-logreg:1.2",
             "parameters": {"z": 1, "a": [1.5, true, "s", "2020-01-01"], "deep": {"er": -1}},
+            "input_example": {"rows": [[5.1, 3], [], "é"], "deep": {"er": false}},
+            "output_example": "text",
             "notes": "n", "image": "i", "hardware": "h", "optimization": "o",
             "instances": 2, "arch": "a", "labels": {"team": "x"},
             "main": {
@@ -241,6 +245,38 @@ fn an_imported_key_with_an_overlong_id_gets_one_from_its_digest() {
     let secret = format!("wk_{}_{}", "i".repeat(65), "s".repeat(32));
     let read = good(&with_key(&format!("secret='{secret}'\nscope='demo'")));
     assert_eq!(read.keys[0].id, read.keys[0].digest.to_key_id());
+}
+
+#[test]
+fn projects_and_tenants_are_read() {
+    let read = good(
+        "[[tenant]]\nname = 'retail'\ndescription = 'Shops'\n\
+         [[project]]\nname = 'demo'\ntenant = 'retail'\ndescription = 'Tries'\n\
+         [[project]]\nname = 'more'\n",
+    );
+    let name = |text| Name::parse(text).expect("a name");
+    assert_eq!(
+        read.tenants,
+        [TenantSpec {
+            name: name("retail"),
+            description: "Shops".to_owned(),
+        }]
+    );
+    assert_eq!(
+        read.projects,
+        [
+            ProjectSpec {
+                name: name("demo"),
+                tenant: Some(name("retail")),
+                description: "Tries".to_owned(),
+            },
+            ProjectSpec {
+                name: name("more"),
+                tenant: None,
+                description: String::new(),
+            },
+        ]
+    );
 }
 
 #[test]

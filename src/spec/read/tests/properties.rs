@@ -11,6 +11,8 @@ fn word() -> impl Strategy<Value = String> {
         "deployment",
         "key",
         "project",
+        "tenant",
+        "input_example",
         "name",
         "version",
         "main",

@@ -96,6 +96,51 @@ fn what_a_deployment_refuses() {
             "/parameters: has 65544 bytes as JSON, 65536 are allowed",
         ),
         (
+            with_version("version.input_example = {a = [1, 2020-01-01]}"),
+            "5:34: /deployment/0/version/input_example/a/1: is a date and time, which JSON has no \
+             form for: write it in quotes",
+        ),
+        (
+            with_version("version.output_example = 12:00:00"),
+            "/version/output_example: is a date and time",
+        ),
+        (
+            with_version("version.output_example = [nan, 99999999999999999999]"),
+            "/version/output_example/0: must be a finite number\n5:32: \
+             /deployment/0/version/output_example/1: does not fit into 64 bits",
+        ),
+        (
+            with_version(&format!(
+                "version.input_example = '{}'",
+                long((64 << 10) - 1)
+            )),
+            "/input_example: has 65537 bytes as JSON, 65536 are allowed",
+        ),
+        (
+            "[[project]]\nname='a'\n[[project]]\nname='a'\ntenant='b'".into(),
+            "3:1: /project/1: a is declared at /project/0 already",
+        ),
+        (
+            "[[tenant]]\nname='a'\n[[tenant]]\nname='a'".into(),
+            "3:1: /tenant/1: a is declared at /tenant/0 already",
+        ),
+        (
+            "[[project]]\ntenant='A'\n[[tenant]]\ndescription=1\ntenant='a'".into(),
+            "1:1: /project/0/name: is missing",
+        ),
+        (
+            "[[project]]\nname='a'\ntenant='A'".into(),
+            "3:8: /project/0/tenant: ",
+        ),
+        (
+            "[[tenant]]\nname='a'\ntenant='a'".into(),
+            "3:1: /tenant/0/tenant: is not known",
+        ),
+        (
+            "[project]\nname='a'".into(),
+            "/project: must be a list: write [[project]]",
+        ),
+        (
             with_version("version.labels.a = 1"),
             "/labels/a: must be a string",
         ),

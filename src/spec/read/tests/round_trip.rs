@@ -9,8 +9,8 @@ use super::*;
 use crate::{
     base::name::DeploymentName,
     spec::{
-        BackendSpec, BackendUrl, ChallengerSpec, Parameters, PoolSpec, ReadinessSpec, WarmUpMethod,
-        WarmUpSpec,
+        BackendSpec, BackendUrl, ChallengerSpec, Example, Parameters, PoolSpec, ReadinessSpec,
+        WarmUpMethod, WarmUpSpec,
     },
 };
 
@@ -121,7 +121,8 @@ fn challenger() -> BoxedStrategy<ChallengerSpec> {
         .boxed()
 }
 
-fn parameters() -> BoxedStrategy<Parameters> {
+/// Any JSON.
+fn tree() -> BoxedStrategy<serde_json::Value> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
         Just(json!(0.0)),
@@ -134,15 +135,25 @@ fn parameters() -> BoxedStrategy<Parameters> {
         any::<f64>().prop_map(Into::into),
         any::<String>().prop_map(Into::into),
     ];
-    let tree = leaf.prop_recursive(3, 16, 4, |inner| {
+    leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Into::into),
             vec((any::<String>(), inner), 0..4)
                 .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
         ]
-    });
+    })
+    .boxed()
+}
+
+/// None, or anything but null, which means none.
+fn example() -> BoxedStrategy<Option<Example>> {
+    let given = tree().prop_filter("null is none", |tree| !tree.is_null());
+    option::of(given.prop_map(Example::new)).boxed()
+}
+
+fn parameters() -> BoxedStrategy<Parameters> {
     // Few names, so that two tables often differ in nothing but their order.
-    vec(("[ab]", tree), 0..3)
+    vec(("[ab]", tree()), 0..3)
         .prop_map(|members| Parameters::new(members.into_iter().collect()))
         .boxed()
 }
@@ -179,7 +190,14 @@ fn version() -> BoxedStrategy<VersionSpec> {
     let ms = || 1u64..=86_400_000;
     let times = (ms(), ms(), ms(), ms());
     let wait = || option::of(0u64..=86_400_000);
-    let described = (words, parameters(), option::of(0u32..=100_000), labels);
+    let examples = (example(), example());
+    let described = (
+        words,
+        parameters(),
+        option::of(0u32..=100_000),
+        labels,
+        examples,
+    );
     let ready = (wait(), wait(), option::of(warm_up()));
     let pools = (pool(), option::of(challenger()));
     (described, pools, times, ready)
@@ -189,10 +207,13 @@ fn version() -> BoxedStrategy<VersionSpec> {
                 parameters,
                 instances,
                 labels,
+                (input_example, output_example),
             ) = described;
             VersionSpec {
                 model,
                 parameters,
+                input_example,
+                output_example,
                 notes,
                 image,
                 hardware,
@@ -263,6 +284,8 @@ fn with_one_of(a: &VersionSpec, b: &VersionSpec, which: usize) -> VersionSpec {
         12 => a.challenger = b.challenger,
         13 => a.timeouts = b.timeouts,
         14 => a.readiness = b.readiness,
+        15 => a.input_example = b.input_example,
+        16 => a.output_example = b.output_example,
         _ => a.warm_up = b.warm_up,
     }
     a
@@ -287,7 +310,7 @@ proptest! {
 
     #[test]
     fn versions_are_equal_exactly_when_written_the_same(
-        a in version(), b in version(), which in 0usize..16,
+        a in version(), b in version(), which in 0usize..18,
     ) {
         let mixed = with_one_of(&a, &b, which);
         prop_assert_eq!(mixed == a, written(&mixed) == written(&a));
@@ -341,6 +364,26 @@ fn spellings() {
             read("\"labels\": {\"a\": \"1\", \"b\": \"2\"}"),
             read("\"labels\": {\"b\": \"2\", \"a\": \"1\"}"),
             true,
+        ),
+        (
+            read("\"input_example\": null"),
+            read("\"output_example\": null"),
+            true,
+        ),
+        (
+            read("\"input_example\": [1]"),
+            read("\"output_example\": [1]"),
+            false,
+        ),
+        (
+            read("\"input_example\": 1"),
+            read("\"input_example\": 1.0"),
+            false,
+        ),
+        (
+            read("\"input_example\": {\"a\": null}"),
+            read("\"input_example\": {}"),
+            false,
         ),
         (read("\"readiness\": {}"), read("\"readiness\": null"), true),
         (
