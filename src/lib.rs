@@ -9,6 +9,7 @@ pub mod control;
 pub mod demo;
 pub mod fault;
 pub mod gateway;
+pub mod logs;
 pub mod hook;
 pub mod net;
 pub mod queue;

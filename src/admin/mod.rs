@@ -25,6 +25,7 @@ mod json;
 mod keys;
 mod later;
 mod lifecycle;
+mod logs;
 mod openapi;
 mod pages;
 mod problem;
@@ -154,6 +155,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(versions::routes())
         .merge(lifecycle::routes())
         .merge(history::routes())
+        .merge(logs::routes())
         .merge(shares::routes())
         .merge(readme::routes())
         .merge(keys::routes())

@@ -169,6 +169,24 @@ impl Query {
         Ok(read.unwrap_or(false))
     }
 
+    /// A whole number from 0 to a most.
+    ///
+    /// # Errors
+    /// 400 when it is none.
+    pub(super) fn count(
+        &mut self,
+        name: &str,
+        default: usize,
+        most: usize,
+    ) -> Result<usize, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(default);
+        };
+        number(&text)
+            .filter(|count| *count <= most)
+            .ok_or_else(|| wrong(name, &format!("is a whole number from 0 to {most}")))
+    }
+
     /// How long to wait for a task.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use tower::ServiceExt;
 use super::{AdminOptions, AsyncParts, Pages, Plane, Shared, router};
 use crate::{
     control::{Control, ControlOptions, Limits, Parts},
+    logs::{Logs, LogsOptions},
     net::guard::AddressGuard,
     snapshot::{BuildOptions, Current},
     store::{Sqlite, SqliteOptions},
@@ -66,6 +67,7 @@ impl World {
             guard: Arc::new(AddressGuard::new(Vec::new(), Vec::new(), Vec::new())),
             sealer: None,
             root: Box::new(|presented| presented == TOKEN.as_bytes()),
+            logs: Logs::new(LogsOptions::default()),
         };
         let control = Control::open(parts).await.expect("opened");
         control.start();

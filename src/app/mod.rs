@@ -44,6 +44,7 @@ use crate::{
         source::{self, SourceError},
     },
     gateway::{Figures, Levelling, Runner, Shared, Worker},
+    logs::Logs,
     hook::TlsError,
     net::{guard::AddressGuard, listen::bind_all},
     queue::SpillError,
@@ -180,6 +181,7 @@ impl Gateway {
             guard: Arc::clone(&guard),
             sealer: options::sealing_key(&settings).map(|key| Sealer::new(&key)),
             root: Box::new(move |presented| token.matches(presented)),
+            logs: Logs::new(options::logs(&settings)),
         };
         let control = runtime.block_on(async {
             let control = Control::open(parts).await?;
@@ -278,7 +280,16 @@ impl Gateway {
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
-            start_control(&settings, &current, &faults, outcomes, self.exporter, guard);
+            let logs = control.logs();
+            start_control(
+                &settings,
+                &current,
+                &faults,
+                outcomes,
+                self.exporter,
+                guard,
+                logs,
+            );
             control.start();
             let parts = later.admin();
             let runners = later.start(&settings, &shared, threads)?;
@@ -345,16 +356,19 @@ fn start_control(
     outcomes: Listener,
     exporter: PrometheusHandle,
     guard: Arc<AddressGuard>,
+    logs: &Arc<Logs>,
 ) {
-    let probing = probe::probe(Arc::clone(current), options::probe(settings), guard);
+    let probing = options::probe(settings);
+    let probing = probe::probe(Arc::clone(current), probing, guard, Arc::clone(logs));
     task::spawn("probes", probing);
     task::spawn(
         "review",
-        review::review(Arc::clone(current), Arc::clone(faults)),
+        review::review(Arc::clone(current), Arc::clone(faults), Arc::clone(logs)),
     );
-    if settings.log.access {
-        task::spawn("access log", access_log::write(outcomes));
-    }
+    task::spawn(
+        "outcomes",
+        access_log::write(outcomes, settings.log.access, Arc::clone(logs)),
+    );
     task::spawn("metrics upkeep", async move {
         let mut upkeeps = tokio::time::interval(UPKEEP_EVERY);
         loop {

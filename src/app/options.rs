@@ -7,6 +7,7 @@ use crate::{
     config::Settings,
     control::{ControlOptions, Limits, probe::ProbeOptions},
     gateway::GatewayOptions,
+    logs::LogsOptions,
     hook::pauses_from,
     net::{guard::AddressGuard, socket::ClientLimits},
     queue::{QueueOptions, WebhookOptions},
@@ -148,6 +149,15 @@ fn limits(settings: &Settings) -> Limits {
     }
 }
 
+pub(super) fn logs(settings: &Settings) -> LogsOptions {
+    let logs = &settings.logs;
+    LogsOptions {
+        lines_per_deployment: logs.lines_per_deployment,
+        bytes_max: logs.bytes_max,
+        lines_per_second: logs.lines_per_second,
+    }
+}
+
 /// The key that copies of API keys are sealed with, if they are to be.
 pub(super) fn sealing_key(settings: &Settings) -> Option<[u8; 32]> {
     let key = settings.keys.sealing_key.as_ref();
@@ -197,5 +207,6 @@ mod tests {
     fn the_parts_defaults_are_the_settings() {
         assert_eq!(build(&Settings::default()), BuildOptions::default());
         assert_eq!(limits(&Settings::default()), Limits::default());
+        assert_eq!(logs(&Settings::default()), LogsOptions::default());
     }
 }

@@ -62,6 +62,8 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// Log lines.
     pub log: LogSettings,
+    /// The log of each deployment.
+    pub logs: LogsSettings,
 }
 
 /// `[data]`: the listener that applications call.
@@ -245,6 +247,17 @@ pub struct LogSettings {
     pub access: bool,
 }
 
+/// `[logs]`: the log of each deployment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LogsSettings {
+    /// Lines of one deployment; 0: none are kept.
+    pub lines_per_deployment: usize,
+    /// Bytes of all of them.
+    pub bytes_max: usize,
+    /// Lines of one deployment's requests in a second; of its faults as many again.
+    pub lines_per_second: u32,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -380,6 +393,11 @@ impl Default for Settings {
                 format: LogFormat::Text,
                 level: LogLevel::Info,
                 access: false,
+            },
+            logs: LogsSettings {
+                lines_per_deployment: 1_000,
+                bytes_max: 32 << 20,
+                lines_per_second: 100,
             },
         }
     }

@@ -18,6 +18,8 @@ const CONNECTIONS_MAX: u64 = 1_000_000;
 const HEAD_BYTES: RangeInclusive<u64> = 8_192..=1 << 20;
 /// Bytes of a body of the admin plane: less refuses ordinary versions, more is no document.
 const ADMIN_BODY_BYTES: RangeInclusive<u64> = 8_192..=64 << 20;
+/// Bytes of all deployments' logs: below, they would not hold a deployment's name each.
+const LOGS_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 /// Hosts, origins or networks in one list.
 const LIST_MAX: usize = 256;
 /// The longest path of a directory.
@@ -249,6 +251,14 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
         );
     });
     reader.section("log", |reader| log(reader, &mut s));
+    reader.section("logs", |reader| {
+        let logs = &mut s.logs;
+        let lines = &mut logs.lines_per_deployment;
+        integer(reader, "lines_per_deployment", 0..=100_000, lines);
+        integer(reader, "bytes_max", LOGS_BYTES, &mut logs.bytes_max);
+        let rate = &mut logs.lines_per_second;
+        integer(reader, "lines_per_second", 1..=1_000_000, rate);
+    });
     if s.data.listen == s.admin.listen && s.admin.listen.port() != 0 {
         reader.wrong("admin", format!("listens on {} like data", s.admin.listen));
     }

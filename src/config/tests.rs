@@ -117,6 +117,7 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             ("/ejection/success_rate_margin", _) => ("1", "1.0"),
             (pointer, _) if pointer.ends_with("head_bytes_max") => ("8192", "8192"),
             ("/queue/lease_ms", _) => ("100", "100"),
+            ("/logs/bytes_max", _) => ("1048576", "1048576"),
             ("/queue/retry_max_ms", _) => ("1001", "1001"),
             ("/queue/concurrency_floor", _) => ("5", "5"),
             ("/webhook/ca_file", _) => ("d", "\"d\""),

@@ -1,13 +1,27 @@
-//! The access log: a line for each finished exchange, main's and the challenger's alike, written
-//! far from the request path. Never a secret: keys appear by their public id.
+//! Where outcomes go: a line of the process's log for each finished exchange, main's and the
+//! challenger's alike, if that is asked for, and the rings of the deployments' logs. Written far from
+//! the request path. Never a secret: keys appear by their public id.
 
-use crate::telemetry::outcome::{Listener, Outcome};
+use std::sync::Arc;
 
-/// Writes a line for each outcome until no worker is left.
-pub async fn write(mut outcomes: Listener) {
-    outcomes.want(true);
+use crate::{
+    logs::Logs,
+    telemetry::outcome::{Listener, Outcome, Wanted},
+};
+
+/// Hands each outcome on until no worker is left. `is_access`: whether every exchange gets a line of
+/// the process's log.
+pub async fn write(mut outcomes: Listener, is_access: bool, logs: Arc<Logs>) {
+    outcomes.want(match (is_access, logs.is_on()) {
+        (true, _) => Wanted::All,
+        (false, true) => Wanted::Credited,
+        (false, false) => Wanted::Nothing,
+    });
     while let Some(batch) = outcomes.next().await {
-        batch.iter().for_each(line);
+        if is_access {
+            batch.iter().for_each(line);
+        }
+        logs.take(&batch);
     }
 }
 

@@ -34,7 +34,7 @@ impl Control {
             declarations.tenants.iter().map(|spec| &spec.name).collect();
         let mut mistakes = Vec::new();
         for (name, said) in wanted(declarations) {
-            if self.is_there(&name, said.map(|(_, spec)| spec)) {
+            if self.project_is_there(&name, said.map(|(_, spec)| spec)) {
                 continue;
             }
             let said_tenant = said.and_then(|(_, spec)| spec.tenant.as_ref());
@@ -122,7 +122,7 @@ impl Control {
     }
 
     /// Whether a project is there; says so when it is another tenant's than the file says.
-    fn is_there(&self, name: &Name, said: Option<&ProjectSpec>) -> bool {
+    fn project_is_there(&self, name: &Name, said: Option<&ProjectSpec>) -> bool {
         let state = self.state();
         let Some(project) = state.project(name.as_str()) else {
             return false;

@@ -25,6 +25,7 @@ use crate::{
         id::VersionNumber,
         name::{DeploymentName, Name},
     },
+    logs::Logs,
     net::guard::AddressGuard,
     snapshot::{Current, Numbered, Principal},
     spec::{Scope, VersionSpec},
@@ -54,6 +55,8 @@ pub struct Parts {
     pub sealer: Option<Sealer>,
     /// Whether presented bytes are the token from the settings.
     pub root: TokenCheck,
+    /// The deployments' logs.
+    pub logs: Arc<Logs>,
 }
 
 impl Control {
@@ -72,6 +75,7 @@ impl Control {
             root: parts.root,
             reserved: OnceLock::new(),
             feed: Feed::new(),
+            logs: parts.logs,
             started_at_ms: unix_ms(),
             refusals,
             tokens_used: dashmap::DashMap::new(),

@@ -29,6 +29,7 @@ mod limits;
 mod list;
 mod listing;
 mod load;
+pub mod logs;
 mod plane;
 pub mod probe;
 mod projects;

@@ -34,6 +34,7 @@ use crate::{
         secret::KeyDigest,
         task,
     },
+    logs::Logs,
     net::guard::AddressGuard,
     snapshot::{BuildOptions, Current, Declared, Principal, build},
     store::{Ledger, Write},
@@ -70,6 +71,7 @@ pub struct Control {
     /// What the token from the settings would be as an API key, which it never is.
     pub(super) reserved: OnceLock<KeyDigest>,
     pub(super) feed: Feed,
+    pub(super) logs: Arc<Logs>,
     pub(super) started_at_ms: u64,
     pub(super) tokens_used: DashMap<String, u64>,
     pub(super) refusals: tokio::sync::mpsc::Sender<super::audit::Refusal>,
@@ -281,6 +283,8 @@ impl Control {
         self.times.mutation.record_ns(in_force.ns_since(turn.began));
         drop(turn);
         for happening in &change.happenings {
+            // Who hears of it finds it in the log already.
+            self.log_happening(happening);
             self.feed.tell(EventKind::History, happening);
         }
         for deed in &change.deeds {

@@ -8,11 +8,13 @@ use std::{
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::ask::health;
+use super::{ask::health, logs::log_backend};
 use crate::{
-    base::id::BackendId,
+    base::{id::BackendId, name::DeploymentName},
+    logs::Logs,
     net::guard::AddressGuard,
     snapshot::Current,
+    telemetry::outcome::Role,
     upstream::backend::{Backend, Health},
 };
 
@@ -44,12 +46,19 @@ struct Streak {
 
 /// One backend and where it is asked.
 struct Probed {
+    deployment: DeploymentName,
+    role: Role,
     backend: Arc<Backend>,
     path: Option<String>,
 }
 
 /// Probes every backend in use, forever.
-pub async fn probe(current: Arc<Current>, options: ProbeOptions, guard: Arc<AddressGuard>) {
+pub async fn probe(
+    current: Arc<Current>,
+    options: ProbeOptions,
+    guard: Arc<AddressGuard>,
+    logs: Arc<Logs>,
+) {
     let mut rounds = tokio::time::interval(Duration::from_millis(options.interval_ms));
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let streaks = Arc::new(Mutex::new(HashMap::<BackendId, Streak>::new()));
@@ -61,7 +70,7 @@ pub async fn probe(current: Arc<Current>, options: ProbeOptions, guard: Arc<Addr
         let mut round = JoinSet::new();
         for probed in probed {
             let (streaks, room) = (Arc::clone(&streaks), Arc::clone(&room));
-            let guard = Arc::clone(&guard);
+            let (guard, logs) = (Arc::clone(&guard), Arc::clone(&logs));
             round.spawn(async move {
                 // The semaphore is never closed.
                 let _permit = room.acquire().await;
@@ -70,7 +79,10 @@ pub async fn probe(current: Arc<Current>, options: ProbeOptions, guard: Arc<Addr
                 let asked = health(url, protocol, path, options.timeout_ms, &guard);
                 let finding = asked.await.map_err(|silence| silence.words);
                 let streak = *lock(&streaks).entry(probed.backend.id()).or_default();
-                let streak = note(&probed.backend, streak, &finding, &options);
+                let (streak, turned) = note(&probed.backend, streak, &finding, &options);
+                if let Some(health) = turned {
+                    tell(&logs, &probed, health, &finding);
+                }
                 lock(&streaks).insert(probed.backend.id(), streak);
             });
         }
@@ -93,6 +105,8 @@ fn in_use(current: &Current) -> Vec<Probed> {
             for member in leg.pool.members() {
                 if seen.insert(member.backend.id()) {
                     probed.push(Probed {
+                        deployment: route.name().clone(),
+                        role: leg.role_meters.role(),
                         backend: Arc::clone(&member.backend),
                         path: leg.health_path().map(str::to_owned),
                     });
@@ -103,8 +117,14 @@ fn in_use(current: &Current) -> Vec<Probed> {
     probed
 }
 
-/// Adds a finding to a streak, and turns the backend's health when it is long enough.
-fn note(backend: &Backend, before: Streak, finding: &Finding, options: &ProbeOptions) -> Streak {
+/// Adds a finding to a streak, and turns the backend's health when it is long enough; to what, if it
+/// was the other way before.
+fn note(
+    backend: &Backend,
+    before: Streak,
+    finding: &Finding,
+    options: &ProbeOptions,
+) -> (Streak, Option<Health>) {
     let streak = match finding {
         Ok(()) => Streak {
             good: before.good.saturating_add(1),
@@ -115,29 +135,40 @@ fn note(backend: &Backend, before: Streak, finding: &Finding, options: &ProbeOpt
             bad: before.bad.saturating_add(1),
         },
     };
-    match finding {
+    let turned = match finding {
         // Unknown counts as healthy already, so one good answer confirms it.
         Ok(()) if streak.good >= options.healthy_after || backend.health() == Health::Unknown => {
-            turn(backend, Health::Up, "it answered");
+            turn(backend, Health::Up, "it answered")
         }
-        Err(reason) if streak.bad >= options.unhealthy_after => {
-            turn(backend, Health::Down, reason);
-        }
-        _ => {}
-    }
-    streak
+        Err(reason) if streak.bad >= options.unhealthy_after => turn(backend, Health::Down, reason),
+        _ => None,
+    };
+    (streak, turned)
 }
 
-fn turn(backend: &Backend, health: Health, reason: &str) {
+fn turn(backend: &Backend, health: Health, reason: &str) -> Option<Health> {
     match (backend.set_health(health), health) {
         (Health::Down, Health::Up) => {
             tracing::info!(backend = %backend.url(), "backend is ready again");
+            Some(health)
         }
         (Health::Unknown | Health::Up, Health::Down) => {
             tracing::warn!(backend = %backend.url(), reason, "backend is not ready");
+            Some(health)
         }
-        _ => {}
+        _ => None,
     }
+}
+
+/// Adds to the deployment's log that a backend turned.
+fn tell(logs: &Logs, probed: &Probed, health: Health, finding: &Finding) {
+    let status = match health {
+        Health::Down => "unhealthy",
+        Health::Up | Health::Unknown => "available",
+    };
+    let reason = finding.as_ref().err().map(String::as_str);
+    let place = (&probed.deployment, probed.role);
+    log_backend(logs, place, &probed.backend, status, reason);
 }
 
 #[cfg(test)]
@@ -170,8 +201,12 @@ mod tests {
             (Ok(()), Health::Down),
             (Ok(()), Health::Up),
         ] {
-            streak = note(&backend, streak, &finding, &OPTIONS);
+            let before = backend.health();
+            let (after, turned) = note(&backend, streak, &finding, &OPTIONS);
+            streak = after;
             assert_eq!(backend.health(), expected, "{finding:?}");
+            let is_told = before != expected && before != Health::Unknown;
+            assert_eq!(turned, is_told.then_some(expected), "{finding:?}");
         }
     }
 }

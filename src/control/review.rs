@@ -3,8 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::logs::{Ejected, refill};
 use crate::{
     base::clock::Tick,
+    logs::Logs,
     snapshot::{Current, Leg, Snapshot},
     telemetry::{meters::FaultMeters, series, table},
 };
@@ -16,13 +18,19 @@ const ROUND: Duration = Duration::from_secs(1);
 const ROUNDS_PER_REVIEW: u64 = 5;
 
 /// Looks after what is in force, forever.
-pub async fn review(current: Arc<Current>, faults: Arc<FaultMeters>) {
+pub async fn review(current: Arc<Current>, faults: Arc<FaultMeters>, logs: Arc<Logs>) {
+    let mut ejected = Ejected::default();
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for count in 1u64.. {
         rounds.tick().await;
         let snapshot = current.load_full();
         refresh(&current, &faults);
+        refill(&snapshot, &logs);
+        let now = Tick::now();
+        ejected.look(&snapshot, &logs, now);
+        logs.tidy(now, |name| snapshot.route(name).is_some());
+        series::gauge(&table::LOG_BYTES, &[]).set(logs.bytes() as f64);
         for leg in legs(&snapshot) {
             leg.pool.budget().refill();
             if count.is_multiple_of(ROUNDS_PER_REVIEW) {

@@ -1,7 +1,7 @@
 //! The record of one exchange: made with its head, settled once with its last byte, a fault, or
 //! its being dropped. Metrics, the outcome and the connection's state hang on it.
 
-use std::{rc::Rc, sync::Arc};
+use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Uri, request::Parts};
 
@@ -15,11 +15,15 @@ use crate::{
     net::{socket::ClientSocket, watch::Watch},
     snapshot::{Plan, Principal},
     telemetry::{
+        credit::Class,
         meters::InFlight,
         outcome::{Ended, Outcome, Role},
     },
     upstream::{backend::Load, breaker::Verdict},
-    wire::headers,
+    wire::{
+        headers,
+        target::{Operation, Target},
+    },
 };
 
 /// Who asks: the connection, and the deadline of this exchange. With HTTP/1 that is the
@@ -49,8 +53,10 @@ pub(super) struct Exchange {
     response_bytes: u64,
     /// The request's head, for as long as it is needed.
     parts: Parts,
-    /// What only an outcome tells; kept when somebody listens.
+    /// What only an outcome tells; kept when somebody listens to all of them.
     told: Option<Box<Told>>,
+    /// Words for the outcome: what went wrong.
+    error: Option<Box<str>>,
     /// What of it concerns weir itself.
     seen: Seen,
     settled: bool,
@@ -59,13 +65,15 @@ pub(super) struct Exchange {
 struct Routed {
     plan: Arc<Plan>,
     principal: Option<Arc<Principal>>,
+    operation: Operation,
+    /// What stood behind the deployment's name, for its log.
+    tail: Cow<'static, str>,
     _in_flight: InFlight,
 }
 
 struct Told {
     path: Box<str>,
     started_at_ms: u64,
-    error: Option<Box<str>>,
 }
 
 impl Exchange {
@@ -75,11 +83,10 @@ impl Exchange {
             headers::join_cookies(&mut parts.headers);
         }
         caller.socket.begin_exchange();
-        let told = local.teller.is_wanted().then(|| {
+        let told = local.teller.are_all_wanted().then(|| {
             Box::new(Told {
                 path: parts.uri.path().into(),
                 started_at_ms: unix_ms(),
-                error: None,
             })
         });
         let id = ExchangeId::draw(&local.chance);
@@ -98,6 +105,7 @@ impl Exchange {
             request_bytes: 0,
             response_bytes: 0,
             told,
+            error: None,
             seen,
             parts,
             settled: false,
@@ -164,12 +172,29 @@ impl Exchange {
     }
 
     /// The exchange belongs to a version from here on, and is limited by its timeouts.
-    pub(super) fn enter(&mut self, plan: &Arc<Plan>, principal: Option<Arc<Principal>>) {
+    pub(super) fn enter(
+        &mut self,
+        plan: &Arc<Plan>,
+        principal: Option<Arc<Principal>>,
+        target: Target<'_>,
+    ) {
         let total_ms = plan.timeouts.total_ms;
         self.caller.watch.start_total(total_ms, self.started);
+        let is_logged = || {
+            let credit = plan.main.role_meters.credit();
+            self.told.is_none() && self.local.teller.is_wanted() && credit.is_left(Class::Usual)
+        };
+        let tail = match target.tail {
+            "" => Cow::Borrowed(""),
+            tail if is_logged() => Cow::Owned(tail.to_owned()),
+            // The line of a fault, which has a credit of its own, then shows that there was one.
+            _ => Cow::Borrowed("…"),
+        };
         self.routed = Some(Routed {
             plan: Arc::clone(plan),
             principal,
+            operation: target.operation,
+            tail,
             _in_flight: plan.main.role_meters.enter(),
         });
     }
@@ -213,8 +238,8 @@ impl Exchange {
 
     /// Words for the outcome.
     pub(super) fn note_error(&mut self, error: &dyn std::fmt::Display) {
-        if let Some(told) = &mut self.told {
-            told.error = Some(error.to_string().into());
+        if self.local.teller.is_wanted() {
+            self.error = Some(error.to_string().into());
         }
     }
 
@@ -240,20 +265,44 @@ impl Exchange {
             leg.role_meters
                 .record_end(duration_ns, sent, received, ended);
         }
-        if let Some(told) = self.told.take() {
-            self.tell(*told, duration_ns, ended);
+        if self.local.teller.is_wanted() {
+            self.tell(duration_ns, ended);
         }
         self.routed = None;
         self.caller.socket.end_exchange();
     }
 
+    fn tell(&mut self, duration_ns: u64, ended: Ended) {
+        let class = Class::of(self.status, self.fault.is_some(), ended);
+        let routed = self.routed.as_ref();
+        let credit = routed.map(|routed| routed.plan.main.role_meters.credit());
+        let (told, error) = (self.told.take(), self.error.take());
+        let make = |is_credited| self.outcome(is_credited, told, error, duration_ns, ended);
+        self.local.teller.tell(credit, class, make);
+    }
+
     #[cold]
-    fn tell(&self, told: Told, duration_ns: u64, ended: Ended) {
+    fn outcome(
+        &self,
+        is_credited: bool,
+        told: Option<Box<Told>>,
+        error: Option<Box<str>>,
+        duration_ns: u64,
+        ended: Ended,
+    ) -> Outcome {
         let routed = self.routed.as_ref();
         let principal = routed.and_then(|routed| routed.principal.as_ref());
         let fault = self.fault.as_ref();
-        let private = fault.and_then(Fault::private).map(Into::into);
-        self.local.teller.tell(|| Outcome {
+        let private = || fault.and_then(Fault::private).map(Into::into);
+        let (path, started_at_ms) = match told {
+            Some(told) => (told.path, told.started_at_ms),
+            None => (
+                routed.map_or_else(Box::default, Routed::path),
+                unix_ms().saturating_sub(duration_ns / 1_000_000),
+            ),
+        };
+        Outcome {
+            is_credited,
             exchange: self.id,
             request_id: self.request_id.to_str().unwrap_or_default().into(),
             role: Role::Main,
@@ -261,17 +310,24 @@ impl Exchange {
             version: routed.map(|routed| routed.plan.version),
             key: principal.map(|principal| principal.id().clone()),
             method: self.parts.method.clone(),
-            path: told.path,
+            path,
             status: self.status,
             fault: fault.map(|fault| fault.entry().code),
-            error: told.error.or(private),
+            error: error.or_else(private),
             ended,
-            started_at_ms: told.started_at_ms,
+            started_at_ms,
             first_byte_ns: self.first_byte_ns,
             duration_ns,
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
-        });
+        }
+    }
+}
+
+impl Routed {
+    /// The path that was called, in its normal form.
+    fn path(&self) -> Box<str> {
+        self.operation.path(&self.plan.name, &self.tail)
     }
 }
 

@@ -90,7 +90,7 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Served, Re
         Err(fault) => return Err(unread(fault, body)),
     };
     let Routed { plan, principal } = routed;
-    exchange.enter(&plan, principal);
+    exchange.enter(&plan, principal, target);
     let ticket = Ticket::draw(&plan, exchange.id()); // perhaps a copy
     let upload = take_body(body, exchange, &plan, ticket.as_ref())?; // bounded
     dispatch(exchange, &plan, &uri, target, upload, ticket) // pick, send, the next-best

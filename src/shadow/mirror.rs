@@ -25,6 +25,7 @@ use crate::{
     net::watch::{Watch, Watchdog, within},
     snapshot::{Challenger, NoRoom, Plan},
     telemetry::{
+        credit::Class,
         meters::Reason,
         outcome::{Ended, Outcome, Role, Teller},
     },
@@ -204,7 +205,10 @@ impl Mirror {
         leg.version_meters.count(fate.status);
         leg.role_meters
             .record_end(duration_ns, copy.bytes, fate.response_bytes, ended);
-        self.teller.tell(|| Outcome {
+        let credit = Some(leg.role_meters.credit());
+        let class = Class::of(fate.status, false, ended);
+        self.teller.tell(credit, class, |is_credited| Outcome {
+            is_credited,
             exchange: copy.exchange,
             request_id: copy.original.request_id.to_str().unwrap_or_default().into(),
             role: Role::Challenger,
@@ -212,7 +216,7 @@ impl Mirror {
             version: Some(copy.plan.version),
             key: copy.original.key.clone(),
             method: copy.original.method.clone(),
-            path: copy.original.tail.clone(),
+            path: (copy.original.operation).path(&copy.plan.name, &copy.original.tail),
             status: fate.status,
             fault: None,
             error: fate.error.clone(),

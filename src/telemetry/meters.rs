@@ -12,6 +12,7 @@ use std::{
 use metrics::{Counter, Gauge};
 
 use super::{
+    credit::Credit,
     outcome::{Ended, Role},
     seconds::Seconds,
     series::{self, LazyCounter},
@@ -35,6 +36,7 @@ pub struct RoleMeters {
     reasons: [LazyCounter; Reason::COUNT],
     copies: LazyCounter,
     backends: [Gauge; 3],
+    credit: Credit,
 }
 
 /// What one version's exchanges in one role write to.
@@ -121,6 +123,11 @@ impl RoleMeters {
         self.role
     }
 
+    /// What its exchanges may still put into the deployment's ring of log lines.
+    pub fn credit(&self) -> &Credit {
+        &self.credit
+    }
+
     /// The meters of a deployment in a role.
     pub fn new(name: &DeploymentName, role: Role) -> Self {
         let labels = [name.project(), name.deployment(), role.as_str()];
@@ -141,6 +148,7 @@ impl RoleMeters {
             reasons: Default::default(),
             copies: LazyCounter::default(),
             backends: [state("available"), state("unhealthy"), state("ejected")],
+            credit: Credit::default(),
             name: name.clone(),
             role,
         }

@@ -5,20 +5,24 @@
 //! ```
 //!
 //! The door is lossy by design: when control is slow, outcomes are dropped and counted, and the
-//! main answer never waits. When nobody listens, telling costs one relaxed load.
+//! main answer never waits. When nobody listens, telling costs one relaxed load; when only the rings
+//! of log lines do, those of a deployment that has had its lines of this second cost two more.
 
 use std::{
     cell::RefCell,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
 };
 
 use http::Method;
 use tokio::sync::mpsc;
 
-use super::{series, table};
+use super::{
+    credit::{Class, Credit},
+    series, table,
+};
 use crate::base::{
     id::{ExchangeId, KeyId, VersionNumber},
     name::DeploymentName,
@@ -48,9 +52,23 @@ pub enum Ended {
     TooLarge,
 }
 
+/// Whose outcomes control asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Wanted {
+    /// None.
+    Nothing = 0,
+    /// Those that a deployment's credit of log lines covers.
+    Credited = 1,
+    /// All.
+    All = 2,
+}
+
 /// A finished exchange.
 #[derive(Debug, Clone)]
 pub struct Outcome {
+    /// Whether its deployment's credit of log lines covers it.
+    pub is_credited: bool,
     /// The same for main and its challenger's copy.
     pub exchange: ExchangeId,
     /// The client's `X-Request-Id`, or the one weir gave.
@@ -90,7 +108,7 @@ pub struct Outcome {
 /// The data plane's side of the door; one for each worker.
 #[derive(Debug)]
 pub struct Teller {
-    wanted: Arc<AtomicBool>,
+    wanted: Arc<AtomicU8>,
     batch: RefCell<Vec<Outcome>>,
     channel: mpsc::Sender<Vec<Outcome>>,
 }
@@ -98,14 +116,14 @@ pub struct Teller {
 /// The control plane's side of the door.
 #[derive(Debug)]
 pub struct Listener {
-    wanted: Arc<AtomicBool>,
+    wanted: Arc<AtomicU8>,
     channel: mpsc::Receiver<Vec<Outcome>>,
 }
 
 /// Makes tellers for any number of workers.
 #[derive(Debug, Clone)]
 pub struct Door {
-    wanted: Arc<AtomicBool>,
+    wanted: Arc<AtomicU8>,
     channel: mpsc::Sender<Vec<Outcome>>,
 }
 
@@ -118,7 +136,7 @@ const BATCHES_MAX: usize = 64;
 /// Opens the door. Nothing is told until the listener asks for it.
 pub fn door() -> (Door, Listener) {
     let (sender, receiver) = mpsc::channel(BATCHES_MAX);
-    let wanted = Arc::new(AtomicBool::new(false));
+    let wanted = Arc::new(AtomicU8::new(Wanted::Nothing as u8));
     let listener = Listener {
         wanted: Arc::clone(&wanted),
         channel: receiver,
@@ -150,19 +168,37 @@ impl Door {
 impl Teller {
     /// Whether anybody listens. Relaxed: a late answer costs or saves a few log lines.
     pub fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
+        self.wanted.load(Ordering::Relaxed) != Wanted::Nothing as u8
     }
 
-    /// Tells of a finished exchange, if anybody listens and there is room.
-    pub fn tell(&self, outcome: impl FnOnce() -> Outcome) {
+    /// Whether somebody listens to all of them, whatever a deployment's credit.
+    pub fn are_all_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) == Wanted::All as u8
+    }
+
+    /// Tells of a finished exchange, if somebody listens, the credit of its deployment covers it or
+    /// need not, and there is room. `outcome` is told whether it is covered.
+    pub fn tell(
+        &self,
+        credit: Option<&Credit>,
+        class: Class,
+        outcome: impl FnOnce(bool) -> Outcome,
+    ) {
         if !self.is_wanted() {
+            return;
+        }
+        let is_credited = credit.is_some_and(|credit| credit.take(class));
+        if !is_credited && !self.are_all_wanted() {
             return;
         }
         let mut batch = self.batch.borrow_mut();
         if batch.len() < BATCH_MAX {
-            batch.push(outcome());
-        } else {
-            series::count(&table::OUTCOMES_DROPPED, &[], 1);
+            batch.push(outcome(is_credited));
+            return;
+        }
+        series::count(&table::OUTCOMES_DROPPED, &[], 1);
+        if let Some(credit) = credit.filter(|_| is_credited) {
+            credit.lose(class);
         }
     }
 
@@ -173,8 +209,10 @@ impl Teller {
         }
         let batch = self.batch.take();
         if let Err(refused) = self.channel.try_send(batch) {
-            let lost = refused.into_inner().len() as u64;
-            series::count(&table::OUTCOMES_DROPPED, &[], lost);
+            let lost = refused.into_inner();
+            series::count(&table::OUTCOMES_DROPPED, &[], lost.len() as u64);
+            let lines = lost.iter().filter(|outcome| outcome.is_credited).count();
+            series::count(&table::LOG_LINES_DROPPED, &["door"], lines as u64);
         }
     }
 }
@@ -183,8 +221,8 @@ impl Teller {
 
 impl Listener {
     /// Asks for outcomes, or no longer.
-    pub fn want(&self, wanted: bool) {
-        self.wanted.store(wanted, Ordering::Relaxed);
+    pub fn want(&self, wanted: Wanted) {
+        self.wanted.store(wanted as u8, Ordering::Relaxed);
     }
 
     /// The next batch; none when every teller is gone. Cancelling loses nothing.

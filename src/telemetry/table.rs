@@ -93,6 +93,10 @@ table! {
         "Times the declarations were read: applied, unchanged, refused.";
     OUTCOMES_DROPPED = Counter "weir_outcomes_dropped_total" [],
         "Outcomes that the log and the comparison were too slow to take.";
+    LOG_LINES_DROPPED = Counter "weir_log_lines_dropped_total" ["reason"],
+        "Lines of deployments' logs that were not kept or not shown, by reason: rate, door, memory, slow_follower.";
+    LOG_BYTES = Gauge "weir_log_bytes" [],
+        "Lines of deployments' logs and what holds them, in bytes.";
     MUTATION = Histogram "weir_mutation_seconds" [],
         "From a mutation's call to its being in force, its wait for earlier ones included.";
     TASKS = Counter "weir_tasks_total" ["kind", "status"],

@@ -14,6 +14,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::name::DeploymentName;
+
 /// Which of a deployment's two URLs was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -122,6 +124,18 @@ fn check_segments(path: &str) -> Result<(), Malformed> {
         }
     }
     Ok(())
+}
+
+impl Operation {
+    /// The normal form of the path that calls a deployment so, with a tail or none behind its name.
+    pub fn path(self, name: &DeploymentName, tail: &str) -> Box<str> {
+        let operation = match self {
+            Self::Predict => "predict",
+            Self::Stream => "stream",
+        };
+        let slash = if tail.is_empty() { "" } else { "/" };
+        format!("/{operation}/{}{slash}{tail}", name.as_str()).into()
+    }
 }
 
 impl<'a> Target<'a> {

@@ -67,6 +67,7 @@ mod memory;
 mod messages;
 mod metrics;
 mod mirror;
+mod ops_logs;
 mod pipelining;
 mod restart;
 mod retries;

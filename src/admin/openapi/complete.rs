@@ -114,7 +114,7 @@ const CONDITIONAL: [&str; 11] = [
     "resume", "rotate",
 ];
 
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("tenants", "Organisations"),
     ("projects", "Groups of deployments inside a tenant"),
     ("deployments", "Stable names that applications call"),
@@ -124,6 +124,10 @@ const TAGS: [(&str, &str); 15] = [
     ),
     ("lifecycle", "Between versions, and in and out of service"),
     ("history", "What happened to a deployment"),
+    (
+        "logs",
+        "A deployment's newest requests, and what happened to it",
+    ),
     ("shares", "Who else may see and call a deployment"),
     ("readme", "What people write about a deployment"),
     ("keys", "What lets applications call deployments"),

@@ -8,6 +8,7 @@ mod deployment;
 mod happening;
 mod key;
 mod later;
+mod log;
 pub mod people;
 pub mod request;
 mod task;
@@ -21,6 +22,7 @@ pub use later::{
     AsyncQueue, AsyncRequest, AsyncStatus, Delivery, DeliveryAttempt, Purged, Replayed, Telling,
     Webhook,
 };
+pub use log::{LogLifecycle, LogLine, LogLost, LogRequest, LogWhat};
 pub use people::{NewTokenShown, Project, Tenant, Token};
 pub use task::{Task, TaskAnswer, TaskKind, TaskStatus};
 pub use time::Time;

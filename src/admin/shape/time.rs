@@ -1,5 +1,7 @@
 //! Moments, as everybody reads them: RFC 3339, UTC, with milliseconds.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -13,12 +15,18 @@ use utoipa::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time(pub u64);
 
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What lies beyond the year 9999 is shown as its end.
         let ms = i64::try_from(self.0).unwrap_or(i64::MAX);
         let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
-        serializer.collect_str(&format_args!("{time:.3}"))
+        write!(f, "{time:.3}")
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

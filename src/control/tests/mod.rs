@@ -83,6 +83,7 @@ impl World {
             guard: Arc::new(AddressGuard::new(Vec::new(), Vec::new(), Vec::new())),
             sealer: Some(Sealer::new(&[1; 32])),
             root: Box::new(|presented| presented == b"root"),
+            logs: crate::logs::Logs::new(crate::logs::LogsOptions::default()),
         };
         let control = Control::open(parts).await.expect("opened");
         control.start();

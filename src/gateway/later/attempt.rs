@@ -35,6 +35,7 @@ use crate::{
     snapshot::Plan,
     store::Content,
     telemetry::{
+        credit::Class,
         meters::Reason as Dropped,
         outcome::{Ended, Outcome, Role},
     },
@@ -462,25 +463,30 @@ impl Drop for Attempt<'_> {
         leg.role_meters
             .record_end(duration_ns, sent, received, ended);
         let accepted = &self.work.accepted;
-        self.local.teller.tell(|| Outcome {
-            exchange: self.id,
-            request_id: accepted.request_id.as_str().into(),
-            role: Role::Main,
-            deployment: Some(self.plan.name.clone()),
-            version: Some(self.plan.version),
-            key: Some(accepted.key.clone()),
-            method: self.method.clone(),
-            path: format!("/async/{}", self.work.id()).into(),
-            status: fate.status,
-            fault: fate.fault,
-            error: fate.error,
-            ended,
-            started_at_ms: self.started_at_ms,
-            first_byte_ns: fate.first_byte_ns,
-            duration_ns,
-            request_bytes: sent,
-            response_bytes: received,
-        });
+        let credit = Some(leg.role_meters.credit());
+        let class = Class::of(fate.status, fate.fault.is_some(), ended);
+        self.local
+            .teller
+            .tell(credit, class, |is_credited| Outcome {
+                is_credited,
+                exchange: self.id,
+                request_id: accepted.request_id.as_str().into(),
+                role: Role::Main,
+                deployment: Some(self.plan.name.clone()),
+                version: Some(self.plan.version),
+                key: Some(accepted.key.clone()),
+                method: self.method.clone(),
+                path: format!("/async/{}", self.work.id()).into(),
+                status: fate.status,
+                fault: fate.fault,
+                error: fate.error,
+                ended,
+                started_at_ms: self.started_at_ms,
+                first_byte_ns: fate.first_byte_ns,
+                duration_ns,
+                request_bytes: sent,
+                response_bytes: received,
+            });
     }
 }
 

@@ -33,6 +33,7 @@ use std::{
 
 pub(crate) use admin::{Admin, at, problem, version, want};
 pub(crate) use backend::{Backend, Conn, Next, Nowhere};
+pub(crate) use cli::Cli;
 pub(crate) use client::{RawClient, Response};
 pub(crate) use declare::{Declarations, Deployment, deployment, key};
 pub(crate) use events::Events;
