@@ -26,6 +26,7 @@ mod keys;
 mod later;
 mod lifecycle;
 mod logs;
+mod monitoring;
 mod openapi;
 mod pages;
 mod problem;
@@ -66,6 +67,7 @@ use crate::{
         Control,
         record::{Stored, Task},
     },
+    monitor::Monitor,
 };
 
 /// What the admin plane is told once.
@@ -83,11 +85,22 @@ pub struct AdminOptions {
     pub body_bytes_max: usize,
 }
 
+/// What the admin plane is given beside control.
+#[derive(Default)]
+pub struct Beside {
+    /// None where no async requests are taken.
+    pub later: Option<AsyncParts>,
+    /// None where nothing is kept of what deployments do.
+    pub monitor: Option<Arc<Monitor>>,
+}
+
 /// What all handlers and guards share.
 pub(crate) struct Plane {
     control: Arc<Control>,
     /// None where no async requests are taken.
     later: Option<AsyncParts>,
+    /// None where nothing is kept of what deployments do.
+    monitor: Option<Arc<Monitor>>,
     options: AdminOptions,
     hosts: guard::Hosts,
     origins: guard::Origins,
@@ -105,13 +118,14 @@ pub(crate) type Shared = Arc<Plane>;
 impl Plane {
     fn new(
         control: Arc<Control>,
-        later: Option<AsyncParts>,
+        beside: Beside,
         options: AdminOptions,
         closing: watch::Receiver<bool>,
     ) -> Self {
         Self {
             control,
-            later,
+            later: beside.later,
+            monitor: beside.monitor,
             hosts: guard::Hosts::new(options.listen, &options.hosts),
             origins: guard::Origins::new(&options.origins),
             options,
@@ -156,6 +170,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(lifecycle::routes())
         .merge(history::routes())
         .merge(logs::routes())
+        .merge(monitoring::routes())
         .merge(shares::routes())
         .merge(readme::routes())
         .merge(keys::routes())

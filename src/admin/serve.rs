@@ -12,7 +12,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::{AdminOptions, AsyncParts, Pages, Plane, Shared, router};
+use super::{AdminOptions, Beside, Pages, Plane, Shared, router};
 use crate::{
     base::{memory, task},
     control::Control,
@@ -41,14 +41,14 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub async fn serve(
     listener: TcpListener,
     control: Arc<Control>,
-    later: Option<AsyncParts>,
+    beside: Beside,
     options: AdminOptions,
     pages: Pages,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let (close, closing) = watch::channel(false);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let plane = Shared::new(Plane::new(control, later, options, closing.clone()));
+    let plane = Shared::new(Plane::new(control, beside, options, closing.clone()));
     let router = router(&plane, pages);
     // Routes come with their part of the document, which is not kept.
     memory::give_back();

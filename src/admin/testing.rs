@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{AdminOptions, AsyncParts, Pages, Plane, Shared, router};
+use super::{AdminOptions, AsyncParts, Beside, Pages, Plane, Shared, router};
 use crate::{
     control::{Control, ControlOptions, Limits, Parts},
     logs::{Logs, LogsOptions},
@@ -49,6 +49,15 @@ impl World {
 
     /// The same with async requests, or without.
     pub(super) async fn with(later: Option<AsyncParts>) -> Self {
+        Self::beside(Beside {
+            later,
+            ..Beside::default()
+        })
+        .await
+    }
+
+    /// The same with whatever else there is.
+    pub(super) async fn beside(beside: Beside) -> Self {
         let directory = TempDir::new().expect("a directory");
         let store = Sqlite::open(directory.path(), SqliteOptions::default()).expect("a store");
         let current = Arc::new(Current::empty());
@@ -79,7 +88,7 @@ impl World {
             body_bytes_max: 8_192,
         };
         let (close, closing) = watch::channel(false);
-        let plane = Shared::new(Plane::new(control, later, options, closing));
+        let plane = Shared::new(Plane::new(control, beside, options, closing));
         let pages = Pages {
             metrics: Box::new(|| "a_metric 1\n".to_owned()),
             is_ready: Box::new(|| true),

@@ -7,6 +7,7 @@
 
 mod data_dir;
 mod later;
+mod monitoring;
 mod options;
 mod ready;
 
@@ -45,6 +46,7 @@ use crate::{
     },
     gateway::{Figures, Levelling, Runner, Shared, Worker},
     logs::Logs,
+    monitor::{self, Monitor},
     hook::TlsError,
     net::{guard::AddressGuard, listen::bind_all},
     queue::SpillError,
@@ -65,6 +67,9 @@ const CONTROL_THREADS: usize = 2;
 /// without a scrape those of retired versions would pile up. Its upkeep, which folds samples of
 /// histograms, runs with it.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// How long the end waits for the monitoring series to be written down.
+const FINISH_MAX: Duration = Duration::from_secs(5);
 
 /// Where the declarations come from.
 pub enum Source {
@@ -143,6 +148,7 @@ pub struct Gateway {
     control: Arc<Control>,
     store: Arc<Sqlite>,
     later: Later,
+    monitor: Arc<Monitor>,
     guard: Arc<AddressGuard>,
     source: Source,
     exporter: PrometheusHandle,
@@ -172,6 +178,7 @@ impl Gateway {
             .map_err(|error| StartError::Listen { address, error })?;
         // Backends are judged by where weir itself listens, so that comes first.
         let guard = options::guard(&settings, &[data_address, admin.local_addr()?]);
+        let monitor = monitoring::open(&settings);
         let store = Arc::new(Sqlite::open(&settings.data_dir, SqliteOptions::default())?);
         let token = directory.token().clone();
         let parts = Parts {
@@ -209,6 +216,7 @@ impl Gateway {
             control,
             store,
             later,
+            monitor,
             guard,
             source,
             exporter,
@@ -250,7 +258,7 @@ impl Gateway {
         let figures: Arc<[Figures]> = (0..threads + runners).map(|_| Figures::default()).collect();
         let later = self.later;
         let queue = Arc::clone(&later.queue);
-        let (control, guard) = (self.control, self.guard);
+        let (control, guard, monitor) = (self.control, self.guard, self.monitor);
         let options = options::gateway(&settings, &guard);
         let (levelling, inboxes) = Levelling::new(self.workers.len(), options.connections_max);
         let shared = Shared {
@@ -274,7 +282,7 @@ impl Gateway {
             self.exporter.clone(),
             Arc::clone(&is_ready),
             self.store,
-            later.refresh(),
+            refresh_others(later.refresh(), Arc::clone(&monitor)),
         );
         let (stop_admin, admin_stopped) = watch::channel(false);
         runtime.block_on(async {
@@ -291,8 +299,12 @@ impl Gateway {
                 logs,
             );
             control.start();
-            let parts = later.admin();
+            let parts = admin::Beside {
+                later: Some(later.admin()),
+                monitor: Some(Arc::clone(&monitor)),
+            };
             let runners = later.start(&settings, &shared, threads)?;
+            let monitoring = monitor::Running::start(monitor)?;
             follow(self.source, &control)?;
             let options = options::admin(&settings, self.admin.local_addr()?, self.data_address);
             let admin = Arc::clone(&control);
@@ -320,6 +332,10 @@ impl Gateway {
             }
             let _ = stop_admin.send(true);
             let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
+            let finished = tokio::task::spawn_blocking(move || monitoring.stop());
+            if tokio::time::timeout(FINISH_MAX, finished).await.is_err() {
+                tracing::warn!("the newest steps of monitoring series were not written down");
+            }
             if let Err(error) = control.flush().await {
                 tracing::warn!(%error, "when keys were used last was not written down");
             }
@@ -331,7 +347,7 @@ impl Gateway {
 fn start_admin(
     listener: tokio::net::TcpListener,
     control: Arc<Control>,
-    later: admin::AsyncParts,
+    beside: admin::Beside,
     options: admin::AdminOptions,
     pages: admin::Pages,
     mut stopped: watch::Receiver<bool>,
@@ -341,8 +357,7 @@ fn start_admin(
             // A sender that is gone means the same.
             let _ = stopped.wait_for(|&stopped| stopped).await;
         };
-        if let Err(error) = admin::serve(listener, control, Some(later), options, pages, stop).await
-        {
+        if let Err(error) = admin::serve(listener, control, beside, options, pages, stop).await {
             tracing::error!(%error, "admin listener ended");
         }
     })
@@ -403,13 +418,24 @@ fn follow(source: Source, control: &Arc<Control>) -> io::Result<()> {
     Ok(())
 }
 
+/// What `/metrics` has to ask for, of the parts that set their gauges when they are told to.
+fn refresh_others(
+    later: impl Fn() + Send + Sync + 'static,
+    monitor: Arc<Monitor>,
+) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        later();
+        monitor.refresh();
+    }
+}
+
 fn pages(
     shared: &Shared,
     settings: &Settings,
     exporter: PrometheusHandle,
     is_ready: Arc<AtomicBool>,
     store: Arc<Sqlite>,
-    refresh_later: impl Fn() + Send + Sync + 'static,
+    refresh_others: impl Fn() + Send + Sync + 'static,
 ) -> admin::Pages {
     let process = metrics_process::Collector::default();
     process.describe();
@@ -420,7 +446,7 @@ fn pages(
             refresh(&shared.current, &shared.faults);
             show_figures(&shared);
             store.refresh();
-            refresh_later();
+            refresh_others();
             process.collect();
             let mut exposition = exporter.render();
             seconds::render(&mut exposition);

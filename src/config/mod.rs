@@ -10,6 +10,7 @@
 
 mod addresses;
 mod load;
+mod monitoring;
 mod queue;
 mod sealing;
 mod sections;
@@ -23,6 +24,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 pub use load::LoadError;
+pub use monitoring::MonitoringSettings;
 pub use queue::{QueueSettings, WebhookSettings};
 pub use sealing::SealingKey;
 pub use token::Token;
@@ -60,6 +62,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// The figures under `/metrics`.
     pub metrics: MetricsSettings,
+    /// What each deployment did, step by step.
+    pub monitoring: MonitoringSettings,
     /// Log lines.
     pub log: LogSettings,
     /// The log of each deployment.
@@ -389,6 +393,7 @@ impl Default for Settings {
                 token: Token::default(),
                 series_idle_s: 600,
             },
+            monitoring: MonitoringSettings::default(),
             log: LogSettings {
                 format: LogFormat::Text,
                 level: LogLevel::Info,

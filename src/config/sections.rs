@@ -5,6 +5,7 @@ use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive};
 use super::{
     LogFormat, LogLevel, Settings, Token,
     addresses::{host, network, origin},
+    monitoring::monitoring,
     queue::{queue, webhook},
     sealing::SealingKey,
 };
@@ -250,6 +251,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
             &mut s.metrics.series_idle_s,
         );
     });
+    reader.section("monitoring", |reader| monitoring(reader, &mut s.monitoring));
     reader.section("log", |reader| log(reader, &mut s));
     reader.section("logs", |reader| {
         let logs = &mut s.logs;

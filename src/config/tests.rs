@@ -234,6 +234,14 @@ fn what_else_can_be_wrong_with_a_file() {
             "[deploy]\nunreachable_ms = 86_400_001",
             "/deploy/unreachable_ms: must be from 0 to 86400000",
         ),
+        (
+            "[monitoring]\nstep_10s_kept_h = 87_601",
+            "/monitoring/step_10s_kept_h: must be from 0 to 87600",
+        ),
+        (
+            "[monitoring]\ndisk_bytes_max = 8_388_607",
+            "/monitoring/disk_bytes_max: must be from 8388608 to 1099511627776",
+        ),
         ("[[data]]", "/data: must be a table, not a list"),
         (
             "[log]\naccess = 'true'",

@@ -64,6 +64,6 @@ pub use plane::{Control, ControlOptions, Done, IfBusy, Intent};
 pub use requests::{QueueDeed, Webhook};
 pub use seal::Sealer;
 pub use state::{Held, State};
-pub use status::Status;
+pub use status::{InShort, Status};
 pub use tasks::TaskFilter;
 pub use tokens::{NewTokenSecret, TokenShown};

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     access::{Caller, Object, Verb},
     plane::Control,
+    record::DeploymentState,
 };
-use crate::base::id::Epoch;
+use crate::base::{
+    id::{Epoch, VersionNumber},
+    name::DeploymentName,
+};
 
 /// How the whole gateway stands, as far as the caller may see.
 #[derive(Debug, Clone)]
@@ -31,7 +35,31 @@ pub struct Status {
     pub tasks_unfinished: usize,
 }
 
+/// A deployment in short.
+#[derive(Debug, Clone)]
+pub struct InShort {
+    /// Its name.
+    pub name: DeploymentName,
+    /// What it is doing.
+    pub state: DeploymentState,
+    /// The version that answers.
+    pub live: Option<VersionNumber>,
+}
+
 impl Control {
+    /// Every deployment that the caller may see and that is not deleted, by name.
+    pub fn in_short(&self, caller: &Caller) -> Vec<InShort> {
+        let state = self.state();
+        let sees = |name| caller.is_allowed(Verb::Read, Object::Deployment(name), &state);
+        let seen = state.deployments().filter(|(name, _)| sees(name));
+        let in_short = seen.map(|(name, held)| InShort {
+            name: name.clone(),
+            state: held.record.state,
+            live: held.live.as_ref().map(|live| live.number),
+        });
+        in_short.collect()
+    }
+
     /// How the whole gateway stands.
     pub fn status(&self, caller: &Caller) -> Status {
         let state = self.state();

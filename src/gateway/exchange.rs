@@ -18,6 +18,7 @@ use crate::{
         credit::Class,
         meters::InFlight,
         outcome::{Ended, Outcome, Role},
+        tally::Failed,
     },
     upstream::{backend::Load, breaker::Verdict},
     wire::{
@@ -195,7 +196,10 @@ impl Exchange {
             principal,
             operation: target.operation,
             tail,
-            _in_flight: plan.main.role_meters.enter(),
+            _in_flight: plan
+                .main
+                .role_meters
+                .enter(target.operation == Operation::Stream),
         });
     }
 
@@ -262,8 +266,9 @@ impl Exchange {
             let leg = &routed.plan.main;
             leg.version_meters.count(self.status);
             let (sent, received) = (self.request_bytes, self.response_bytes);
+            let failed = Failed::of(ended, self.status, self.fault.as_ref().map(Fault::code));
             leg.role_meters
-                .record_end(duration_ns, sent, received, ended);
+                .record_end(duration_ns, sent, received, ended, failed);
         }
         if self.local.teller.is_wanted() {
             self.tell(duration_ns, ended);

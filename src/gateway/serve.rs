@@ -123,9 +123,16 @@ fn decide<'p>(exchange: &mut Exchange, path: &'p str) -> Result<(Target<'p>, Dec
     exchange.note_epoch(view.epoch_header());
     let call = read_call(exchange.seen(), exchange.parts(), path)?; // what is asked
     let admitted = admit(&call, &view, local.current.keys())?; // who asks, and may they
+    let asked = admitted.route;
     let decided = match call.seen.later {
-        None => Decided::Now(route(admitted, &call)?), // which version answers
-        Some(_) => Decided::Later(Box::new(defer(admitted, &call)?)),
+        None => route(admitted, &call).map(Decided::Now), // which version answers
+        Some(_) => defer(admitted, &call).map(|deferred| Decided::Later(Box::new(deferred))),
     };
-    Ok((call.target, decided))
+    match decided {
+        Ok(decided) => Ok((call.target, decided)),
+        Err(fault) => {
+            asked.main_meters().turn_away(fault.code());
+            Err(fault)
+        }
+    }
 }

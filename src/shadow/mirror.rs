@@ -22,12 +22,14 @@ use crate::{
         id::{ExchangeId, KeyId},
         task,
     },
+    fault::Code,
     net::watch::{Watch, Watchdog, within},
     snapshot::{Challenger, NoRoom, Plan},
     telemetry::{
         credit::Class,
         meters::Reason,
         outcome::{Ended, Outcome, Role, Teller},
+        tally::Failed,
     },
     upstream::{
         answer::Answer,
@@ -98,6 +100,7 @@ struct Copy {
 #[derive(Default)]
 struct Fate {
     status: Option<u16>,
+    fault: Option<Code>,
     first_byte_ns: Option<u64>,
     response_bytes: u64,
     ended: Option<Ended>,
@@ -194,7 +197,8 @@ impl Mirror {
         let Some(challenger) = copy.plan.challenger.as_ref() else {
             return;
         };
-        let _in_flight = challenger.leg.role_meters.enter();
+        let is_stream = copy.original.operation == Operation::Stream;
+        let _in_flight = challenger.leg.role_meters.enter(is_stream);
         let fate = self.exchange(&copy, challenger, watch).await;
         let (now, leg) = (Tick::now(), &challenger.leg);
         let duration_ns = now.ns_since(copy.started);
@@ -203,8 +207,10 @@ impl Mirror {
             leg.role_meters.count_copy();
         }
         leg.version_meters.count(fate.status);
+        let failed = Failed::of(ended, fate.status, fate.fault);
+        let received = fate.response_bytes;
         leg.role_meters
-            .record_end(duration_ns, copy.bytes, fate.response_bytes, ended);
+            .record_end(duration_ns, copy.bytes, received, ended, failed);
         let credit = Some(leg.role_meters.credit());
         let class = Class::of(fate.status, false, ended);
         self.teller.tell(credit, class, |is_credited| Outcome {
@@ -276,6 +282,7 @@ impl Mirror {
                     }
                     _ => {}
                 }
+                fate.fault = Some(error.to_fault().code());
                 fate.error = Some(error.to_string().into());
             }
             Ok(delivered) => {

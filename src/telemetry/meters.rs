@@ -4,8 +4,8 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -17,6 +17,7 @@ use super::{
     seconds::Seconds,
     series::{self, LazyCounter},
     table,
+    tally::{Failed, Tally},
 };
 use crate::base::{id::VersionNumber, name::DeploymentName};
 
@@ -25,18 +26,25 @@ use crate::base::{id::VersionNumber, name::DeploymentName};
 pub struct RoleMeters {
     name: DeploymentName,
     role: Role,
-    duration: Seconds,
-    first_byte: Seconds,
+    /// What is counted, read by the monitoring series; also the source of some of the rest.
+    tally: Arc<Tally>,
     overhead: Seconds,
-    in_flight: AtomicI64,
     in_flight_gauge: Gauge,
-    request_bytes: LazyCounter,
-    response_bytes: LazyCounter,
+    request_bytes: Published,
+    response_bytes: Published,
     broken: [LazyCounter; 4],
     reasons: [LazyCounter; Reason::COUNT],
     copies: LazyCounter,
     backends: [Gauge; 3],
     credit: Credit,
+}
+
+/// The series of a number that is counted elsewhere.
+#[derive(Default)]
+struct Published {
+    series: LazyCounter,
+    /// How much of the number the series has.
+    so_far: AtomicU64,
 }
 
 /// What one version's exchanges in one role write to.
@@ -52,7 +60,8 @@ pub struct VersionMeters {
 
 /// Brings the count of exchanges under way down again when it is dropped.
 pub struct InFlight {
-    meters: std::sync::Arc<RoleMeters>,
+    meters: Arc<RoleMeters>,
+    is_stream: bool,
 }
 
 /// Statuses that are counted without a lock. Those above 599 share `other`: a backend may answer
@@ -131,19 +140,16 @@ impl RoleMeters {
     /// The meters of a deployment in a role.
     pub fn new(name: &DeploymentName, role: Role) -> Self {
         let labels = [name.project(), name.deployment(), role.as_str()];
-        let seconds = |metric| Seconds::new(metric, &labels);
         let state = |state| {
             let [project, deployment, role] = labels;
             series::gauge(&table::BACKENDS, &[project, deployment, role, state])
         };
         Self {
-            duration: seconds(&table::DURATION),
-            first_byte: seconds(&table::FIRST_BYTE),
+            tally: Tally::new(name, role),
             overhead: Seconds::new(&table::OVERHEAD, &labels[..2]),
-            in_flight: AtomicI64::new(0),
             in_flight_gauge: series::gauge(&table::IN_FLIGHT, &labels),
-            request_bytes: LazyCounter::default(),
-            response_bytes: LazyCounter::default(),
+            request_bytes: Published::default(),
+            response_bytes: Published::default(),
             broken: Default::default(),
             reasons: Default::default(),
             copies: LazyCounter::default(),
@@ -161,37 +167,51 @@ impl RoleMeters {
 
     /// Exchanges under way.
     pub fn in_flight(&self) -> u64 {
-        // Relaxed: a figure. Below zero for a moment at worst, when two threads race.
-        u64::try_from(self.in_flight.load(Ordering::Relaxed)).unwrap_or(0)
+        self.tally.in_flight()
     }
 
-    /// Counts an exchange as under way until the guard is dropped.
-    pub fn enter(self: &std::sync::Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    /// Counts an exchange, of `/stream` or not, as under way until the guard is dropped.
+    pub fn enter(self: &Arc<Self>, is_stream: bool) -> InFlight {
+        self.tally.enter(is_stream);
         InFlight {
-            meters: std::sync::Arc::clone(self),
+            meters: Arc::clone(self),
+            is_stream,
         }
+    }
+
+    /// Counts a request that was refused before it became an exchange.
+    pub fn turn_away(&self, code: crate::fault::Code) {
+        self.tally.turn_away(code);
     }
 
     /// Records the head of an answer: `first_byte_ns` after the request's head, of which
     /// `own_ns` were weir's.
     pub fn record_first_byte(&self, first_byte_ns: u64, own_ns: u64) {
-        self.first_byte.record_ns(first_byte_ns);
+        self.tally.first_byte.record_ns(first_byte_ns);
         if self.role == Role::Main {
             self.overhead.record_ns(own_ns);
         }
     }
 
-    /// Records the end of an exchange.
-    pub fn record_end(&self, duration_ns: u64, sent: u64, received: u64, ended: Ended) {
-        self.duration.record_ns(duration_ns);
+    /// Records the end of an exchange, and how it failed if it did.
+    pub fn record_end(
+        &self,
+        duration_ns: u64,
+        sent: u64,
+        received: u64,
+        ended: Ended,
+        failed: Option<Failed>,
+    ) {
+        let tally = &self.tally;
+        tally.duration.record_ns(duration_ns);
         if sent > 0 {
-            let (metric, labels) = (&table::REQUEST_BYTES, || self.labels());
-            self.request_bytes.add(metric, sent, labels);
+            tally.request_bytes.fetch_add(sent, Ordering::Relaxed);
         }
         if received > 0 {
-            let (metric, labels) = (&table::RESPONSE_BYTES, || self.labels());
-            self.response_bytes.add(metric, received, labels);
+            tally.response_bytes.fetch_add(received, Ordering::Relaxed);
+        }
+        if let Some(failed) = failed {
+            tally.fail(failed);
         }
         let slot = match ended {
             Ended::Complete => return,
@@ -208,6 +228,16 @@ impl RoleMeters {
 
     /// Counts an event of the given reason.
     pub fn count(&self, reason: Reason) {
+        match reason {
+            Reason::RetryConnect | Reason::RetryReset | Reason::RetryStale => self.tally.retry(),
+            Reason::RetryRefused | Reason::EjectedConsecutive | Reason::EjectedSuccessRate => {}
+            Reason::DropBodyTooLarge
+            | Reason::DropQueueFull
+            | Reason::DropQueueBytes
+            | Reason::DropMainIncomplete
+            | Reason::DropTimeout
+            | Reason::DropUnreachable => self.tally.drop_copy(),
+        }
         let (metric, word) = reason.row();
         let slot = &self.reasons[reason as usize];
         let [project, deployment, role] = self.labels();
@@ -220,6 +250,7 @@ impl RoleMeters {
 
     /// Counts a copy sent to the challenger.
     pub fn count_copy(&self) {
+        self.tally.copy();
         self.copies.add(&table::MIRRORED, 1, || {
             [self.name.project(), self.name.deployment()]
         });
@@ -235,22 +266,55 @@ impl RoleMeters {
     /// Publishes what is kept as plain numbers, and keeps the series of a live deployment from
     /// being forgotten. Called by control, every so often.
     pub fn touch(&self) {
-        self.in_flight_gauge
-            .set(self.in_flight.load(Ordering::Relaxed) as f64);
-        let counters = [&self.request_bytes, &self.response_bytes, &self.copies];
-        for counter in counters
-            .into_iter()
-            .chain(&self.broken)
-            .chain(&self.reasons)
-        {
+        self.in_flight_gauge.set(self.in_flight() as f64);
+        self.publish();
+        for counter in [&self.copies].into_iter().chain(&self.broken) {
             counter.touch();
         }
+        self.reasons.iter().for_each(LazyCounter::touch);
+    }
+
+    /// Brings the series of bytes up to what was counted.
+    fn publish(&self) {
+        let (tally, labels) = (&self.tally, || self.labels());
+        let (sent, received) = (&tally.request_bytes, &tally.response_bytes);
+        self.request_bytes
+            .raise(&table::REQUEST_BYTES, sent, labels);
+        self.response_bytes
+            .raise(&table::RESPONSE_BYTES, received, labels);
+    }
+}
+
+impl Drop for RoleMeters {
+    fn drop(&mut self) {
+        self.publish();
+        self.tally.end();
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.meters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.meters.tally.leave(self.is_stream);
+    }
+}
+
+// === impl Published ===
+
+impl Published {
+    /// Raises the series to the number, and keeps it from being forgotten.
+    fn raise<'a, const N: usize>(
+        &self,
+        metric: &table::Metric,
+        number: &AtomicU64,
+        labels: impl FnOnce() -> [&'a str; N],
+    ) {
+        let now = number.load(Ordering::Relaxed);
+        // The greatest wins: of two that raise at once, neither adds what the other has added.
+        let before = self.so_far.fetch_max(now, Ordering::Relaxed);
+        match now.saturating_sub(before) {
+            0 => self.series.touch(),
+            more => self.series.add(metric, more, labels),
+        }
     }
 }
 

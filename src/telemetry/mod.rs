@@ -4,6 +4,8 @@ pub mod credit;
 pub mod log;
 pub mod meters;
 pub mod outcome;
+pub mod scale;
 pub mod seconds;
 pub mod series;
 pub mod table;
+pub mod tally;

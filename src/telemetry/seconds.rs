@@ -5,17 +5,23 @@
 //! (three samples a request made 3 % of what a request costs at 5,000/s). The buckets are known
 //! beforehand, so a sample here is two additions, and a series lives exactly as long as somebody
 //! can write to it.
+//!
+//! Some are kept on a finer scale than is shown, for quantiles: see `scale`. Their counters are made
+//! with the first sample, so that what is idle takes no room.
 
 use std::{
     collections::BTreeMap,
     fmt::Write,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use super::table::{self, Kind, Metric};
+use super::{
+    scale::{self, CUTS, SLOTS},
+    table::{self, Kind, Metric},
+};
 
 /// A histogram of durations.
 #[derive(Clone)]
@@ -24,8 +30,15 @@ pub struct Seconds(Arc<Series>);
 struct Series {
     metric: &'static Metric,
     labels: Box<[Box<str>]>,
-    counts: [AtomicU64; BUCKETS + 1],
+    counts: Counts,
     sum_ns: AtomicU64,
+}
+
+enum Counts {
+    /// As they are shown.
+    Shown([AtomicU64; BUCKETS + 1]),
+    /// On the fine scale, from the first sample on.
+    Fine(OnceLock<Box<[AtomicU64; SLOTS]>>),
 }
 
 const BUCKETS: usize = table::SECONDS_BUCKETS.len();
@@ -51,6 +64,16 @@ static ALL: Mutex<BTreeMap<Name, Weak<Series>>> = Mutex::new(BTreeMap::new());
 impl Seconds {
     /// The series of `metric` with these label values, in the order of the table.
     pub fn new(metric: &'static Metric, values: &[&str]) -> Self {
+        let counts = Counts::Shown([const { AtomicU64::new(0) }; BUCKETS + 1]);
+        Self::with(metric, values, counts)
+    }
+
+    /// The same, kept on the fine scale.
+    pub fn fine(metric: &'static Metric, values: &[&str]) -> Self {
+        Self::with(metric, values, Counts::Fine(OnceLock::new()))
+    }
+
+    fn with(metric: &'static Metric, values: &[&str], counts: Counts) -> Self {
         debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         let labels: Box<[Box<str>]> = values.iter().map(|&value| value.into()).collect();
@@ -63,7 +86,7 @@ impl Seconds {
         let series = Arc::new(Series {
             metric,
             labels,
-            counts: [const { AtomicU64::new(0) }; BUCKETS + 1],
+            counts,
             sum_ns: AtomicU64::new(0),
         });
         all.insert(name, Arc::downgrade(&series));
@@ -72,10 +95,33 @@ impl Seconds {
 
     /// Records `ns` nanoseconds.
     pub fn record_ns(&self, ns: u64) {
-        let bucket = BOUNDS_NS.partition_point(|&bound| bound < ns);
+        let count = match &self.0.counts {
+            Counts::Shown(counts) => &counts[BOUNDS_NS.partition_point(|&bound| bound < ns)],
+            Counts::Fine(counts) => &counts.get_or_init(none)[scale::slot_of(ns)],
+        };
         // Relaxed: each is a figure by itself; a scrape may see the one without the other.
-        self.0.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
         self.0.sum_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    /// The sum of all samples. As long as it stands still, there was none.
+    pub fn sum_ns(&self) -> u64 {
+        self.0.sum_ns.load(Ordering::Relaxed)
+    }
+
+    /// Goes through the slots of the fine scale that hold samples, in order, with how many. A series
+    /// that is not kept on it has none.
+    pub fn slots(&self, mut each: impl FnMut(usize, u64)) {
+        if let Counts::Fine(counts) = &self.0.counts
+            && let Some(counts) = counts.get()
+        {
+            for (slot, count) in counts.iter().enumerate() {
+                match count.load(Ordering::Relaxed) {
+                    0 => {}
+                    count => each(slot, count),
+                }
+            }
+        }
     }
 }
 
@@ -106,12 +152,30 @@ pub fn render(out: &mut String) {
     }
 }
 
+fn none() -> Box<[AtomicU64; SLOTS]> {
+    Box::new([const { AtomicU64::new(0) }; SLOTS])
+}
+
+impl Counts {
+    /// As they are shown.
+    fn read(&self) -> [u64; BUCKETS + 1] {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        match self {
+            Self::Shown(counts) => counts.each_ref().map(get),
+            Self::Fine(counts) => match counts.get() {
+                None => [0; BUCKETS + 1],
+                Some(counts) => std::array::from_fn(|bucket| {
+                    let cuts = &counts[bucket * CUTS..(bucket + 1) * CUTS];
+                    cuts.iter().map(get).sum()
+                }),
+            },
+        }
+    }
+}
+
 impl Series {
     fn render(&self, out: &mut String) {
-        let counts = self
-            .counts
-            .each_ref()
-            .map(|count| count.load(Ordering::Relaxed));
+        let counts = self.counts.read();
         let total: u64 = counts.iter().sum();
         if total == 0 {
             return;
@@ -154,13 +218,20 @@ mod tests {
 
     #[test]
     fn samples_fall_into_their_buckets() {
+        fall_into_their_buckets(Seconds::new, "buckets");
+        fall_into_their_buckets(Seconds::fine, "cuts");
+    }
+
+    fn fall_into_their_buckets(make: fn(&'static Metric, &[&str]) -> Seconds, name: &str) {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let seconds = Seconds::new(&table::OVERHEAD, &["p", "buckets"]);
-        assert!(lines("\"buckets\"").is_empty(), "nothing to tell yet");
+        let seconds = make(&table::OVERHEAD, &["p", name]);
+        let lines = |quoted: String| lines(&quoted);
+        let quoted = format!("\"{name}\"");
+        assert!(lines(quoted.clone()).is_empty(), "nothing to tell yet");
         for ns in [1, 10_000, 10_001, 999_000_000_000] {
             seconds.record_ns(ns);
         }
-        let lines = lines("\"buckets\"");
+        let lines = lines(quoted);
         let ends = |le: &str, count: u64| {
             let end = format!("le=\"{le}\"}} {count}");
             assert!(

@@ -149,6 +149,12 @@ table! {
         "Whether the store takes writes: 1, or 0 while it is out of service.";
     STORE_BYTES = Gauge "weir_store_bytes" [],
         "Size of the store's file and of its log.";
+    MONITORING_BYTES = Gauge "weir_monitoring_bytes" [],
+        "Size of the file of the monitoring series and of its log.";
+    MONITORING_AVAILABLE = Gauge "weir_monitoring_available" [],
+        "Whether the file of the monitoring series takes writes: 1, or 0 while it does not.";
+    MONITORING_DROPPED = Counter "weir_monitoring_steps_dropped_total" ["reason"],
+        "Steps of monitoring series that were dropped before their time: full (disk_bytes_max), unwritten (the file took none for hours).";
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod happening;
 mod key;
 mod later;
 mod log;
+mod monitoring;
 pub mod people;
 pub mod request;
 mod task;
@@ -23,6 +24,7 @@ pub use later::{
     Webhook,
 };
 pub use log::{LogLifecycle, LogLine, LogLost, LogRequest, LogWhat};
+pub use monitoring::{Monitoring, MonitoringNow};
 pub use people::{NewTokenShown, Project, Tenant, Token};
 pub use task::{Task, TaskAnswer, TaskKind, TaskStatus};
 pub use time::Time;

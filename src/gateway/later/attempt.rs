@@ -22,6 +22,7 @@ use crate::{
         id::ExchangeId,
         task::{Panicked, caught},
     },
+    fault::Code,
     gateway::{
         dispatch::{Whole, whole},
         local::Local,
@@ -38,6 +39,7 @@ use crate::{
         credit::Class,
         meters::Reason as Dropped,
         outcome::{Ended, Outcome, Role},
+        tally::Failed,
     },
     upstream::{
         answer::Answer,
@@ -135,7 +137,7 @@ struct Attempt<'a> {
 #[derive(Default)]
 struct Fate {
     status: Option<u16>,
-    fault: Option<&'static str>,
+    fault: Option<Code>,
     error: Option<Box<str>>,
     ended: Option<Ended>,
     first_byte_ns: Option<u64>,
@@ -172,7 +174,7 @@ impl<'a> Attempt<'a> {
 
     async fn run(mut self, queue: &Queue) -> Result<Attempted, Failure> {
         let meters = Arc::clone(&self.plan.main.role_meters);
-        let _in_flight = meters.enter();
+        let _in_flight = meters.enter(self.work.accepted.operation == Operation::Stream);
         let ticket = self.ticket.take();
         let ended = self.deliver(queue, ticket).await;
         self.fate.borrow_mut().ended.get_or_insert(Ended::Complete);
@@ -290,7 +292,7 @@ impl<'a> Attempt<'a> {
     fn undelivered(&self, error: &ExchangeError, received: u64) -> Failure {
         let fault = error.to_fault();
         let mut fate = self.fate.borrow_mut();
-        fate.fault = Some(fault.entry().code);
+        fate.fault = Some(fault.code());
         fate.error = Some(error.to_string().into());
         fate.request_bytes = received;
         // The words of the catalogue: the error's own may hold addresses.
@@ -460,8 +462,9 @@ impl Drop for Attempt<'_> {
         let ended = fate.ended.unwrap_or(Ended::ClientGone);
         leg.version_meters.count(fate.status);
         let (sent, received) = (fate.request_bytes, fate.response_bytes);
+        let failed = Failed::of(ended, fate.status, fate.fault);
         leg.role_meters
-            .record_end(duration_ns, sent, received, ended);
+            .record_end(duration_ns, sent, received, ended, failed);
         let accepted = &self.work.accepted;
         let credit = Some(leg.role_meters.credit());
         let class = Class::of(fate.status, fate.fault.is_some(), ended);
@@ -478,7 +481,7 @@ impl Drop for Attempt<'_> {
                 method: self.method.clone(),
                 path: format!("/async/{}", self.work.id()).into(),
                 status: fate.status,
-                fault: fate.fault,
+                fault: fate.fault.map(|code| code.entry().code),
                 error: fate.error,
                 ended,
                 started_at_ms: self.started_at_ms,
