@@ -178,6 +178,8 @@ pub(super) struct OfShare(pub(super) DeploymentName, pub(super) String);
 pub(super) struct OfScope(pub(super) Scope);
 /// `/keys/{key}`, wherever that is mounted.
 pub(super) struct OfKey(pub(super) Scope, pub(super) String);
+/// A project's `/subscriptions/{subscription}`.
+pub(super) struct OfSubscription(pub(super) Name, pub(super) String);
 /// `/tokens/{token}`.
 pub(super) struct OfToken(pub(super) String);
 /// A deployment's `/async/{request}`.
@@ -261,6 +263,8 @@ named_by! {
     OfShare: at => Self(at.deployment()?, at.text("share")?.chars().take(256).collect());
     OfScope: at => Self(at.scope()?);
     OfKey: at => Self(at.scope()?, at.id("key", "key_unknown")?);
+    OfSubscription: at =>
+        Self(at.project()?, at.id("subscription", "subscription_unknown")?);
     OfToken: at => Self(at.id("token", "token_unknown")?);
     OfRequest: at => Self(at.deployment()?, request(at.text("request")?)?);
     OfTask: at => Self(at.id("task", "task_unknown")?);

@@ -38,6 +38,7 @@ mod serve;
 pub mod shape;
 mod shares;
 mod status;
+mod subscriptions;
 mod tasks;
 mod tenants;
 #[cfg(test)]
@@ -83,6 +84,8 @@ pub struct AdminOptions {
     pub origins: Vec<String>,
     /// The largest body, in bytes.
     pub body_bytes_max: usize,
+    /// Whether there is a relay for mail.
+    pub mail: bool,
 }
 
 /// What the admin plane is given beside control.
@@ -177,6 +180,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(later::routes())
         .merge(tasks::routes())
         .merge(tokens::routes())
+        .merge(subscriptions::routes())
         .merge(events::routes())
         .merge(status::routes())
         .merge(audit::routes())

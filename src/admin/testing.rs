@@ -86,6 +86,7 @@ impl World {
             hosts: vec!["weir.example".to_owned()],
             origins: vec!["https://console.example".to_owned()],
             body_bytes_max: 8_192,
+            mail: false,
         };
         let (close, closing) = watch::channel(false);
         let plane = Shared::new(Plane::new(control, beside, options, closing));

@@ -22,7 +22,7 @@ pub(super) struct Later {
     pub(super) queue: Arc<Queue>,
     pump: Pump,
     webhooks: Arc<Webhooks>,
-    signer: Arc<Signer>,
+    pub(super) signer: Arc<Signer>,
     store: Arc<Sqlite>,
 }
 

@@ -8,6 +8,7 @@
 mod data_dir;
 mod later;
 mod monitoring;
+mod notify;
 mod options;
 mod ready;
 
@@ -45,10 +46,11 @@ use crate::{
         source::{self, SourceError},
     },
     gateway::{Figures, Levelling, Runner, Shared, Worker},
+    hook::TlsError,
     logs::Logs,
     monitor::{self, Monitor},
-    hook::TlsError,
     net::{guard::AddressGuard, listen::bind_all},
+    notify::{MailError, Notifier},
     queue::SpillError,
     snapshot::Current,
     spec::Declarations,
@@ -112,6 +114,9 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// The relay that mail goes through.
+    #[error("mail: {0}")]
+    Mail(#[from] MailError),
     /// Whom webhooks trust.
     #[error("webhooks: {0}")]
     Tls(#[from] TlsError),
@@ -149,6 +154,7 @@ pub struct Gateway {
     store: Arc<Sqlite>,
     later: Later,
     monitor: Arc<Monitor>,
+    notifier: Arc<Notifier>,
     guard: Arc<AddressGuard>,
     source: Source,
     exporter: PrometheusHandle,
@@ -205,6 +211,7 @@ impl Gateway {
         let own = [data_address, admin.local_addr()?];
         let later = Later::open(&settings, Arc::clone(&store), &current, &own);
         let later = runtime.block_on(later)?;
+        let notifier = notify::open(&settings, &store, &later.signer, &own)?;
         memory::give_back();
         Ok(Self {
             settings,
@@ -217,6 +224,7 @@ impl Gateway {
             store,
             later,
             monitor,
+            notifier,
             guard,
             source,
             exporter,
@@ -258,7 +266,8 @@ impl Gateway {
         let figures: Arc<[Figures]> = (0..threads + runners).map(|_| Figures::default()).collect();
         let later = self.later;
         let queue = Arc::clone(&later.queue);
-        let (control, guard, monitor) = (self.control, self.guard, self.monitor);
+        let (notifier, monitor) = (self.notifier, self.monitor);
+        let (control, guard) = (self.control, self.guard);
         let options = options::gateway(&settings, &guard);
         let (levelling, inboxes) = Levelling::new(self.workers.len(), options.connections_max);
         let shared = Shared {
@@ -282,7 +291,7 @@ impl Gateway {
             self.exporter.clone(),
             Arc::clone(&is_ready),
             self.store,
-            refresh_others(later.refresh(), Arc::clone(&monitor)),
+            refresh_others(later.refresh(), Arc::clone(&monitor), Arc::clone(&notifier)),
         );
         let (stop_admin, admin_stopped) = watch::channel(false);
         runtime.block_on(async {
@@ -303,6 +312,7 @@ impl Gateway {
                 later: Some(later.admin()),
                 monitor: Some(Arc::clone(&monitor)),
             };
+            notify::start(notifier);
             let runners = later.start(&settings, &shared, threads)?;
             let monitoring = monitor::Running::start(monitor)?;
             follow(self.source, &control)?;
@@ -422,10 +432,12 @@ fn follow(source: Source, control: &Arc<Control>) -> io::Result<()> {
 fn refresh_others(
     later: impl Fn() + Send + Sync + 'static,
     monitor: Arc<Monitor>,
+    notifier: Arc<Notifier>,
 ) -> impl Fn() + Send + Sync + 'static {
     move || {
         later();
         monitor.refresh();
+        notifier.refresh();
     }
 }
 

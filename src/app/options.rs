@@ -4,12 +4,13 @@ use std::{net::SocketAddr, sync::Arc, thread::available_parallelism};
 
 use crate::{
     admin::AdminOptions,
-    config::Settings,
+    config::{Settings, SmtpTls},
     control::{ControlOptions, Limits, probe::ProbeOptions},
     gateway::GatewayOptions,
-    logs::LogsOptions,
     hook::pauses_from,
+    logs::LogsOptions,
     net::{guard::AddressGuard, socket::ClientLimits},
+    notify::{MailOptions, MailTls, NotifyOptions},
     queue::{QueueOptions, WebhookOptions},
     snapshot::BuildOptions,
     upstream::{breaker::EjectionOptions, budget::BudgetOptions, connections::ConnectionOptions},
@@ -121,6 +122,39 @@ pub(super) fn webhook(settings: &Settings) -> WebhookOptions {
     }
 }
 
+/// `admin` is where the admin plane listens.
+pub(super) fn notify(settings: &Settings, admin: SocketAddr) -> NotifyOptions {
+    let webhook = webhook(settings);
+    NotifyOptions {
+        timeout_ms: webhook.timeout_ms,
+        concurrency: webhook.concurrency,
+        per_host: webhook.per_host,
+        pauses_ms: webhook.pauses_ms,
+        ca_file: webhook.ca_file,
+        base: format!("http://{admin}"),
+        deliveries_kept: settings.notify.deliveries_kept,
+    }
+}
+
+/// The relay that mail goes through, if there is one.
+pub(super) fn mail(settings: &Settings) -> Option<MailOptions> {
+    let smtp = &settings.smtp;
+    let name = Some(&smtp.username).filter(|name| !name.is_empty());
+    (!smtp.host.is_empty()).then(|| MailOptions {
+        host: smtp.host.clone(),
+        port: smtp.port(),
+        tls: match smtp.tls {
+            SmtpTls::None => MailTls::None,
+            SmtpTls::Starttls => MailTls::Starttls,
+            SmtpTls::Tls => MailTls::Tls,
+        },
+        credentials: name.map(|name| (name.clone(), smtp.password.expose().to_owned())),
+        from: smtp.from.clone(),
+        timeout_ms: smtp.timeout_ms,
+        ca_file: Some(smtp.ca_file.clone()).filter(|file| !file.as_os_str().is_empty()),
+    })
+}
+
 pub(super) fn control(settings: &Settings) -> ControlOptions {
     let deploy = &settings.deploy;
     ControlOptions {
@@ -146,6 +180,7 @@ fn limits(settings: &Settings) -> Limits {
         tasks_kept_max: limits.tasks_kept_max,
         versions_kept_max: limits.versions_kept_max,
         history_kept_max: limits.history_kept_max,
+        subscriptions_per_project_max: settings.notify.subscriptions_per_project_max,
     }
 }
 
@@ -196,6 +231,7 @@ pub(super) fn admin(settings: &Settings, listen: SocketAddr, data: SocketAddr) -
         hosts: settings.admin.hosts.clone(),
         origins: settings.admin.origins.clone(),
         body_bytes_max: settings.admin.body_bytes_max,
+        mail: !settings.smtp.host.is_empty(),
     }
 }
 

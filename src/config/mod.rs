@@ -11,6 +11,7 @@
 mod addresses;
 mod load;
 mod monitoring;
+mod notify;
 mod queue;
 mod sealing;
 mod sections;
@@ -25,6 +26,7 @@ use serde::Serialize;
 
 pub use load::LoadError;
 pub use monitoring::MonitoringSettings;
+pub use notify::{NotifySettings, Password, SmtpSettings, SmtpTls};
 pub use queue::{QueueSettings, WebhookSettings};
 pub use sealing::SealingKey;
 pub use token::Token;
@@ -52,6 +54,10 @@ pub struct Settings {
     pub queue: QueueSettings,
     /// Telling receivers of the ends of async requests.
     pub webhook: WebhookSettings,
+    /// Subscriptions and their deliveries.
+    pub notify: NotifySettings,
+    /// The relay that mail goes through.
+    pub smtp: SmtpSettings,
     /// New versions on their way to be live.
     pub deploy: DeploySettings,
     /// How much there may be of everything that people make.
@@ -361,6 +367,8 @@ impl Default for Settings {
             },
             queue: QueueSettings::default(),
             webhook: WebhookSettings::default(),
+            notify: NotifySettings::default(),
+            smtp: SmtpSettings::default(),
             limits: LimitsSettings {
                 deployments_max: 10_000,
                 keys_max: 1_000_000,

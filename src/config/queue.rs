@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     addresses::network,
-    sections::{DAY_MS, integer, list, ms},
+    sections::{DAY_MS, file, integer, list, ms},
 };
 use crate::spec::Reader;
 
@@ -150,9 +150,6 @@ impl Default for WebhookSettings {
     }
 }
 
-/// The longest path of a file.
-const FILE_BYTES_MAX: usize = 4_096;
-
 pub(super) fn webhook(reader: &mut Reader<'_>, webhook: &mut WebhookSettings) {
     ms(reader, "timeout_ms", &mut webhook.timeout_ms);
     let first = &mut webhook.retry_first_ms;
@@ -167,10 +164,5 @@ pub(super) fn webhook(reader: &mut Reader<'_>, webhook: &mut WebhookSettings) {
         &mut webhook.allow_networks,
     );
     list(reader, "deny_networks", network, &mut webhook.deny_networks);
-    let file = reader
-        .field("ca_file")
-        .filter(|field| !field.is_empty_text());
-    if let Some(text) = file.and_then(|field| field.text_within(1..=FILE_BYTES_MAX)) {
-        webhook.ca_file = text.into();
-    }
+    file(reader, "ca_file", &mut webhook.ca_file);
 }

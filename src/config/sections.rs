@@ -1,11 +1,12 @@
 //! Every setting with the range it may have.
 
-use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive};
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
 use super::{
     LogFormat, LogLevel, Settings, Token,
     addresses::{host, network, origin},
     monitoring::monitoring,
+    notify::{notify, smtp},
     queue::{queue, webhook},
     sealing::SealingKey,
 };
@@ -23,13 +24,13 @@ const ADMIN_BODY_BYTES: RangeInclusive<u64> = 8_192..=64 << 20;
 const LOGS_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 /// Hosts, origins or networks in one list.
 const LIST_MAX: usize = 256;
-/// The longest path of a directory.
-const DIRECTORY_BYTES_MAX: usize = 4_096;
+/// The longest path of a directory or a file.
+const PATH_BYTES_MAX: usize = 4_096;
 
 pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
     let mut s = Settings::default();
     let directory = reader.field("data_dir");
-    if let Some(text) = directory.and_then(|field| field.text_within(1..=DIRECTORY_BYTES_MAX)) {
+    if let Some(text) = directory.and_then(|field| field.text_within(1..=PATH_BYTES_MAX)) {
         s.data_dir = text.into();
     }
     integer(reader, "workers", 0..=256, &mut s.workers);
@@ -167,6 +168,8 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
     });
     reader.section("queue", |reader| queue(reader, &mut s.queue));
     reader.section("webhook", |reader| webhook(reader, &mut s.webhook));
+    reader.section("notify", |reader| notify(reader, &mut s.notify));
+    reader.section("smtp", |reader| smtp(reader, &mut s.smtp));
     reader.section("limits", |reader| {
         let limits = &mut s.limits;
         integer(
@@ -289,6 +292,14 @@ pub(super) fn integer<T: TryFrom<u64> + Copy>(
     value: &mut T,
 ) {
     *value = reader.integer(key, range, *value);
+}
+
+/// The path of a file; empty: none.
+pub(super) fn file(reader: &mut Reader<'_>, key: &'static str, value: &mut PathBuf) {
+    let file = reader.field(key).filter(|field| !field.is_empty_text());
+    if let Some(text) = file.and_then(|field| field.text_within(1..=PATH_BYTES_MAX)) {
+        *value = text.into();
+    }
 }
 
 /// A duration that can't be zero.

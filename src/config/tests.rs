@@ -120,7 +120,11 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             ("/logs/bytes_max", _) => ("1048576", "1048576"),
             ("/queue/retry_max_ms", _) => ("1001", "1001"),
             ("/queue/concurrency_floor", _) => ("5", "5"),
-            ("/webhook/ca_file", _) => ("d", "\"d\""),
+            ("/webhook/ca_file" | "/smtp/ca_file" | "/smtp/username", _) => ("d", "\"d\""),
+            ("/smtp/host", _) => ("h.example", "\"h.example\""),
+            ("/smtp/from", _) => ("a@b.example", "\"a@b.example\""),
+            ("/smtp/tls", _) => ("tls", "\"tls\""),
+            ("/smtp/password", _) => ("p w", "\"***\""),
             ("/ejection/base_ms", _) => ("11", "11"),
             ("/ejection/max_ms", _) => ("10001", "10001"),
             _ => ("9", "9"),
@@ -128,9 +132,17 @@ fn every_setting_can_be_set_from_the_environment_alone() {
         let mut environment = vec![(name.clone(), text.to_owned())];
         let mut expected = defaults.clone();
         if pointer == "/keys/reveal" {
-            // The one that needs another.
+            // These need another.
             environment.push(("WEIR_KEYS_SEALING_KEY".into(), SEALING_KEY.into()));
             expected["keys"]["sealing_key"] = "***".into();
+        }
+        if pointer == "/smtp/host" {
+            environment.push(("WEIR_SMTP_FROM".into(), "a@b.example".into()));
+            expected["smtp"]["from"] = "a@b.example".into();
+        }
+        if pointer == "/smtp/password" {
+            environment.push(("WEIR_SMTP_USERNAME".into(), "d".into()));
+            expected["smtp"]["username"] = "d".into();
         }
         let (settings, _) = Settings::load(None, environment.into_iter())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -287,5 +299,34 @@ proptest::proptest! {
         let mut root = Node::from_toml(&text).or_else(|_| Node::from_toml("")).expect("TOML");
         override_all(&mut root, [(name, text)].into_iter());
         let _outcome = read(&root, settings);
+    }
+}
+
+#[test]
+fn mail_needs_a_sender_and_hides_its_password() {
+    let good = "[smtp]\nhost = 'smtp.example'\nfrom = 'weir <weir@b.example>'\n\
+                username = 'u'\npassword = 'hunter2 hunter2'";
+    let (settings, _) = load(good, &[]).expect("good");
+    assert_eq!(settings.smtp.password.expose(), "hunter2 hunter2");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let shown = serde_json::to_string(&settings).expect("JSON");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let ports = [("none", 25), ("starttls", 587), ("tls", 465)];
+    for (tls, port) in ports {
+        let (settings, _) = load(&format!("[smtp]\ntls = '{tls}'"), &[]).expect(tls);
+        assert_eq!(settings.smtp.port(), port, "{tls}");
+    }
+    for (text, words) in [
+        ("host = 'h'", "/smtp/from: is missing"),
+        ("host = 'h:1/x'\nfrom = 'a@b.c'", "/smtp/host"),
+        ("from = 'nobody'", "/smtp/from"),
+        ("from = \"a@b.c\\r\\nx: y\"", "/smtp/from"),
+        ("password = 'hunter2'", "/smtp/username: is missing"),
+        ("tls = 'ssl'", "/smtp/tls"),
+        ("port = 65536", "/smtp/port"),
+    ] {
+        let told = load(&format!("[smtp]\n{text}"), &[]).expect_err(text);
+        assert!(told.contains(words), "{text}: {told}");
+        assert!(!told.contains("hunter2"), "{told}");
     }
 }

@@ -15,10 +15,12 @@ use super::{
 use crate::{
     base::{
         id::{KeyId, Revision},
+        name::Name,
         secret::KeyDigest,
     },
+    notify::Message,
     snapshot::Principal,
-    spec::{KeySpec, Scope},
+    spec::{EventName, KeySpec, Scope},
     store::{If, Write},
 };
 
@@ -152,6 +154,7 @@ impl Control {
                     condition: If::Any,
                 });
                 change.key(known.value.digest, None);
+                tell_of(change, &known.value, now);
                 changes.keys_revoked += 1;
             }
         }
@@ -181,6 +184,26 @@ fn prepare_grants(change: &mut Change, mut granted: Vec<Granted>) {
         let principal = Principal::with_scope(&key.to_spec(), key.scope);
         change.key(key.digest, Some(Arc::new(principal)));
     }
+}
+
+/// Has subscribers told of a key that is no longer declared. No history has it: the file is one.
+fn tell_of(change: &mut Change, key: &Key, now_ms: u64) {
+    let (project, deployment) = match &key.scope {
+        Scope::Instance => return,
+        Scope::Project(project) => (Ok(project.clone()), None),
+        Scope::Deployment(name) => (
+            Name::parse(name.project()),
+            Name::parse(name.deployment()).ok(),
+        ),
+    };
+    // A half of a parsed name is a name.
+    let Ok(project) = project else { return };
+    let by = speaker().name;
+    let mut message = Message::new(EventName::KeyRevoked, &project, &by, now_ms);
+    message.deployment = deployment;
+    message.key = Some(key.id.to_string());
+    message.reason = Some("it is no longer declared".to_owned());
+    change.tells(message);
 }
 
 fn withdraw(change: &mut Change, known: &Stored<Key>) {

@@ -395,6 +395,8 @@ pub(super) fn new_record(spec: &DeploymentSpec, caller: &Caller, now_ms: u64) ->
         queue_paused: false,
         webhook: None,
         webhook_generation: 0,
+        pool_down_at_ms: None,
+        pool_told_at_ms: None,
         latest_task: None,
         deleted_at_ms: None,
         deleted_by: None,

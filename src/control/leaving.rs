@@ -52,6 +52,8 @@ impl Control {
         record.kept.clear();
         record.live = None;
         record.live_since_ms = None;
+        // What is out of service is not down.
+        record.pool_down_at_ms = None;
         record.state = DeploymentState::Stopping;
         record.reason.clone_from(&task.note);
         record.updated_at_ms = now;
@@ -123,6 +125,7 @@ impl Control {
         new.record.kept.clear();
         new.record.live = None;
         new.record.live_since_ms = None;
+        new.record.pool_down_at_ms = None;
         new.record.updated_at_ms = now;
         let scope = Scope::Deployment(name.clone());
         self.revoke_all(change, &scope, by, now, keys).await?;

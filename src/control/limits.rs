@@ -24,6 +24,8 @@ pub struct Limits {
     pub versions_kept_max: u32,
     /// Entries of one deployment's history that are kept; the oldest go first.
     pub history_kept_max: u64,
+    /// Subscriptions of one project.
+    pub subscriptions_per_project_max: usize,
 }
 
 /// The settings' defaults.
@@ -39,6 +41,7 @@ impl Default for Limits {
             tasks_kept_max: 20_000,
             versions_kept_max: 1_000,
             history_kept_max: 10_000,
+            subscriptions_per_project_max: 50,
         }
     }
 }
@@ -51,6 +54,7 @@ pub(super) enum Limited {
     Projects,
     Tenants,
     Tokens,
+    Subscriptions,
     Tasks,
 }
 
@@ -72,6 +76,11 @@ impl Control {
             Limited::Projects => ("projects_max", limits.projects_max, "projects"),
             Limited::Tenants => ("tenants_max", limits.tenants_max, "tenants"),
             Limited::Tokens => ("tokens_max", limits.tokens_max, "admin tokens"),
+            Limited::Subscriptions => (
+                "subscriptions_per_project_max",
+                limits.subscriptions_per_project_max,
+                "subscriptions of one project",
+            ),
             Limited::Tasks => (
                 "tasks_waiting_max",
                 limits.tasks_waiting_max,
@@ -82,7 +91,11 @@ impl Control {
             return Ok(());
         }
         series::count(&table::CONTROL_LIMITED, &[name], 1);
-        let words = format!("there may be {max} {words} (limits.{name}), and there are {there}");
+        let section = match what {
+            Limited::Subscriptions => "notify",
+            _ => "limits",
+        };
+        let words = format!("there may be {max} {words} ({section}.{name}), and there are {there}");
         Err(ControlError::conflict("limit_reached", words))
     }
 }

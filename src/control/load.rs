@@ -27,6 +27,7 @@ use crate::{
     },
     logs::Logs,
     net::guard::AddressGuard,
+    notify::{SUBSCRIPTIONS, Subscription},
     snapshot::{Current, Numbered, Principal},
     spec::{Scope, VersionSpec},
     store::{If, Ledger, Order, Record, Write},
@@ -94,6 +95,7 @@ impl Control {
     pub fn start(self: &Arc<Self>) {
         self.work_off_all();
         self.keep_tidy();
+        self.watch_pools();
     }
 
     /// Has every queue worked off that nobody is at.
@@ -171,6 +173,11 @@ impl Control {
         .await?;
         self.each(place::TOKENS, |record| {
             state.put_token(decode::<Token>(record)?);
+            Ok(())
+        })
+        .await?;
+        self.each(SUBSCRIPTIONS, |record| {
+            state.put_subscription(decode::<Subscription>(record)?);
             Ok(())
         })
         .await?;

@@ -36,6 +36,7 @@ use crate::{
     },
     logs::Logs,
     net::guard::AddressGuard,
+    notify::Message,
     snapshot::{BuildOptions, Current, Declared, Principal, build},
     store::{Ledger, Write},
     telemetry::{seconds::Seconds, table},
@@ -118,6 +119,7 @@ pub(super) struct Change {
     keys: Vec<(KeyDigest, Option<Arc<Principal>>)>,
     happenings: Vec<Happening>,
     deeds: Vec<Deed>,
+    news: Vec<Message>,
     tasks: Vec<Task>,
     wake: Vec<DeploymentName>,
 }
@@ -261,6 +263,8 @@ impl Control {
         mut change: Change,
     ) -> Result<Committed, ControlError> {
         change.tell(turn.token.as_ref());
+        let outbox = self.outbox(&change)?;
+        change.writes.extend(outbox);
         if change.writes.is_empty() {
             return Ok(Committed {
                 revision: Revision(0),
@@ -482,6 +486,27 @@ impl Change {
     pub(super) fn done(&mut self, deed: Deed) -> &mut Self {
         self.deeds.push(deed);
         self
+    }
+
+    /// Has subscribers told of something that stands in no history.
+    pub(super) fn tells(&mut self, message: Message) -> &mut Self {
+        self.news.push(message);
+        self
+    }
+
+    /// What happens to deployments.
+    pub(super) fn happenings(&self) -> &[Happening] {
+        &self.happenings
+    }
+
+    /// What is done to what is no deployment.
+    pub(super) fn deeds(&self) -> &[Deed] {
+        &self.deeds
+    }
+
+    /// What else subscribers are told of.
+    pub(super) fn news(&self) -> &[Message] {
+        &self.news
     }
 
     /// Writes down what happened, by whose token.

@@ -201,6 +201,7 @@ impl Control {
             KeysOf::All,
         )
         .await?;
+        self.prepare_unsubscribing_all(&mut change, name).await?;
         change.write(Write::Delete {
             key: place::project(name),
             condition: If::Revision(stored.revision),

@@ -19,6 +19,7 @@ use crate::{
         name::{DeploymentName, Name},
         secret::KeyDigest,
     },
+    notify::Subscription,
     snapshot::{Declared, Idle, Numbered, QueueRules},
 };
 
@@ -46,6 +47,7 @@ pub struct State {
     tenants: BTreeMap<Name, Arc<Stored<Tenant>>>,
     tokens: BTreeMap<String, Arc<Stored<Token>>>,
     by_digest: HashMap<KeyDigest, Arc<Stored<Token>>>,
+    subscriptions: BTreeMap<Name, BTreeMap<String, Arc<Stored<Subscription>>>>,
     tasks: BTreeMap<String, Arc<Stored<Task>>>,
     ended: VecDeque<String>,
     /// Tasks of a deployment that have not ended, in the order of their coming; the first has its
@@ -122,6 +124,25 @@ impl State {
     /// Every admin token, by id.
     pub fn tokens(&self) -> impl Iterator<Item = &Arc<Stored<Token>>> {
         self.tokens.values()
+    }
+
+    /// Whether there are any subscriptions.
+    pub fn has_subscriptions(&self) -> bool {
+        !self.subscriptions.is_empty()
+    }
+
+    /// The subscriptions of a project, by id.
+    pub fn subscriptions_of(
+        &self,
+        project: &str,
+    ) -> impl Iterator<Item = &Arc<Stored<Subscription>>> {
+        let of_project = self.subscriptions.get(project);
+        of_project.into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// A subscription of a project.
+    pub fn subscription(&self, project: &str, id: &str) -> Option<&Arc<Stored<Subscription>>> {
+        self.subscriptions.get(project)?.get(id)
     }
 
     /// A task that has not ended, or not long ago.
@@ -222,6 +243,22 @@ impl State {
     pub(super) fn remove_token(&mut self, token: &Token) {
         self.by_digest.remove(&token.digest);
         self.tokens.remove(&token.id);
+    }
+
+    pub(super) fn put_subscription(&mut self, subscription: Stored<Subscription>) {
+        let (project, id) = (&subscription.value.project, subscription.value.id.clone());
+        let of_project = self.subscriptions.entry(project.clone()).or_default();
+        of_project.insert(id, Arc::new(subscription));
+    }
+
+    pub(super) fn remove_subscription(&mut self, subscription: &Subscription) {
+        let project = &subscription.project;
+        if let Some(of_project) = self.subscriptions.get_mut(project) {
+            of_project.remove(&subscription.id);
+            if of_project.is_empty() {
+                self.subscriptions.remove(project);
+            }
+        }
     }
 
     /// Notes how a task stands, and lets it join or leave its deployment's queue.

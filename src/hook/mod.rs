@@ -13,6 +13,8 @@ mod lanes;
 mod schedule;
 mod send;
 mod signer;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 mod turns;
 mod url;

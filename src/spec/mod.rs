@@ -18,6 +18,7 @@ mod read;
 mod reader;
 mod readiness;
 mod role;
+mod subscription;
 
 pub use deployment::{
     Access, BackendSpec, BackendUrl, BackendUrlError, ChallengerSpec, DeploymentSpec, PoolSpec,
@@ -35,6 +36,7 @@ pub use read::any_text_holds;
 pub(crate) use reader::{Reader, read};
 pub use readiness::{ReadinessSpec, WarmUpMethod, WarmUpSpec};
 pub use role::Role;
+pub use subscription::{EventName, NoEvent, Target};
 
 /// Everything one file declares.
 #[derive(Debug, Clone, PartialEq, Default)]

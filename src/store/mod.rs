@@ -25,6 +25,8 @@ use tokio::sync::broadcast;
 
 use crate::base::id::Revision;
 
+#[cfg(test)]
+pub(crate) use self::memory::Memory;
 pub use self::{
     jobs::{
         Content, End, Enqueued, Fenced, Forgotten, Holder, JOB_BYTES, Job, JobError, JobFilter,

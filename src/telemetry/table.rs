@@ -139,6 +139,10 @@ table! {
         "Attempts to tell a webhook's receiver: delivered, again (it failed and is repeated), failed (it was the last).";
     WEBHOOK_PENDING = Gauge "weir_webhook_pending" [],
         "Webhooks whose receivers are still to be told.";
+    NOTIFICATIONS = Counter "weir_notifications_total" ["kind", "result"],
+        "Attempts to deliver a notification: delivered, again (it failed and is repeated), failed (it was the last); dropped without one, as too many waited.";
+    NOTIFICATIONS_PENDING = Gauge "weir_notifications_pending" [],
+        "Notifications that are still to be delivered.";
     STORE_COMMIT = Histogram "weir_store_commit_seconds" [],
         "Time to make a group of batches durable, from the first write to the sync's return.";
     STORE_COMMITS = Counter "weir_store_commits_total" ["result"],

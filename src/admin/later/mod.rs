@@ -64,7 +64,7 @@ impl Plane {
     ///
     /// # Errors
     /// 503 when this gateway takes none.
-    fn later(&self) -> Result<&AsyncParts, Problem> {
+    pub(super) fn later(&self) -> Result<&AsyncParts, Problem> {
         self.later.as_ref().ok_or_else(|| {
             let words = "this gateway takes no async requests";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "async_unavailable", words)

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 /// What a segment of an address may hold: name, pattern, description, example.
-const SEGMENTS: [(&str, &str, &str, &str); 9] = [
+const SEGMENTS: [(&str, &str, &str, &str); 10] = [
     ("tenant", NAME, "The tenant's name", "default"),
     ("project", NAME, "The project's name", "demo"),
     ("deployment", NAME, "The deployment's URL name", "iris"),
@@ -17,6 +17,7 @@ const SEGMENTS: [(&str, &str, &str, &str); 9] = [
     ),
     ("key", ID, "The key's public id", "k7"),
     ("token", ID, "The token's public id", "t7"),
+    ("subscription", ID, "The subscription's id", "s7"),
     ("task", ID, "The task's id", "t7"),
     (
         "request",
@@ -114,7 +115,7 @@ const CONDITIONAL: [&str; 11] = [
     "resume", "rotate",
 ];
 
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     ("tenants", "Organisations"),
     ("projects", "Groups of deployments inside a tenant"),
     ("deployments", "Stable names that applications call"),
@@ -137,6 +138,10 @@ const TAGS: [(&str, &str); 16] = [
     ),
     ("tasks", "Background pieces of control work"),
     ("tokens", "Who may use this API"),
+    (
+        "subscriptions",
+        "Who is told what happens in a project, by webhook or mail",
+    ),
     ("events", "What happens, live"),
     ("status", "How this gateway stands"),
     ("audit", "Who was turned away"),

@@ -12,8 +12,8 @@ use crate::{
         VersionSpec,
         body::{
             DeleteBody, DeploymentPatch, KeyPatch, NewDeployment, NewKey, NewProject, NewReadme,
-            NewShare, NewTenant, NewToken, NewWebhook, PromoteBody, ReplayBody, RollbackBody,
-            StopBody,
+            NewShare, NewSubscription, NewTenant, NewToken, NewWebhook, PromoteBody, ReplayBody,
+            RollbackBody, StopBody, SubscriptionPatch,
         },
     },
 };
@@ -181,6 +181,8 @@ fn is_read(schema: &str, body: &Value) -> bool {
         "Replay" => ReplayBody::from_json(body).is_ok(),
         "NewWebhook" => NewWebhook::from_json(body).is_ok(),
         "NewReadme" => NewReadme::from_json(body).is_ok(),
+        "NewSubscription" => NewSubscription::from_json(body).is_ok(),
+        "SubscriptionPatch" => SubscriptionPatch::from_json(body).is_ok(),
         other => panic!("{other} is read by nobody here"),
     }
 }
@@ -261,6 +263,11 @@ fn the_limits_that_are_described_are_those_that_are_read() {
         ("NewReadme", json!({"text": ""})),
         ("Replay", json!({})),
         ("NewWebhook", json!({"url": "a"})),
+        (
+            "NewSubscription",
+            json!({"target": {"kind": "webhook", "url": "a"}}),
+        ),
+        ("SubscriptionPatch", json!({})),
     ] {
         let schema = &document["components"]["schemas"][name];
         assert_eq!(schema["additionalProperties"], false, "{name}");

@@ -57,9 +57,9 @@ pub struct Deed {
     pub by: String,
     /// The public id of the token they did it with.
     pub token: Option<String>,
-    /// What: `create`, `edit`, `delete`, `revoke`, `reveal`.
+    /// What: `create`, `edit`, `delete`, `revoke`, `reveal`, `rotate`.
     pub action: String,
-    /// To what: `tenant`, `project`, `token`, `key`.
+    /// To what: `tenant`, `project`, `token`, `key`, `subscription`.
     pub kind: String,
     /// Its name or public id.
     pub name: String,

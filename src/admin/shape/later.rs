@@ -125,8 +125,8 @@ pub struct Delivery {
     pub next_attempt_at: Option<Time>,
 }
 
-/// A try to tell an end.
-#[derive(ToSchema)]
+/// A try to tell something.
+#[derive(Serialize, ToSchema)]
 pub struct DeliveryAttempt {
     /// When.
     pub at: Time,

@@ -12,6 +12,7 @@ mod log;
 mod monitoring;
 pub mod people;
 pub mod request;
+mod subscription;
 mod task;
 mod time;
 mod version;
@@ -26,6 +27,7 @@ pub use later::{
 pub use log::{LogLifecycle, LogLine, LogLost, LogRequest, LogWhat};
 pub use monitoring::{Monitoring, MonitoringNow};
 pub use people::{NewTokenShown, Project, Tenant, Token};
+pub use subscription::{Subscription, SubscriptionDelivery, Target};
 pub use task::{Task, TaskAnswer, TaskKind, TaskStatus};
 pub use time::Time;
 pub use version::Version;

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Target;
+
 /// A new deployment and its first version.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -444,6 +446,71 @@ pub struct DescriptionPatch {
     /// Free text, 4,096 bytes at most.
     #[schema(max_length = 4096)]
     pub description: String,
+}
+
+/// A new subscription.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "on call", "events": ["version.failed", "pool.down"],
+    "target": {"kind": "webhook", "url": "https://hooks.example/weir"}}))]
+pub struct NewSubscription {
+    /// Free text, 128 bytes at most.
+    #[schema(max_length = 128, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+    pub name: Option<String>,
+    /// Of what it tells, each once; of everything when empty.
+    #[schema(max_items = 6)]
+    pub events: Option<Vec<EventName>>,
+    /// Of which deployments, each once; of the whole project when empty.
+    #[schema(max_items = 256)]
+    pub deployments: Option<Vec<ProjectName>>,
+    /// Where.
+    pub target: Target,
+    /// Whether it tells nothing for now.
+    #[schema(default = false)]
+    pub paused: Option<bool>,
+}
+
+/// What can be changed of a subscription; at least one of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"paused": true}))]
+pub struct SubscriptionPatch {
+    /// Free text, 128 bytes at most.
+    #[schema(max_length = 128, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
+    pub name: Option<String>,
+    /// Of what it tells, in place of all that it does.
+    #[schema(max_items = 6)]
+    pub events: Option<Vec<EventName>>,
+    /// Of which deployments, in place of all that it names.
+    #[schema(max_items = 256)]
+    pub deployments: Option<Vec<ProjectName>>,
+    /// Where.
+    pub target: Option<Target>,
+    /// Whether it tells nothing for now.
+    pub paused: Option<bool>,
+}
+
+/// What a subscription tells of.
+#[derive(Deserialize, ToSchema)]
+pub enum EventName {
+    /// A version went live.
+    #[serde(rename = "version.ready")]
+    VersionReady,
+    /// A version that was to go live did not.
+    #[serde(rename = "version.failed")]
+    VersionFailed,
+    /// An earlier version is live again.
+    #[serde(rename = "deployment.rolled_back")]
+    RolledBack,
+    /// A key opens nothing any more.
+    #[serde(rename = "key.revoked")]
+    KeyRevoked,
+    /// No backend of the live version's main pool is available.
+    #[serde(rename = "pool.down")]
+    PoolDown,
+    /// One is again.
+    #[serde(rename = "pool.up")]
+    PoolUp,
 }
 
 /// A new tenant.

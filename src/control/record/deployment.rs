@@ -64,6 +64,12 @@ pub struct Deployment {
     /// Which of its signing secrets is in use.
     #[serde(default)]
     pub webhook_generation: u32,
+    /// Since when no backend of its live version's main pool is available.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_down_at_ms: Option<u64>,
+    /// When that was told last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_told_at_ms: Option<u64>,
     /// The newest task.
     pub latest_task: Option<String>,
     /// When it was deleted.

@@ -111,6 +111,10 @@ pub enum Action {
     WebhookEdit,
     /// Its signing secret was replaced.
     WebhookRotate,
+    /// No backend of the live version's main pool is available any more.
+    PoolDown,
+    /// One is again.
+    PoolUp,
 }
 
 /// Something that was done to what is no deployment: a tenant, a project, an admin token, a key of a
@@ -125,9 +129,9 @@ pub struct Deed {
     /// weir itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// What: `create`, `edit`, `delete`, `revoke`, `reveal`.
+    /// What: `create`, `edit`, `delete`, `revoke`, `reveal`, `rotate`.
     pub action: String,
-    /// To what: `tenant`, `project`, `token`, `key`.
+    /// To what: `tenant`, `project`, `token`, `key`, `subscription`.
     pub kind: String,
     /// Its name or public id.
     pub name: String,
@@ -224,6 +228,8 @@ impl Action {
             Self::AsyncRetry => "async-retry",
             Self::WebhookEdit => "webhook-edit",
             Self::WebhookRotate => "webhook-rotate",
+            Self::PoolDown => "pool-down",
+            Self::PoolUp => "pool-up",
         }
     }
 }

@@ -7,6 +7,7 @@ mod faults;
 mod faulty;
 mod life;
 mod limits;
+mod notify;
 mod requests;
 
 use std::{

@@ -13,6 +13,7 @@ mod project;
 mod queue;
 mod readme;
 mod share;
+mod subscription;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use project::{NewProject, NewTenant, ProjectPatch, TenantPatch};
 pub use queue::{NewWebhook, QueueBody, ReplayBody};
 pub use readme::NewReadme;
 pub use share::NewShare;
+pub use subscription::{NewSubscription, SubscriptionPatch};
 pub use task::{DeleteBody, PromoteBody, RestartBody, RevokeBody, RollbackBody, StopBody};
 pub use token::{NewToken, TokenPatch};
 

@@ -2,25 +2,17 @@
 
 mod deliveries;
 mod kills;
-mod receiver;
 mod receivers;
 mod secure;
-mod store;
 
 use std::{
-    future::Future,
     path::PathBuf,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use self::{
-    receiver::Received,
-    store::{Faulty, WELL},
-};
 use super::{
     note::{DUE, END},
     *,
@@ -33,7 +25,15 @@ use crate::{
         secret::KeyDigest,
         task,
     },
-    hook::{Signer, sign},
+    hook::{
+        Signer, sign,
+        testing::{
+            in_time, receiver,
+            receiver::Received,
+            store,
+            store::{Faulty, WELL},
+        },
+    },
     net::guard::AddressGuard,
     queue::{Accepted, Ended},
     store::{
@@ -79,12 +79,6 @@ fn quick() -> WebhookOptions {
         pauses_ms: vec![1; 9],
         ..WebhookOptions::default()
     }
-}
-
-/// However slow the machine is, it is not this slow.
-async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let timed = tokio::time::timeout(Duration::from_secs(60), future).await;
-    timed.unwrap_or_else(|_| panic!("{what} does not happen"))
 }
 
 impl Bench {

@@ -2,6 +2,7 @@
 
 mod properties;
 mod queue;
+mod subscriptions;
 mod tasks;
 
 use std::fmt::Debug;

@@ -13,17 +13,17 @@ use crate::{
     store::{CommitError, Order, Record, Records, StoreError, Watch, Write},
 };
 
-pub(super) const WELL: u8 = 0;
+pub(crate) const WELL: u8 = 0;
 /// A commit is not made, and nobody knows.
-pub(super) const LOST: u8 = 1;
+pub(crate) const LOST: u8 = 1;
 /// A commit is made, and nobody knows.
-pub(super) const MADE: u8 = 2;
+pub(crate) const MADE: u8 = 2;
 /// A commit never comes back, and is not made.
-pub(super) const STUCK: u8 = 3;
+pub(crate) const STUCK: u8 = 3;
 /// A commit is made, and never comes back.
-pub(super) const STUCK_BEHIND: u8 = 4;
+pub(crate) const STUCK_BEHIND: u8 = 4;
 
-pub(super) struct Faulty {
+pub(crate) struct Faulty {
     inner: Arc<dyn Records>,
     mode: AtomicU8,
     commits: AtomicUsize,
@@ -31,7 +31,7 @@ pub(super) struct Faulty {
 }
 
 impl Faulty {
-    pub(super) fn over(inner: Arc<dyn Records>) -> Arc<Self> {
+    pub(crate) fn over(inner: Arc<dyn Records>) -> Arc<Self> {
         Arc::new(Self {
             inner,
             mode: AtomicU8::new(WELL),
@@ -40,13 +40,13 @@ impl Faulty {
         })
     }
 
-    pub(super) fn set(&self, mode: u8) {
+    pub(crate) fn set(&self, mode: u8) {
         self.mode.store(mode, Relaxed);
         self.commits.store(0, Relaxed);
     }
 
     /// Until so many commits have been asked for since [`Faulty::set`], and come as far as they do.
-    pub(super) async fn asked(&self, commits: usize) {
+    pub(crate) async fn asked(&self, commits: usize) {
         loop {
             let asked = self.asked.notified();
             if self.commits.load(Relaxed) >= commits {

@@ -15,7 +15,7 @@ use crate::base::task;
 
 /// What a receiver does with a request.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Does {
+pub(crate) enum Does {
     /// Reads it, and writes these bytes.
     Says(&'static str),
     /// Reads it, and closes.
@@ -28,20 +28,20 @@ pub(super) enum Does {
     Babbles,
 }
 
-pub(super) const OK: Does = Does::Says("HTTP/1.1 204 No Content\r\n\r\n");
-pub(super) const ERROR: Does =
+pub(crate) const OK: Does = Does::Says("HTTP/1.1 204 No Content\r\n\r\n");
+pub(crate) const ERROR: Does =
     Does::Says("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\noops");
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Received {
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Received {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A receiver. Dropped, it is gone.
-pub(super) struct Receiver {
-    pub(super) address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     requests: mpsc::UnboundedReceiver<Received>,
     task: JoinHandle<()>,
 }
@@ -55,7 +55,7 @@ impl Drop for Receiver {
 // === impl Received ===
 
 impl Received {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let mut values = self.head.lines().filter_map(|line| {
             let (found, value) = line.split_once(": ")?;
             found.eq_ignore_ascii_case(name).then_some(value)
@@ -72,11 +72,11 @@ impl Received {
 
 impl Receiver {
     /// Does one after another, and the last of them from then on.
-    pub(super) async fn new(script: &[Does]) -> Self {
+    pub(crate) async fn new(script: &[Does]) -> Self {
         Self::over(script, None).await
     }
 
-    pub(super) async fn over(script: &[Does], tls: Option<TlsAcceptor>) -> Self {
+    pub(crate) async fn over(script: &[Does], tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let address = listener.local_addr().expect("an address");
         let (told, requests) = mpsc::unbounded_channel();
@@ -109,19 +109,19 @@ impl Receiver {
         }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hook?x=1", self.address)
     }
 
     /// The next request that has come whole.
-    pub(super) async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         in_time("a delivery", self.requests.recv())
             .await
             .expect("a receiver")
     }
 
     /// The ones that have come and nobody has looked at.
-    pub(super) fn further(&mut self) -> usize {
+    pub(crate) fn further(&mut self) -> usize {
         std::iter::from_fn(|| self.requests.try_recv().ok()).count()
     }
 }
