@@ -6,6 +6,8 @@ use std::{
     process::ExitCode,
 };
 
+use super::terminal::safe;
+
 /// What a command that ended early tells its caller. `weir --help` lists the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -98,15 +100,16 @@ impl Failure {
     /// Says it on standard error, and turns into the exit code.
     pub(super) fn report(&self) -> ExitCode {
         let mut err = io::stderr().lock();
-        // A closed standard error leaves the exit code.
-        if !self.words.is_empty() {
-            let _ = writeln!(err, "weir: {}", self.words);
+        // A closed standard error leaves the exit code. Some of the words are others'.
+        for (at, line) in self.words.lines().enumerate() {
+            let before = if at == 0 { "weir: " } else { "  " };
+            let _ = writeln!(err, "{before}{}", safe(line));
         }
         for line in &self.details {
-            let _ = writeln!(err, "  {line}");
+            let _ = writeln!(err, "  {}", safe(line));
         }
         if let Some(hint) = &self.hint {
-            let _ = writeln!(err, "hint: {hint}");
+            let _ = writeln!(err, "hint: {}", safe(hint));
         }
         ExitCode::from(self.code.map_or(0, |code| code as u8))
     }

@@ -7,23 +7,32 @@
 
 pub mod sample_model;
 
+mod audit;
 mod check;
 mod completions;
 mod context;
 mod demo;
 mod deployment;
+mod events;
+mod expiry;
 mod failure;
+mod key;
+mod later;
 mod logs;
+mod project;
 mod remote;
 mod serve;
 mod status;
+mod subscription;
 mod task;
+mod tenant;
 mod terminal;
+mod token;
 mod watch;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use check::check;
 
@@ -83,9 +92,31 @@ enum Command {
     /// The same as `deployment`, with the words of SambaStudio
     #[command(subcommand)]
     Endpoint(deployment::DeploymentCommand),
+    /// What applications call deployments with
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Requests that run later: list, results, dead letters, webhooks
+    #[command(subcommand, name = "async")]
+    Later(later::LaterCommand),
     /// Background work of a gateway
     #[command(subcommand)]
     Task(task::TaskCommand),
+    /// Groups of deployments
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
+    /// Organisations, whose projects are
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Admin tokens, and what they may do
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Who hears of what happens in a project
+    #[command(subcommand)]
+    Subscription(subscription::SubscriptionCommand),
+    /// Show what happens, as it happens
+    Events(events::EventsArgs),
+    /// Show who did what, and who was refused
+    Audit(audit::AuditArgs),
     /// Gateways by name, for --context
     #[command(subcommand)]
     Context(context::ContextCommand),
@@ -122,7 +153,8 @@ struct Demo {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let Arguments { options, command } = Arguments::parse();
+    let Arguments { options, command } =
+        parsed(env::args_os()).unwrap_or_else(|error| error.exit());
     let done = match command {
         Command::Check { file } => return check(&file),
         Command::Serve(arguments) => serve::run(&arguments),
@@ -147,7 +179,15 @@ fn run(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Status => status::run(session),
         Command::Deployment(command) => deployment::run(command, Wording::Weir, session),
         Command::Endpoint(command) => deployment::run(command, Wording::SambaStudio, session),
+        Command::Key(command) => key::run(command, session),
+        Command::Later(command) => later::run(command, session),
         Command::Task(command) => task::run(command, session),
+        Command::Project(command) => project::run(command, session),
+        Command::Tenant(command) => tenant::run(command, session),
+        Command::Token(command) => token::run(command, session),
+        Command::Subscription(command) => subscription::run(command, session),
+        Command::Events(arguments) => events::run(&arguments, session),
+        Command::Audit(arguments) => audit::run(&arguments, session),
         // Those that run here were dealt with before a gateway was looked for.
         Command::Serve(_)
         | Command::Check { .. }
@@ -158,7 +198,132 @@ fn run(command: Command, session: &Session) -> Result<(), Failure> {
     }
 }
 
-/// The whole command line, for completions and tests.
+/// Commands that speak to no gateway.
+const ALONE: [&str; 5] = ["serve", "check", "demo", "sample-model", "completions"];
+
+fn parsed(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    Arguments::from_arg_matches(&matches)
+}
+
+/// The whole command line.
 fn command() -> clap::Command {
-    Arguments::command()
+    let command = Arguments::command();
+    let options: Vec<Arg> = command
+        .get_arguments()
+        .filter(|option| option.is_global_set())
+        .map(|option| option.clone().hide(true))
+        .collect();
+    // An option of the whole command is one of each: these do not show what is nothing to them.
+    ALONE.iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |alone| alone.args(options.clone()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Result<Arguments, clap::Error> {
+        parsed(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn options_stand_before_and_behind_the_noun() {
+        for line in [
+            "weir --token t -o json key list demo/iris",
+            "weir key --token t -o json list demo/iris",
+            "weir key list demo/iris --token t -o json",
+        ] {
+            let options = of(line).expect(line).options;
+            assert_eq!(options.token.as_deref(), Some("t"), "{line}");
+            assert!(options.out().is_json(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_speaks_to_no_gateway_shows_no_option_of_one() {
+        for (name, is_shown) in [("serve", false), ("check", false), ("status", true)] {
+            let error = of(&format!("weir {name} --help")).expect_err("help");
+            let help = error.to_string();
+            assert_eq!(help.contains("--admin-url"), is_shown, "{help}");
+        }
+    }
+
+    #[test]
+    fn every_command_that_does_something_shows_how_it_is_used() {
+        fn check(command: &clap::Command, path: &str) {
+            assert!(command.get_about().is_some(), "{path} says nothing");
+            let mut verbs = command.get_subcommands().peekable();
+            if verbs.peek().is_none() && TAUGHT.iter().any(|noun| path.starts_with(noun)) {
+                let help = command.get_after_help().map(ToString::to_string);
+                let help = help.unwrap_or_default();
+                assert!(help.contains("Example"), "{path} shows no example");
+                assert!(help.contains("weir "), "{path} shows no example");
+            }
+            for verb in verbs {
+                check(verb, &format!("{path} {}", verb.get_name()));
+            }
+        }
+        const TAUGHT: [&str; 9] = [
+            "weir key",
+            "weir async",
+            "weir task",
+            "weir project",
+            "weir tenant",
+            "weir token",
+            "weir subscription",
+            "weir events",
+            "weir audit",
+        ];
+        check(&command(), "weir");
+    }
+
+    /// Each example of a help is a command line that parses.
+    #[test]
+    fn the_examples_can_be_typed() {
+        fn examples(command: &clap::Command, into: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string);
+            for line in help.unwrap_or_default().lines() {
+                let line = line.trim().trim_start_matches("Example: ").to_owned();
+                if let Some(at) = line
+                    .find("weir ")
+                    .filter(|&at| at == 0 || line.contains("$(weir"))
+                {
+                    into.push(line[at..].to_owned());
+                }
+            }
+            for verb in command.get_subcommands() {
+                examples(verb, into);
+            }
+        }
+        let mut lines = Vec::new();
+        examples(&command(), &mut lines);
+        assert!(lines.len() > 40, "{lines:#?}");
+        for line in lines {
+            let words = words(&line);
+            let parsed = parsed(words.iter().map(OsString::from));
+            assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+        }
+    }
+
+    /// The words of a command, as a shell cuts them; what a shell does with the rest is not looked at.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut is_quoted) = (vec![String::new()], false);
+        for char in line.chars() {
+            match char {
+                '"' => is_quoted = !is_quoted,
+                ')' | '<' | '>' | '|' | ';' if !is_quoted => break,
+                ' ' if !is_quoted => words.push(String::new()),
+                char => words.last_mut().expect("one").push(char),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
 }

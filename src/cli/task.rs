@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     failure::{Code, Failure},
-    remote::{Call, Session, escaped},
+    remote::{Call, Session, escaped, text},
     terminal::{Live, Table, ago, on_interrupt, pairs, since_ms},
 };
 use crate::base::name::DeploymentName;
@@ -18,6 +18,7 @@ use crate::base::name::DeploymentName;
 #[derive(Debug, Subcommand)]
 pub(super) enum TaskCommand {
     /// List tasks, newest first
+    #[command(after_help = "Example: weir task list demo/iris --status failed")]
     List {
         /// Only those of this deployment
         #[arg(value_name = "PROJECT/DEPLOYMENT")]
@@ -30,11 +31,13 @@ pub(super) enum TaskCommand {
         limit: usize,
     },
     /// Show one
+    #[command(after_help = "Example: weir task info t1a2b3")]
     Info {
         /// Its id
         id: String,
     },
     /// Wait for its end
+    #[command(after_help = "Example: weir task wait t1a2b3 --timeout 60")]
     Wait {
         /// Its id
         id: String,
@@ -42,6 +45,7 @@ pub(super) enum TaskCommand {
         patience: Patience,
     },
     /// Call it off
+    #[command(after_help = "Example: weir task cancel t1a2b3")]
     Cancel {
         /// Its id
         id: String,
@@ -84,21 +88,17 @@ pub(super) fn run(command: TaskCommand, session: &Session) -> Result<(), Failure
             let filters: Vec<String> = filters.collect();
             let path = format!("/api/v1/tasks?{}", filters.join("&"));
             let tasks = client.list_up_to(path.trim_end_matches('?'), limit)?;
-            if out.is_json() {
-                return out.items(&tasks);
-            }
-            let mut table = Table::new(&["ID", "TASK", "STATUS", "PHASE", "AGE", "REASON"]);
-            for task in &tasks {
-                table.row(vec![
+            let table = Table::new(&["ID", "TASK", "STATUS", "PHASE", "AGE", "REASON"]);
+            out.list(&tasks, "no such tasks", table, |task| {
+                vec![
                     text(task, "id"),
                     title(task),
                     text(task, "status"),
                     text(task, "phase"),
                     ago(&task["created_at"]),
                     text(task, "reason"),
-                ]);
-            }
-            out.table(&table)
+                ]
+            })
         }
         TaskCommand::Info { id } => {
             let task = client.get(&path(&id))?;
@@ -152,10 +152,6 @@ fn show(task: &Value, session: &Session) -> Result<(), Failure> {
 
 fn path(id: &str) -> String {
     format!("/api/v1/tasks/{}", escaped(id))
-}
-
-fn text(value: &Value, member: &str) -> String {
-    value[member].as_str().unwrap_or("").to_owned()
 }
 
 /// What a task does, to what: `deploy of iris_v3`, `stop of demo/iris`.

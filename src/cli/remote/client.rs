@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Uri, header};
+use http::{HeaderMap, Method, Request, Uri, header};
 use serde_json::Value;
 use tokio_rustls::rustls::{
     crypto::ring,
@@ -59,6 +59,14 @@ pub(in crate::cli) struct Answer {
     pub(in crate::cli) etag: Option<String>,
     /// The bytes.
     pub(in crate::cli) body: Vec<u8>,
+}
+
+/// An answer of somebody else's that the gateway passes on.
+pub(in crate::cli) struct Opened {
+    /// Their status.
+    pub(in crate::cli) status: u16,
+    /// Their bytes.
+    pub(in crate::cli) reader: Box<dyn Read>,
 }
 
 // === impl Client ===
@@ -131,6 +139,15 @@ impl Client {
         self.send(Call::get(path))?.json()
     }
 
+    /// What is at a path, and the tag that says whether it is still the same later.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub(in crate::cli) fn look(&self, path: &str) -> Result<(Value, Option<String>), Failure> {
+        let answer = self.send(Call::get(path))?;
+        Ok((answer.json()?, answer.etag))
+    }
+
     /// All items of a list, part by part, up to `limit`.
     ///
     /// # Errors
@@ -181,6 +198,29 @@ impl Client {
             return Err(problem::failure(status, &body, &self.base));
         }
         Ok(BufReader::new(answered.into_body().into_reader()))
+    }
+
+    /// An answer that may be somebody else's than the gateway's, with any status: `is_theirs` says so
+    /// by its headers.
+    ///
+    /// # Errors
+    /// As [`Client::send`], for answers of the gateway.
+    pub(in crate::cli) fn open(
+        &self,
+        call: Call,
+        is_theirs: impl Fn(&HeaderMap) -> bool,
+    ) -> Result<Opened, Failure> {
+        let answered = self.ask(call, None)?;
+        let status = answered.status().as_u16();
+        if !is_theirs(answered.headers()) {
+            let body = self.read(answered)?;
+            return Err(match status {
+                200..300 => self.odd("something of its own"),
+                _ => problem::failure(status, &body, &self.base),
+            });
+        }
+        let reader = Box::new(answered.into_body().into_reader());
+        Ok(Opened { status, reader })
     }
 
     fn ask(&self, call: Call, timeout: Option<Duration>) -> Result<http::Response<Body>, Failure> {
@@ -312,6 +352,21 @@ impl Call {
     /// With a header.
     pub(in crate::cli) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// Only if what it changes is still as it was seen.
+    pub(in crate::cli) fn if_match(self, tag: Option<&str>) -> Self {
+        match tag {
+            Some(tag) => self.header("if-match", tag),
+            None => self,
+        }
+    }
+
+    /// Only tried: everything is checked and nothing done.
+    pub(in crate::cli) fn dry_run(mut self) -> Self {
+        let join = if self.path.contains('?') { '&' } else { '?' };
+        self.path = format!("{}{join}dry_run=true", self.path);
         self
     }
 

@@ -11,13 +11,20 @@ mod contexts;
 mod names;
 mod options;
 mod problem;
+mod shown;
+#[cfg(test)]
+mod tests;
 
 pub(super) use client::{Answer, Call, Client};
 pub(super) use contexts::{Context, Contexts, unknown as unknown_context};
 pub(super) use names::{escaped, path_of};
 pub(super) use options::{Options, OutputFormat};
+pub(super) use shown::{counted, ending, last_used, some_of, text, texts, when};
 
-use super::{failure::Failure, terminal::Out};
+use super::{
+    failure::Failure,
+    terminal::{Out, Sure, confirmed},
+};
 
 /// A gateway that is spoken to, and where the answers go.
 pub(super) struct Session {
@@ -39,5 +46,23 @@ impl Session {
             client: options.client()?,
             out: options.out(),
         })
+    }
+
+    /// Makes a call that can't be undone, once the question is answered with yes. What the gateway
+    /// would refuse anyway it refuses before anybody is asked.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; when the answer is not yes.
+    pub(super) fn send_if(
+        &self,
+        call: Call,
+        question: &str,
+        sure: Sure,
+    ) -> Result<Answer, Failure> {
+        if !sure.yes {
+            self.client.send(call.clone().dry_run())?;
+            confirmed(question, sure.yes)?;
+        }
+        self.client.send(call)
     }
 }

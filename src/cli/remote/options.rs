@@ -47,22 +47,21 @@ pub(in crate::cli) struct Options {
 /// How answers look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(in crate::cli) enum OutputFormat {
-    /// For people.
+    // Values with words of their own would make every command's help three times as long.
+    // For people.
     #[default]
     Table,
-    /// For programs.
+    // For programs.
     Json,
 }
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(in crate::cli) enum Colour {
-    /// On a terminal.
+    // On a terminal.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 

@@ -31,9 +31,33 @@ pub(super) fn failure(status: u16, body: &[u8], base: &str) -> Failure {
             failure.hint(format_args!("`weir task wait {task}` waits for what runs"))
         }
         (412, _) => failure.hint("look at it again, then repeat"),
+        (404, _) => match text("code").and_then(way_to) {
+            Some(way) => failure.hint(way),
+            None => failure,
+        },
         (500.., _) => failure.hint(format_args!("the gateway's log says more under {id}")),
         _ => failure,
     }
+}
+
+/// How to find what there is in place of what is not.
+fn way_to(unknown: &str) -> Option<&'static str> {
+    Some(match unknown {
+        "deployment_unknown" => "`weir deployment list` shows those there are",
+        "project_unknown" => {
+            "`weir project list` shows those there are, `weir project create NAME` makes one"
+        }
+        "tenant_unknown" => {
+            "`weir tenant list` shows those there are, `weir tenant create NAME` makes one"
+        }
+        "key_unknown" => "`weir key list` shows those there are, of each scope by itself",
+        "token_unknown" => "`weir token list` shows those there are",
+        "task_unknown" => "`weir task list` shows those there are",
+        "version_unknown" => "`weir deployment versions` shows those there are",
+        "async_unknown" => "`weir async list` shows those there are",
+        "path_unknown" => "`weir status` shows the gateway's version; this command may be newer",
+        _ => return None,
+    })
 }
 
 fn code(status: u16) -> Code {

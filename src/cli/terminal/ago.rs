@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use crate::base::clock::unix_ms;
 
-/// How long ago a time of the API was: `5m ago`; `-` when there is none.
+/// How long ago a time of the API was: `5m ago`, or `in 5m`; `-` when there is none.
 pub(in crate::cli) fn ago(time: &Value) -> String {
     match since_ms(time) {
-        Some(ms) if ms < 0 => format!("in {}", lasted(ms.unsigned_abs())),
+        Some(ms) if ms < 0 => format!("in {}", lasted(nearest(ms.unsigned_abs()))),
         Some(ms) => format!("{} ago", lasted(ms.unsigned_abs())),
         None => "-".to_owned(),
     }
@@ -33,6 +33,17 @@ pub(in crate::cli) fn lasted(ms: u64) -> String {
     }
 }
 
+/// With half of its largest unit more: what ends in 30 days is not to end in 29 from its first second on.
+fn nearest(ms: u64) -> u64 {
+    let unit_s = match ms / 1_000 {
+        0..=119 => 1,
+        120..=7_199 => 60,
+        7_200..=172_799 => 3_600,
+        _ => 86_400,
+    };
+    ms.saturating_add(unit_s * 500)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +61,12 @@ mod tests {
             assert_eq!(lasted(ms), shown);
         }
         assert_eq!(ago(&Value::Null), "-");
+        for (ms, shown) in [
+            (29_600, "30s"),
+            (2_591_999_000, "30d"),
+            (2_540_000_000, "29d"),
+        ] {
+            assert_eq!(lasted(nearest(ms)), shown);
+        }
     }
 }

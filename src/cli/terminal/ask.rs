@@ -2,7 +2,16 @@
 
 use std::io::{self, BufRead, Write};
 
+use super::safe;
 use crate::cli::failure::Failure;
+
+/// The answer to a question, given beforehand.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(in crate::cli) struct Sure {
+    /// Do it without asking
+    #[arg(short, long)]
+    pub(in crate::cli) yes: bool,
+}
 
 /// Asks on standard error and reads one line; everything but yes is no. `is_yes` is `--yes`.
 ///
@@ -14,7 +23,7 @@ pub(in crate::cli) fn confirmed(question: &str, is_yes: bool) -> Result<(), Fail
     }
     let mut err = io::stderr().lock();
     // Nobody may see it; then nobody says yes either.
-    let _ = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
+    let _ = write!(err, "{} [y/N] ", safe(question)).and_then(|()| err.flush());
     drop(err);
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);

@@ -10,7 +10,7 @@ mod style;
 mod table;
 
 pub(super) use ago::{ago, lasted, since_ms};
-pub(super) use ask::confirmed;
+pub(super) use ask::{Sure, confirmed};
 pub(super) use live::{Live, on_interrupt};
 pub(super) use out::Out;
 pub(super) use safe::safe;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{Style, Table};
+use super::{Style, Table, pairs, safe};
 use crate::cli::{failure::Failure, remote::OutputFormat};
 
 /// Where results go, and how they look.
@@ -46,6 +46,14 @@ impl Out {
         self.bytes(format!("{line}\n").as_bytes())
     }
 
+    /// A line with texts of others in it, which are made safe.
+    ///
+    /// # Errors
+    /// As [`Out::line`].
+    pub(in crate::cli) fn sentence(&self, sentence: &str) -> Result<(), Failure> {
+        self.line(&safe(sentence))
+    }
+
     /// A result for programs: indented, as people look at it too.
     ///
     /// # Errors
@@ -62,7 +70,60 @@ impl Out {
         self.json(&json!({"items": items, "next": null}))
     }
 
-    /// A table, with words in its place when it has no rows.
+    /// A whole list: for programs as [`Out::items`], for people as the table that `row` fills, and as
+    /// the note `none` when there is nothing in it.
+    ///
+    /// # Errors
+    /// As [`Out::line`].
+    pub(in crate::cli) fn list(
+        &self,
+        items: &[Value],
+        none: &str,
+        mut table: Table,
+        row: impl Fn(&Value) -> Vec<String>,
+    ) -> Result<(), Failure> {
+        if self.is_json() {
+            return self.items(items);
+        }
+        if items.is_empty() {
+            self.note(none);
+            return Ok(());
+        }
+        for item in items {
+            table.row(row(item));
+        }
+        self.table(&table)
+    }
+
+    /// What is known of one thing: for programs as the API answers it, for people as `pairs`.
+    ///
+    /// # Errors
+    /// As [`Out::line`].
+    pub(in crate::cli) fn block(
+        &self,
+        value: &Value,
+        told: &[(&str, String)],
+    ) -> Result<(), Failure> {
+        if self.is_json() {
+            return self.json(value);
+        }
+        self.line(&pairs(told, self.style).join("\n"))
+    }
+
+    /// What was done: for programs as the API answers it, for people in words.
+    ///
+    /// # Errors
+    /// As [`Out::line`].
+    pub(in crate::cli) fn done(&self, value: &Value, words: &str) -> Result<(), Failure> {
+        match (self.is_json(), value) {
+            // What is gone has nothing to show.
+            (true, Value::Null) => Ok(()),
+            (true, value) => self.json(value),
+            (false, _) => self.sentence(words),
+        }
+    }
+
+    /// A table.
     ///
     /// # Errors
     /// As [`Out::line`].
@@ -88,7 +149,7 @@ impl Out {
     pub(in crate::cli) fn note(&self, note: &str) {
         if !self.quiet {
             // Nobody has to read it.
-            let _ = writeln!(io::stderr().lock(), "{note}");
+            let _ = writeln!(io::stderr().lock(), "{}", safe(note));
         }
     }
 }

@@ -37,9 +37,9 @@ impl Table {
     /// Another row, with a cell for each heading.
     pub(in crate::cli) fn row(&mut self, cells: Vec<String>) {
         debug_assert_eq!(cells.len(), self.heads.len());
-        let cells = cells.iter().map(|cell| match safe(cell).as_ref() {
-            "" => "-".to_owned(),
-            cell => cell.to_owned(),
+        let cells = cells.into_iter().map(|cell| match cell.is_empty() {
+            true => "-".to_owned(),
+            false => safe(&cell).into_owned(),
         });
         self.rows.push(cells.collect());
     }

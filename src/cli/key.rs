@@ -1,0 +1,374 @@
+//! `weir key`: what applications call deployments with.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use super::{
+    expiry::Expiry,
+    failure::Failure,
+    remote::{Call, Session, ending, escaped, last_used, path_of, text, when},
+    terminal::{Sure, Table, ago},
+};
+use crate::spec::Scope;
+
+/// What a scope is, for each verb's help.
+const SCOPE: &str = "PROJECT/DEPLOYMENT, PROJECT or `instance`";
+
+/// A key that is longer is none; the gateway says so of shorter ones too.
+const SECRET_BYTES_MAX: u64 = 4 << 10;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a key, or import one, and show it once
+    #[command(after_help = "\
+Examples:
+  weir key add demo/iris --description \"Team A\" --expires-in 30d
+  KEY=$(weir key add demo/iris -q)
+  weir key add demo --secret-stdin < old.key")]
+    Add {
+        #[arg(help = format!("What it opens: {SCOPE}"))]
+        scope: Scope,
+        #[command(flatten)]
+        arguments: AddArgs,
+    },
+    /// List the keys of a deployment, of a project, or of the instance
+    #[command(after_help = "Example: weir key list demo/iris")]
+    List {
+        #[arg(help = format!("Whose keys: {SCOPE}"))]
+        scope: Scope,
+        /// At most so many
+        #[arg(short = 'n', long)]
+        limit: Option<usize>,
+    },
+    /// Show what is known of a key, never the key itself
+    #[command(after_help = "Example: weir key info demo/iris k1a2b3")]
+    Info {
+        #[command(flatten)]
+        key: KeyArgs,
+    },
+    /// Change a key's description
+    #[command(after_help = "Example: weir key edit demo/iris k1a2b3 --description \"Team B\"")]
+    Edit {
+        #[command(flatten)]
+        key: KeyArgs,
+        /// What it says from now on
+        #[arg(long, value_name = "TEXT")]
+        description: String,
+    },
+    /// Revoke a key, for good: no request gets in with it from then on
+    #[command(after_help = "Example: weir key revoke demo/iris k1a2b3 --yes")]
+    Revoke {
+        #[command(flatten)]
+        key: KeyArgs,
+        #[command(flatten)]
+        arguments: RevokeArgs,
+    },
+    /// Show a key itself again, where the gateway keeps sealed copies
+    #[command(after_help = "\
+Example: KEY=$(weir key reveal demo/iris k1a2b3)
+Each time is noted in the history. A gateway keeps none unless its settings say keys.reveal = true.")]
+    Reveal {
+        #[command(flatten)]
+        key: KeyArgs,
+    },
+}
+
+/// Which key is meant.
+#[derive(Debug, clap::Args)]
+pub(super) struct KeyArgs {
+    #[arg(help = format!("What it opens: {SCOPE}"))]
+    pub(super) scope: Scope,
+    /// Its public id, as `weir key list` shows it
+    #[arg(value_name = "KEY")]
+    pub(super) id: String,
+}
+
+/// What a new key is to be.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct AddArgs {
+    /// Whom or what it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(super) description: Option<String>,
+    #[command(flatten)]
+    pub(super) expiry: Expiry,
+    /// Its requests may pin a version with X-Deployment-Version
+    #[arg(long)]
+    pub(super) may_pin: bool,
+    /// Import the key that stands on a line of standard input
+    #[arg(long)]
+    pub(super) secret_stdin: bool,
+}
+
+/// How a key is revoked.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct RevokeArgs {
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    #[command(flatten)]
+    pub(super) sure: Sure,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// As calls of the API.
+pub(super) fn run(command: KeyCommand, session: &Session) -> Result<(), Failure> {
+    match command {
+        KeyCommand::Add { scope, arguments } => add(&scope, &arguments, session),
+        KeyCommand::List { scope, limit } => list(&scope, limit, session),
+        KeyCommand::Info { key } => info(&key, session),
+        KeyCommand::Edit { key, description } => edit(&key, &description, session),
+        KeyCommand::Revoke { key, arguments } => revoke(&key, &arguments, session),
+        KeyCommand::Reveal { key } => reveal(&key, session),
+    }
+}
+
+/// Makes or imports a key.
+///
+/// # Errors
+/// As calls of the API; when standard input holds no key.
+pub(super) fn add(scope: &Scope, arguments: &AddArgs, session: &Session) -> Result<(), Failure> {
+    let mut body = Map::new();
+    if let Some(description) = &arguments.description {
+        body.insert("description".to_owned(), json!(description));
+    }
+    if let Some(at) = arguments.expiry.at() {
+        body.insert("expires_at".to_owned(), json!(at));
+    }
+    if arguments.may_pin {
+        body.insert("may_pin".to_owned(), json!(true));
+    }
+    if arguments.secret_stdin {
+        body.insert("secret".to_owned(), json!(secret_of_stdin()?));
+    }
+    let call = Call::post(&keys_of(scope)).json(&Value::Object(body));
+    let key = session.client.send(call)?.json()?;
+    let out = &session.out;
+    let id = text(&key, "id");
+    match key["secret"].as_str() {
+        _ if out.is_json() => out.json(&key),
+        // Alone, so that `KEY=$(weir key add demo/iris -q)` is the key.
+        Some(secret) if out.is_quiet() => out.line(secret),
+        Some(secret) => out.line(&format!("Key {id} created.\nSecret (shown once): {secret}")),
+        None if out.is_quiet() => out.line(&id),
+        None => out.line(&format!("Key {id} imported.")),
+    }
+}
+
+/// Lists the keys of a scope.
+///
+/// # Errors
+/// As calls of the API.
+pub(super) fn list(scope: &Scope, limit: Option<usize>, session: &Session) -> Result<(), Failure> {
+    let limit = limit.unwrap_or(usize::MAX);
+    let keys = session.client.list_up_to(&keys_of(scope), limit)?;
+    let none = match scope {
+        Scope::Instance => "no keys of the whole instance".to_owned(),
+        scope => format!("no keys in {scope}"),
+    };
+    session.out.list(&keys, &none, table(), row)
+}
+
+/// Shows a key.
+///
+/// # Errors
+/// As calls of the API.
+pub(super) fn info(key: &KeyArgs, session: &Session) -> Result<(), Failure> {
+    let key = session.client.get(&path(key))?;
+    let told = [
+        ("id", text(&key, "id")),
+        ("description", text(&key, "description")),
+        ("status", text(&key, "status")),
+        ("opens", text(&key, "scope")),
+        ("owner", text(&key, "owner")),
+        ("created", when(&key, "created_at")),
+        ending(&key),
+        ("last used", last_used(&key)),
+        ("may pin", text(&key, "may_pin")),
+        ("first key", text(&key, "first")),
+        ("revealable", text(&key, "revealable")),
+        ("revoked", when(&key, "revoked_at")),
+        ("revoked by", text(&key, "revoked_by")),
+    ];
+    session.out.block(&key, &told)
+}
+
+/// Changes a key's description.
+///
+/// # Errors
+/// As calls of the API.
+pub(super) fn edit(key: &KeyArgs, description: &str, session: &Session) -> Result<(), Failure> {
+    let call = Call::patch(&path(key)).json(&json!({"description": description}));
+    let shown = session.client.send(call)?.json()?;
+    let words = format!("Key {} is now described as {description:?}.", key.id);
+    session.out.done(&shown, &words)
+}
+
+/// Revokes a key, once its user is sure.
+///
+/// # Errors
+/// As calls of the API; when the answer is not yes.
+pub(super) fn revoke(
+    key: &KeyArgs,
+    arguments: &RevokeArgs,
+    session: &Session,
+) -> Result<(), Failure> {
+    let (shown, tag) = session.client.look(&path(key))?;
+    if shown["status"] == "revoked" {
+        // Whoever repeats it has what they want.
+        let words = format!("Key {} was revoked {}.", key.id, ago(&shown["revoked_at"]));
+        return session.out.done(&shown, &words);
+    }
+    let mut call = Call::post(&format!("{}/revoke", path(key))).if_match(tag.as_deref());
+    if let Some(reason) = &arguments.reason {
+        call = call.json(&json!({"reason": reason}));
+    }
+    let revoked = session.send_if(call, &question(&shown), arguments.sure)?;
+    let words = format!("Key {} revoked.", key.id);
+    session.out.done(&revoked.json()?, &words)
+}
+
+fn reveal(key: &KeyArgs, session: &Session) -> Result<(), Failure> {
+    let call = Call::post(&format!("{}/reveal", path(key)));
+    let revealed = session.client.send(call)?.json()?;
+    match session.out.is_json() {
+        true => session.out.json(&revealed),
+        false => session.out.line(&text(&revealed, "secret")),
+    }
+}
+
+fn question(key: &Value) -> String {
+    let described = match text(key, "description").as_str() {
+        "" => String::new(),
+        description => format!("{description}, "),
+    };
+    let used = match last_used(key).as_str() {
+        "never" => "never used".to_owned(),
+        ago => format!("last used {ago}"),
+    };
+    let (id, scope) = (text(key, "id"), text(key, "scope"));
+    format!("Revoke key {id} of {scope} ({described}{used})? It can't be undone.")
+}
+
+fn table() -> Table {
+    Table::new(&[
+        "ID",
+        "DESCRIPTION",
+        "STATUS",
+        "SCOPE",
+        "OWNER",
+        "AGE",
+        "LAST USED",
+    ])
+}
+
+fn row(key: &Value) -> Vec<String> {
+    vec![
+        text(key, "id"),
+        text(key, "description"),
+        text(key, "status"),
+        text(key, "scope"),
+        text(key, "owner"),
+        ago(&key["created_at"]),
+        last_used(key),
+    ]
+}
+
+fn keys_of(scope: &Scope) -> String {
+    match scope {
+        Scope::Instance => "/api/v1/keys".to_owned(),
+        Scope::Project(project) => format!("/api/v1/projects/{project}/keys"),
+        Scope::Deployment(name) => path_of(name, "/keys"),
+    }
+}
+
+fn path(key: &KeyArgs) -> String {
+    format!("{}/{}", keys_of(&key.scope), escaped(&key.id))
+}
+
+fn secret_of_stdin() -> Result<String, Failure> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        let mut err = io::stderr();
+        // Nobody has to read it.
+        let _ = writeln!(err, "The key, on one line (it is shown as you type):");
+    }
+    first_line(stdin.lock())
+}
+
+fn first_line(from: impl BufRead) -> Result<String, Failure> {
+    let mut line = String::new();
+    let read = from.take(SECRET_BYTES_MAX).read_line(&mut line);
+    read.map_err(|error| {
+        Failure::usage(format_args!(
+            "can't read a key from standard input: {error}"
+        ))
+    })?;
+    match line.trim_end_matches(['\r', '\n']) {
+        "" => Err(Failure::usage("there is no key on standard input")
+            .hint("such as: weir key add demo/iris --secret-stdin < old.key")),
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::terminal::Style;
+
+    fn shown() -> Value {
+        json!({"id": "k1", "description": "Team A", "status": "live", "scope": "demo/iris",
+            "owner": "ann", "created_at": "2020-01-01T00:00:00Z", "may_pin": false, "first": false})
+    }
+
+    #[test]
+    fn the_table() {
+        let mut table = table();
+        table.row(row(&shown()));
+        let lines = table.lines(Style::new(false));
+        let age = ago(&shown()["created_at"]);
+        let pad = " ".repeat(age.len() - "AGE".len());
+        assert_eq!(
+            lines,
+            [
+                format!("ID  DESCRIPTION  STATUS  SCOPE      OWNER  AGE{pad}  LAST USED"),
+                format!("k1  Team A       live    demo/iris  ann    {age}  never"),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_question_names_the_key_and_its_use() {
+        assert_eq!(
+            question(&shown()),
+            "Revoke key k1 of demo/iris (Team A, never used)? It can't be undone."
+        );
+    }
+
+    #[test]
+    fn a_key_is_one_line() {
+        assert_eq!(
+            first_line(&b"abc\r\ndef\n"[..]).ok().as_deref(),
+            Some("abc")
+        );
+        assert_eq!(first_line(&b"a b"[..]).ok().as_deref(), Some("a b"));
+        for none in [&b""[..], b"\n", b"\r\n"] {
+            assert!(first_line(none).is_err());
+        }
+        assert!(first_line(&b"\xff\n"[..]).is_err());
+    }
+
+    #[test]
+    fn each_scope_has_its_address() {
+        for (scope, path) in [
+            ("instance", "/api/v1/keys"),
+            ("demo", "/api/v1/projects/demo/keys"),
+            ("demo/iris", "/api/v1/projects/demo/deployments/iris/keys"),
+        ] {
+            assert_eq!(keys_of(&Scope::parse(scope).expect("a scope")), path);
+        }
+    }
+}
