@@ -91,7 +91,7 @@ enum Command {
     Deployment(deployment::DeploymentCommand),
     /// The same as `deployment`, with the words of SambaStudio
     #[command(subcommand)]
-    Endpoint(deployment::DeploymentCommand),
+    Endpoint(deployment::EndpointCommand),
     /// What applications call deployments with
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -178,9 +178,9 @@ fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Status => status::run(session),
         Command::Deployment(command) => deployment::run(command, Wording::Weir, session),
-        Command::Endpoint(command) => deployment::run(command, Wording::SambaStudio, session),
         Command::Key(command) => key::run(command, session),
         Command::Later(command) => later::run(command, session),
+        Command::Endpoint(command) => deployment::run_endpoint(command, session),
         Command::Task(command) => task::run(command, session),
         Command::Project(command) => project::run(command, session),
         Command::Tenant(command) => tenant::run(command, session),

@@ -30,6 +30,7 @@ description = "Three species of iris, told apart by four measurements"
 
 [deployment.version]
 model = "{iris_model}"
+input_example = {{ inputs = [[5.1, 3.5, 1.4, 0.2], [6.3, 2.5, 4.9, 1.5]] }}
 
 [deployment.version.main]
 backends = [{{ url = "http://{iris}" }}]
@@ -47,6 +48,7 @@ description = "A text, continued token by token"
 
 [deployment.version]
 model = "{text_model}"
+input_example = {{ prompt = "The river", max_tokens = 40 }}
 
 [deployment.version.main]
 backends = [{{ url = "http://{text}" }}]

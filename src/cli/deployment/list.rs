@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
+use super::near::full_name;
 use crate::{
     base::name::Name,
     cli::{
-        failure::Failure,
+        failure::{Code, Failure},
         remote::{Session, escaped},
         terminal::{Table, ago},
     },
@@ -25,6 +26,9 @@ pub(in crate::cli) struct ListArgs {
     /// Only those with this text in their name or description
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
+    /// Show more of each: model, tags, owner, description
+    #[arg(short, long)]
+    wide: bool,
 }
 
 /// Lists deployments.
@@ -46,25 +50,58 @@ pub(super) fn run(arguments: &ListArgs, session: &Session) -> Result<(), Failure
         None => "/api/v1/deployments".to_owned(),
     };
     let path = format!("{all}?{}", filters.join("&"));
-    let deployments = session.client.list(path.trim_end_matches('?'))?;
+    let listed = session.client.list(path.trim_end_matches('?'));
+    let deployments = listed.map_err(|failure| match failure.code() {
+        Some(Code::Unknown) => failure.hint("`weir project list` shows those there are"),
+        _ => failure,
+    })?;
     let out = &session.out;
     if out.is_json() {
         return out.items(&deployments);
     }
-    let mut table = Table::new(&["NAME", "STATE", "VERSION", "ACCESS", "BACKENDS", "AGE"]);
-    for deployment in &deployments {
+    if deployments.is_empty() {
+        out.note("no deployments; `weir deployment create PROJECT/NAME --backend URL` makes one");
+    }
+    out.table(&table(&deployments, arguments.wide))
+}
+
+fn table(deployments: &[Value], wide: bool) -> Table {
+    let heads = [
+        "NAME",
+        "STATE",
+        "VERSION",
+        "ACCESS",
+        "BACKENDS",
+        "AGE",
+        "MODEL",
+        "TAGS",
+        "OWNER",
+        "DESCRIPTION",
+    ];
+    let shown = if wide { heads.len() } else { 6 };
+    let mut table = Table::new(&heads[..shown]);
+    for deployment in deployments {
         let text = |member: &str| deployment[member].as_str().unwrap_or("").to_owned();
         let version = deployment["live_version"].as_u64();
-        table.row(vec![
-            format!("{}/{}", text("project"), text("name")),
+        let tags = deployment["tags"].as_array().into_iter().flatten();
+        let tags: Vec<&str> = tags.filter_map(Value::as_str).collect();
+        let model = deployment["version"]["model"].as_str().unwrap_or("");
+        let mut row = vec![
+            full_name(deployment),
             text("state"),
             version.map_or_else(String::new, |version| version.to_string()),
             text("access"),
             backends(deployment),
             ago(&deployment["created_at"]),
-        ]);
+            model.to_owned(),
+            tags.join(","),
+            text("owner"),
+            text("description"),
+        ];
+        row.truncate(shown);
+        table.row(row);
     }
-    out.table(&table)
+    table
 }
 
 /// How many of main's backends are available: `2/3`.
@@ -79,5 +116,45 @@ fn backends(deployment: &Value) -> String {
     match all {
         0 => String::new(),
         all => format!("{available}/{all}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::terminal::Style;
+
+    #[test]
+    fn the_table() {
+        let deployments = [
+            json!({"project": "demo", "name": "iris", "state": "live", "live_version": 2,
+                "access": "keys", "created_at": null, "tags": ["a", "b"], "owner": "ann",
+                "description": "three\u{1b}[2J species", "version": {"model": "iris:1.2"},
+                "backends": [{"role": "main", "state": "available"},
+                    {"role": "main", "state": "ejected"},
+                    {"role": "challenger", "state": "unhealthy"}]}),
+            json!({"project": "demo", "name": "broken", "state": "failed", "live_version": null,
+                "access": "public", "created_at": null, "tags": [], "owner": "ann",
+                "description": "", "version": null, "backends": []}),
+        ];
+        assert_eq!(
+            table(&deployments, false).lines(Style::new(false)),
+            [
+                "NAME         STATE   VERSION  ACCESS  BACKENDS  AGE",
+                "demo/iris    live    2        keys    1/2       -",
+                "demo/broken  failed  -        public  -         -",
+            ]
+        );
+        assert_eq!(
+            table(&deployments, true).lines(Style::new(false)),
+            [
+                "NAME         STATE   VERSION  ACCESS  BACKENDS  AGE  MODEL     TAGS  OWNER  DESCRIPTION",
+                "demo/iris    live    2        keys    1/2       -    iris:1.2  a,b   ann    \
+                 three\\u{1b}[2J species",
+                "demo/broken  failed  -        public  -         -    -         -     ann    -",
+            ]
+        );
     }
 }

@@ -1,13 +1,42 @@
 //! `weir deployment`, and `weir endpoint` with SambaStudio's words.
+//!
+//! ```text
+//! create, deploy                 flags ─┐
+//!   a version file ──▶ file ───────────▶ version, as JSON ──▶ the API ──▶ a task
+//!   the live version ──────────────────┘                                   │
+//! rollback, promote, stop, restart, delete ────────────────────────────────┴──▶ started: its end
+//! info ──▶ calls: the lines to paste
+//! ```
 
+mod apikeys;
+mod calls;
+mod create;
+mod delete;
+mod deploy;
+mod file;
+mod flags;
+mod history;
+mod info;
+mod lifecycle;
 mod list;
+mod near;
+mod readme;
+mod started;
 mod target;
+mod update;
+mod versions;
 
 use clap::Subcommand;
 
+pub(super) use apikeys::ApikeyCommand;
 pub(super) use target::Target;
 
-use super::{failure::Failure, logs::LogsArgs, remote::Session, watch::WatchArgs};
+use super::{
+    failure::Failure,
+    logs::LogsArgs,
+    remote::{Session, path_of},
+    watch::WatchArgs,
+};
 
 /// Whose words are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +49,33 @@ pub(super) enum Wording {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeploymentCommand {
+    /// Create a deployment and deploy its first version
+    #[command(after_help = create::HELP)]
+    Create(Box<create::CreateArgs>),
     /// List deployments by name
     List(list::ListArgs),
+    /// Show one, with ready-to-paste calls in cURL, Python and JavaScript
+    #[command(after_help = info::HELP)]
+    Info(info::InfoArgs),
+    /// Deploy a new version: the live one with what the flags change, or a file
+    #[command(after_help = deploy::HELP)]
+    Deploy(Box<deploy::DeployArgs>),
+    /// Change what is no part of a version: description, tags, access
+    Update(update::UpdateArgs),
+    /// Make an earlier version live again
+    Rollback(lifecycle::RollbackArgs),
+    /// Make the challenger main, as a new version
+    Promote(lifecycle::PromoteArgs),
+    /// Take it out of service; what is under way ends
+    Stop(lifecycle::BecauseArgs),
+    /// Make the live version live afresh; of a stopped one, that which was live last
+    Restart(lifecycle::BecauseArgs),
+    /// Delete it for good; its history and readme stay readable
+    Delete(delete::DeleteArgs),
+    /// Show what happened to it, newest first
+    History(history::HistoryArgs),
+    /// List its versions, or show one
+    Versions(versions::VersionsArgs),
     /// Show request lines and life-cycle lines
     Logs {
         #[command(flatten)]
@@ -36,25 +90,111 @@ pub(super) enum DeploymentCommand {
         #[command(flatten)]
         arguments: WatchArgs,
     },
+    /// Show its readme, or write it
+    Readme(readme::ReadmeArgs),
+    /// Print the OpenAPI document of its own predict and stream URLs
+    Openapi {
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// What SambaStudio's command line does with an endpoint.
+#[derive(Debug, Subcommand)]
+pub(super) enum EndpointCommand {
+    #[command(flatten)]
+    Deployment(DeploymentCommand),
+    #[command(flatten)]
+    Apikey(ApikeyCommand),
 }
 
 /// Runs a command.
 ///
 /// # Errors
-/// As calls of the API.
+/// As calls of the API; when there is no such deployment, with the names that may be meant.
 pub(super) fn run(
     command: DeploymentCommand,
     wording: Wording,
     session: &Session,
 ) -> Result<(), Failure> {
-    let _ = wording;
+    let target = command.target().cloned();
+    let done = dispatch(command, wording, session);
+    done.map_err(|failure| near::hinted(failure, target.as_ref(), session))
+}
+
+/// Runs a command in SambaStudio's words.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_endpoint(command: EndpointCommand, session: &Session) -> Result<(), Failure> {
     match command {
-        DeploymentCommand::List(arguments) => list::run(&arguments, session),
-        DeploymentCommand::Logs { target, arguments } => {
-            super::logs::run(&target.name()?, &arguments, session)
-        }
-        DeploymentCommand::Watch { target, arguments } => {
-            super::watch::run(target.if_named()?.as_ref(), &arguments, session)
+        EndpointCommand::Deployment(command) => run(command, Wording::SambaStudio, session),
+        EndpointCommand::Apikey(command) => {
+            let target = command.target().clone();
+            let done = apikeys::run(command, session);
+            done.map_err(|failure| near::hinted(failure, Some(&target), session))
         }
     }
 }
+
+fn dispatch(
+    command: DeploymentCommand,
+    wording: Wording,
+    session: &Session,
+) -> Result<(), Failure> {
+    use DeploymentCommand as C;
+    match command {
+        C::Create(arguments) => create::run(&arguments, session),
+        C::List(arguments) => list::run(&arguments, session),
+        C::Info(arguments) => info::run(&arguments, session),
+        C::Deploy(arguments) => deploy::run(&arguments, session),
+        C::Update(arguments) => update::run(&arguments, session),
+        C::Rollback(arguments) => lifecycle::rollback(&arguments, session),
+        C::Promote(arguments) => lifecycle::promote(&arguments, session),
+        C::Stop(arguments) => lifecycle::stop(&arguments, session),
+        C::Restart(arguments) => lifecycle::restart(&arguments, session),
+        C::Delete(arguments) => delete::run(&arguments, wording, session),
+        C::History(arguments) => history::run(&arguments, session),
+        C::Versions(arguments) => versions::run(&arguments, session),
+        C::Logs { target, arguments } => super::logs::run(&target.name()?, &arguments, session),
+        C::Watch { target, arguments } => {
+            super::watch::run(target.if_named()?.as_ref(), &arguments, session)
+        }
+        C::Readme(arguments) => readme::run(&arguments, session),
+        C::Openapi { target } => {
+            let document = session
+                .client
+                .get(&path_of(&target.name()?, "/openapi.json"))?;
+            session.out.json(&document)
+        }
+    }
+}
+
+// === impl DeploymentCommand ===
+
+impl DeploymentCommand {
+    /// The deployment that has to be there for it.
+    fn target(&self) -> Option<&Target> {
+        match self {
+            // What it names is still to come.
+            Self::Create(_) | Self::List(_) => None,
+            Self::Info(info::InfoArgs { target, .. })
+            | Self::Update(update::UpdateArgs { target, .. })
+            | Self::Rollback(lifecycle::RollbackArgs { target, .. })
+            | Self::Promote(lifecycle::PromoteArgs { target, .. })
+            | Self::Stop(lifecycle::BecauseArgs { target, .. })
+            | Self::Restart(lifecycle::BecauseArgs { target, .. })
+            | Self::Delete(delete::DeleteArgs { target, .. })
+            | Self::History(history::HistoryArgs { target, .. })
+            | Self::Versions(versions::VersionsArgs { target, .. })
+            | Self::Readme(readme::ReadmeArgs { target, .. })
+            | Self::Logs { target, .. }
+            | Self::Watch { target, .. }
+            | Self::Openapi { target } => Some(target),
+            Self::Deploy(arguments) => Some(&arguments.target),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

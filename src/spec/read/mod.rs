@@ -96,6 +96,16 @@ impl DeploymentSpec {
 // === impl VersionSpec ===
 
 impl VersionSpec {
+    /// Reads a version in a file of its own.
+    ///
+    /// # Errors
+    /// Every mistake in it at once, or its first syntax error.
+    pub fn from_toml(text: &str) -> Result<Self, Mistakes> {
+        read(&Node::from_toml(text)?, |reader| {
+            Some(deployment::version(reader))
+        })
+    }
+
     /// Reads the JSON of a version.
     ///
     /// # Errors

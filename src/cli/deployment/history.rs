@@ -1,0 +1,110 @@
+//! `weir deployment history`.
+
+use serde_json::Value;
+
+use super::Target;
+use crate::cli::{
+    failure::Failure,
+    remote::{Session, path_of},
+    terminal::{Table, ago},
+};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct HistoryArgs {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// At most so many [default: 50 in a table, all in JSON]
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    limit: Option<usize>,
+}
+
+/// Lists what happened to a deployment, newest first.
+///
+/// # Errors
+/// As calls of the API.
+pub(super) fn run(arguments: &HistoryArgs, session: &Session) -> Result<(), Failure> {
+    let path = path_of(&arguments.target.name()?, "/history");
+    let limit = limit(arguments.limit, session);
+    let entries = session.client.list_up_to(&path, limit)?;
+    let out = &session.out;
+    if out.is_json() {
+        return out.items(&entries);
+    }
+    out.table(&table(&entries))
+}
+
+/// How many items are shown: people look at the newest, programs take what there is.
+pub(super) fn limit(wanted: Option<usize>, session: &Session) -> usize {
+    let usual = if session.out.is_json() {
+        usize::MAX
+    } else {
+        50
+    };
+    wanted.unwrap_or(usual)
+}
+
+fn table(entries: &[Value]) -> Table {
+    let heads = ["WHEN", "ACTION", "OBJECT", "STATUS", "BY", "TOOK", "REASON"];
+    let mut table = Table::new(&heads).right(5);
+    for entry in entries {
+        let text = |member: &str| entry[member].as_str().unwrap_or("").to_owned();
+        table.row(vec![
+            ago(&entry["at"]),
+            text("action"),
+            object(entry),
+            text("status"),
+            text("by"),
+            took(&entry["duration_ms"]),
+            text("reason"),
+        ]);
+    }
+    table
+}
+
+/// What it was done to: a key or an async request before the deployment itself.
+fn object(entry: &Value) -> String {
+    let part = entry["key"].as_str().or(entry["request"].as_str());
+    match (part, entry["count"].as_u64()) {
+        (Some(part), _) => part.to_owned(),
+        (None, Some(count)) => format!("{count} requests"),
+        (None, None) => entry["name"].as_str().unwrap_or("").to_owned(),
+    }
+}
+
+/// A duration that is shown: `340 ms`, `3.4 s`.
+pub(super) fn took(ms: &Value) -> String {
+    match ms.as_u64() {
+        None => String::new(),
+        Some(ms) if ms < 1_000 => format!("{ms} ms"),
+        Some(ms) => format!("{:.1} s", ms as f64 / 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::terminal::Style;
+
+    #[test]
+    fn the_table() {
+        let entries = [
+            json!({"at": null, "action": "key-revoke", "name": "iris", "key": "k1", "by": "ann",
+                "status": "success", "reason": "lost\nlaptop", "duration_ms": null}),
+            json!({"at": null, "action": "deploy", "name": "iris_v2", "by": "ann",
+                "status": "failed", "reason": "no answer", "duration_ms": 3_420}),
+            json!({"at": null, "action": "replay", "name": "iris", "by": "ann", "count": 12,
+                "status": "success", "duration_ms": 20}),
+        ];
+        assert_eq!(
+            table(&entries).lines(Style::new(false)),
+            [
+                "WHEN  ACTION      OBJECT       STATUS   BY    TOOK  REASON",
+                "-     key-revoke  k1           success  ann      -  lost\\u{a}laptop",
+                "-     deploy      iris_v2      failed   ann  3.4 s  no answer",
+                "-     replay      12 requests  success  ann  20 ms  -",
+            ]
+        );
+    }
+}
