@@ -132,6 +132,11 @@ pub(crate) fn memory_kib(pid: Pid) -> Checked<f64> {
         .ok_or_else(|| format!("no memory figures for process {pid}").into())
 }
 
+/// The CPU time that a process has used, in seconds.
+pub(crate) fn cpu_seconds(pid: Pid) -> Checked<f64> {
+    Ok(clock_ns(clock_getcpuclockid(pid)?)? as f64 / 1e9)
+}
+
 /// A field of `/proc/PID/status` that is given in KiB, such as `VmRSS`.
 pub(crate) fn status_kib(pid: Pid, name: &str) -> Checked<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))?;

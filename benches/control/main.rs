@@ -15,6 +15,8 @@
 //! - `mutations`: how long a mutation takes from its call until it is answered, one at a time. Each
 //!   is in force then: the very next request of the data plane has to show it, or the run fails.
 //! - `writers`: how many keys a second 16 clients can create.
+//! - `apply`: how long `weir apply` takes to make 1,000 deployments on an empty gateway, and to find
+//!   that there is nothing to do.
 //! - `traffic`: what requests at a fixed rate see while 50 mutations a second go on, beside the
 //!   same without; quiet and busy rounds in turn, medians over rounds. Some of the deployments and
 //!   keys that the load uses are those that change.
@@ -30,6 +32,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod apply;
 mod client;
 mod figures;
 mod mutations;
@@ -77,7 +80,11 @@ fn bench(options: &Options) -> Checked<()> {
     if options.only.contains(&Part::Starts) {
         starts::run(options, &model)?;
     }
-    if options.only == [Part::Starts] {
+    if options.only.contains(&Part::Apply) {
+        apply::run(options, &model)?;
+    }
+    let own = [Part::Starts, Part::Apply];
+    if options.only.iter().all(|part| own.contains(part)) {
         return Ok(());
     }
     let place = Place::new(BIG, &model)?;
@@ -85,7 +92,7 @@ fn bench(options: &Options) -> Checked<()> {
     let mut run = || {
         for &part in &options.only {
             match part {
-                Part::Starts => {}
+                Part::Starts | Part::Apply => {}
                 Part::Mutations => mutations::one_at_a_time(options, &weir, &model)?,
                 Part::Writers => mutations::at_once(options, &weir, &model)?,
                 Part::Traffic => traffic::run(options, &weir, &model)?,

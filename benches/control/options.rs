@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench control --")]
 pub(crate) struct Options {
-    /// Starts of each kind; the table shows medians over them.
+    /// Starts of each kind, and empty gateways of the part `apply`; the tables show medians over them.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) starts: u32,
     /// Mutations of each kind, one at a time.
@@ -43,6 +43,8 @@ pub(crate) struct Options {
 pub(crate) enum Part {
     /// Until it is ready, and what it holds then.
     Starts,
+    /// `weir apply` of 1,000 deployments, and again.
+    Apply,
     /// From a mutation's call until it is in force.
     Mutations,
     /// Sixteen clients that create keys.
@@ -74,13 +76,20 @@ impl Options {
 
 impl Part {
     /// In the order of the tables.
-    pub(crate) const ALL: [Self; 4] = [Self::Starts, Self::Mutations, Self::Writers, Self::Traffic];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Starts,
+        Self::Apply,
+        Self::Mutations,
+        Self::Writers,
+        Self::Traffic,
+    ];
 }
 
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Starts => "starts",
+            Self::Apply => "apply",
             Self::Mutations => "mutations",
             Self::Writers => "writers",
             Self::Traffic => "traffic",

@@ -64,7 +64,7 @@ impl Place {
 
 /// The deployments and the first keys are those that the shared load uses. All further keys open
 /// one deployment each, spread evenly.
-fn declarations(size: Size, model: &Model) -> String {
+pub(crate) fn declarations(size: Size, model: &Model) -> String {
     let mut text = String::new();
     let mut put = |args: std::fmt::Arguments<'_>| {
         // Writing to a string can't fail.
@@ -89,6 +89,14 @@ fn declarations(size: Size, model: &Model) -> String {
         ));
     }
     text
+}
+
+/// A number with a comma before each three digits, as the CLI writes it.
+pub(crate) fn grouped(number: usize) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1_000), number % 1_000),
+    }
 }
 
 fn bytes_in(dir: &Path) -> io::Result<u64> {

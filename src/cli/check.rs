@@ -1,46 +1,47 @@
-//! `weir check FILE`: says what is wrong with a declarations file before anything runs on it.
+//! `weir check FILE|DIR...`: says what is wrong with declarations before anything runs on them.
 
 use std::{
-    fs,
     io::{self, Write},
-    path::Path,
+    path::PathBuf,
     process::ExitCode,
 };
 
-use crate::spec::{Declarations, utf8};
+use super::declare::{self, Unread};
+use crate::spec::Declarations;
 
-/// The file is good.
+/// The files are good.
 const GOOD: u8 = 0;
-/// The file has mistakes.
+/// The files have mistakes.
 const MISTAKES: u8 = 1;
-/// The file can't be read.
+/// A file can't be read.
 const UNREADABLE: u8 = 2;
 
-/// Checks a declarations file. Mistakes go to standard error, a line each with file, line and
-/// column, and the exit code is 1; it is 2 when the file can't be read.
-pub fn check(path: &Path) -> ExitCode {
-    let code = check_to(path, &mut io::stdout().lock(), &mut io::stderr().lock());
+/// Checks declarations: files, directories with `*.toml` files, `-` for standard input, all as one set.
+/// Mistakes go to standard error, a line each with file, line and column, and the exit code is 1; it is
+/// 2 when a file can't be read.
+pub fn check(paths: &[PathBuf]) -> ExitCode {
+    let code = check_to(paths, &mut io::stdout().lock(), &mut io::stderr().lock());
     // Whoever closed the pipe still gets the exit code.
     code.unwrap_or(UNREADABLE).into()
 }
 
-fn check_to(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
-    let file = path.display();
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            writeln!(err, "{file}: {error}")?;
-            return Ok(UNREADABLE);
-        }
-    };
-    match utf8(&bytes).and_then(Declarations::from_toml) {
-        Ok(declarations) => {
-            writeln!(out, "{file}: ok: {}", summary(&declarations))?;
+fn check_to(paths: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
+    match declare::read(paths) {
+        Ok(files) => {
+            for file in files {
+                let (path, declared) = (file.path.display(), &file.declarations);
+                writeln!(out, "{path}: ok: {}", summary(declared))?;
+            }
             Ok(GOOD)
         }
-        Err(mistakes) => {
-            writeln!(err, "{}", mistakes.in_file(Some(path)))?;
-            Ok(MISTAKES)
+        Err(Unread {
+            lines,
+            is_unreadable,
+        }) => {
+            for line in lines {
+                writeln!(err, "{line}")?;
+            }
+            Ok(if is_unreadable { UNREADABLE } else { MISTAKES })
         }
     }
 }
@@ -68,6 +69,8 @@ fn counted(count: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
 
     /// The exit code, and what went to standard output and standard error.
@@ -86,7 +89,7 @@ mod tests {
 
     fn run_on(path: &Path) -> (u8, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = check_to(path, &mut out, &mut err).expect("written to memory");
+        let code = check_to(&[path.to_owned()], &mut out, &mut err).expect("written to memory");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         (code, text(out), text(err))
     }
@@ -121,5 +124,29 @@ mod tests {
         let (code, out, err) = run_on(Path::new("/nonexistent/weir.toml"));
         assert_eq!((code, out.as_str()), (2, ""));
         assert!(err.starts_with("/nonexistent/weir.toml: "), "{err}");
+    }
+
+    #[test]
+    fn several_files_are_one_set() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (a, b) = (
+            directory.path().join("a.toml"),
+            directory.path().join("b.toml"),
+        );
+        fs::write(&a, "[[project]]\nname = 'a'\n").expect("written");
+        fs::write(&b, "[[project]]\nname = 'b'\n").expect("written");
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let paths = [directory.path().to_owned()];
+        assert_eq!(check_to(&paths, &mut out, &mut err).expect("written"), 0);
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert_eq!(text.lines().count(), 2, "{text}");
+        fs::write(&b, "[[project]]\nname = 'a'\n").expect("written");
+        let mut out = Vec::new();
+        assert_eq!(check_to(&[a, b], &mut out, &mut err).expect("written"), 1);
+        let text = String::from_utf8(err).expect("UTF-8");
+        assert!(
+            out.is_empty() && text.contains("b.toml:1:1: the project a"),
+            "{text}"
+        );
     }
 }

@@ -97,6 +97,11 @@ impl Failure {
         &self.words
     }
 
+    /// The lines below the words.
+    pub(super) fn more(&self) -> &[String] {
+        &self.details
+    }
+
     /// Says it on standard error, and turns into the exit code.
     pub(super) fn report(&self) -> ExitCode {
         let mut err = io::stderr().lock();

@@ -11,6 +11,7 @@ mod audit;
 mod check;
 mod completions;
 mod context;
+mod declare;
 mod demo;
 mod deployment;
 mod events;
@@ -68,11 +69,12 @@ reachable; 4 not found; 5 not allowed; 6 changed meanwhile or busy; 7 drift (`we
 enum Command {
     /// Serve the deployments of a declarations file
     Serve(Serve),
-    /// Say every mistake in a declarations file, with line and column
-    #[command(after_help = "Exit code: 0 no mistake, 1 mistakes, 2 the file can't be read.")]
+    /// Say every mistake in declarations, with file, line and column
+    #[command(after_help = "Exit code: 0 no mistake, 1 mistakes, 2 a file can't be read.")]
     Check {
-        /// The declarations file
-        file: PathBuf,
+        /// Declarations: a file, a directory with *.toml files, or - for standard input
+        #[arg(required = true, value_name = "FILE|DIR")]
+        files: Vec<PathBuf>,
     },
     /// Serve small real models behind a gateway, and print what to paste to try it
     Demo(Demo),
@@ -98,6 +100,13 @@ enum Command {
     /// Requests that run later: list, results, dead letters, webhooks
     #[command(subcommand, name = "async")]
     Later(later::LaterCommand),
+    /// Make a gateway as declared: show the plan, carry it out, wait for it
+    Apply(declare::Apply),
+    /// Show in what a gateway differs from its declarations
+    #[command(after_help = "Exit code: 0 it does not, 7 it does; others as of every command.")]
+    Diff(declare::Diff),
+    /// Write what stands at a gateway as declarations (TOML)
+    Export(declare::Export),
     /// Background work of a gateway
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -156,7 +165,7 @@ pub fn main() -> ExitCode {
     let Arguments { options, command } =
         parsed(env::args_os()).unwrap_or_else(|error| error.exit());
     let done = match command {
-        Command::Check { file } => return check(&file),
+        Command::Check { files } => return check(&files),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::SampleModel { model, listen } => {
@@ -177,6 +186,9 @@ fn run(command: Command, session: &Session) -> Result<(), Failure> {
     use deployment::Wording;
     match command {
         Command::Status => status::run(session),
+        Command::Apply(arguments) => declare::apply(&arguments, session),
+        Command::Diff(arguments) => declare::diff(&arguments, session),
+        Command::Export(arguments) => declare::export(&arguments, session),
         Command::Deployment(command) => deployment::run(command, Wording::Weir, session),
         Command::Key(command) => key::run(command, session),
         Command::Later(command) => later::run(command, session),

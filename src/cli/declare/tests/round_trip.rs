@@ -1,0 +1,348 @@
+//! What is written is what was read, for any declarations; and what it looks like.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{collection::vec, option, prelude::*};
+use serde_json::{Map, Value};
+
+use crate::{
+    base::{
+        id::KeyId,
+        name::{DeploymentName, Name},
+        secret::KeyDigest,
+    },
+    cli::declare::{export, normal::sayable},
+    spec::{
+        Access, BackendSpec, BackendUrl, ChallengerSpec, Declarations, DeploymentSpec, Example,
+        KeySpec, Parameters, PoolSpec, ProjectSpec, Protocol, ReadinessSpec, Scope, Tails,
+        TenantSpec, TimeoutsSpec, VersionSpec, WarmUpMethod, WarmUpSpec,
+    },
+};
+
+fn read(text: &str) -> Declarations {
+    Declarations::from_toml(text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"))
+}
+
+// === generators of valid declarations ===
+
+fn name() -> BoxedStrategy<Name> {
+    "[a-z0-9][a-z0-9._-]{0,8}"
+        .prop_map(|text| Name::parse(&text).expect("a name"))
+        .boxed()
+}
+
+/// With everything that a quote, an escape or a line can trip over.
+fn long() -> BoxedStrategy<String> {
+    let odd = "[\"'\\\\\n\r\t\u{0}\u{7f}\u{85}\u{2028}a é#={}]{0,12}";
+    prop_oneof![
+        Just(String::new()),
+        Just("a\nb\n".to_owned()),
+        Just("{\"a\": \"b\"}\n\"\"\"\"\n\"".to_owned()),
+        odd,
+        any::<String>(),
+    ]
+    .boxed()
+}
+
+fn line() -> BoxedStrategy<String> {
+    let odd = "[\"'\\\\a é#={}]{0,8}";
+    prop_oneof![Just(String::new()), odd, "\\PC{0,20}"]
+        .prop_map(|text: String| text.chars().filter(|c| !c.is_control()).collect())
+        .boxed()
+}
+
+fn json() -> BoxedStrategy<Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_filter_map("finite", |float| {
+            serde_json::Number::from_f64(float).map(Value::Number)
+        }),
+        Just(Value::from(-0.0)),
+        Just(Value::from(1e300)),
+        long().prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            vec((long(), inner), 0..4).prop_map(|all| Value::Object(all.into_iter().collect())),
+        ]
+    })
+    .boxed()
+}
+
+fn pool() -> BoxedStrategy<PoolSpec> {
+    let backends = vec((1u16.., 1u32..=1_000, any::<bool>()), 1..4);
+    let path = "/[a-z]{0,6}";
+    let tails = prop_oneof![
+        Just(Tails::Any),
+        vec("[a-z]{1,4}", 0..3).prop_map(Tails::Prefixes)
+    ];
+    (backends, path, path, option::of(path), tails)
+        .prop_map(
+            |(backends, predict_path, stream_path, health_path, tails)| {
+                let mut seen = BTreeSet::new();
+                let backends = backends.into_iter().filter(|(port, ..)| seen.insert(*port));
+                PoolSpec {
+                    backends: backends
+                        .map(|(port, weight, h2c)| BackendSpec {
+                            url: BackendUrl::parse(&format!("http://m:{port}")).expect("good"),
+                            weight,
+                            protocol: if h2c { Protocol::H2c } else { Protocol::Http1 },
+                        })
+                        .collect(),
+                    predict_path,
+                    stream_path,
+                    health_path,
+                    tails,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn challenger() -> BoxedStrategy<ChallengerSpec> {
+    (pool(), 0.0..=1.0f64, 0u32..100, 1u64..100_000)
+        .prop_map(|(pool, sample, queue_max, timeout_ms)| ChallengerSpec {
+            pool,
+            sample,
+            queue_max,
+            timeout_ms,
+            ..ChallengerSpec::default()
+        })
+        .boxed()
+}
+
+fn warm_up() -> BoxedStrategy<WarmUpSpec> {
+    (long(), 100u16..=599)
+        .prop_map(|(body, expect_status)| WarmUpSpec {
+            method: match body.is_empty() {
+                true => WarmUpMethod::Get,
+                false => WarmUpMethod::Post,
+            },
+            body,
+            expect_status,
+            ..WarmUpSpec::default()
+        })
+        .boxed()
+}
+
+fn version() -> BoxedStrategy<VersionSpec> {
+    let texts = (line(), long(), line(), option::of(0u32..9));
+    let label = "\\PC{1,8}".prop_map(|text: String| {
+        let kept: String = text.chars().filter(|c| !c.is_control()).collect();
+        format!("l{kept}")
+    });
+    let free = (
+        vec((long(), json()), 0..4),
+        vec((label, line()), 0..3),
+        option::of(json()),
+        option::of(json()),
+    );
+    let readiness = (option::of(0u64..9), option::of(0u64..9));
+    let parts = (
+        pool(),
+        option::of(challenger()),
+        option::of(warm_up()),
+        readiness,
+        prop_oneof![Just(60_000u64), 1u64..9],
+    );
+    (texts, free, parts)
+        .prop_map(|(texts, free, parts)| {
+            let (model, notes, arch, instances) = texts;
+            let (parameters, labels, input, output) = free;
+            let (main, challenger, warm_up, (unreachable_ms, ready_ms), idle_ms) = parts;
+            // The API takes no example that is null.
+            let example = |value: Option<Value>| value.filter(|v| !v.is_null()).map(Example::new);
+            VersionSpec {
+                model,
+                notes,
+                arch,
+                instances,
+                parameters: Parameters::new(parameters.into_iter().collect::<Map<_, _>>()),
+                labels: labels.into_iter().collect::<BTreeMap<_, _>>(),
+                main,
+                challenger,
+                warm_up,
+                readiness: ReadinessSpec {
+                    unreachable_ms,
+                    ready_ms,
+                },
+                timeouts: TimeoutsSpec {
+                    idle_ms,
+                    ..TimeoutsSpec::default()
+                },
+                input_example: example(input),
+                output_example: example(output),
+                ..VersionSpec::default()
+            }
+        })
+        .boxed()
+}
+
+fn deployment() -> BoxedStrategy<DeploymentSpec> {
+    let accesses = [
+        Access::Keys,
+        Access::Project,
+        Access::Instance,
+        Access::Public,
+    ];
+    let access = proptest::sample::select(accesses.to_vec());
+    let tags = vec("[\"'a-z ]{1,5}", 0..3);
+    (
+        name(),
+        name(),
+        line(),
+        long(),
+        tags,
+        access,
+        0u32..3,
+        version(),
+    )
+        .prop_map(
+            |(project, name, display_name, description, tags, access, keep_previous, version)| {
+                DeploymentSpec {
+                    display_name: match display_name.is_empty() {
+                        true => name.to_string(),
+                        false => display_name,
+                    },
+                    name: DeploymentName::new(&project, &name),
+                    description,
+                    tags: tags
+                        .into_iter()
+                        .collect::<BTreeSet<_>>()
+                        .into_iter()
+                        .collect(),
+                    access,
+                    keep_previous,
+                    version: sayable(&version, &mut Vec::new()),
+                }
+            },
+        )
+        .boxed()
+}
+
+fn key() -> BoxedStrategy<KeySpec> {
+    let scope = prop_oneof![
+        Just(Scope::Instance),
+        name()
+            .prop_filter("that is the instance", |name| name.as_str() != "instance")
+            .prop_map(Scope::Project),
+        (name(), name()).prop_map(|(a, b)| Scope::Deployment(DeploymentName::new(&a, &b))),
+    ];
+    let id = option::of("[a-zA-Z0-9_-]{1,12}");
+    let until = option::of(0u64..4_000_000_000_000);
+    (any::<[u8; 32]>(), id, scope, long(), any::<bool>(), until)
+        .prop_map(|(digest, id, scope, description, may_pin, expires_at_ms)| {
+            let digest = KeyDigest::from_bytes(digest);
+            KeySpec {
+                id: id.map_or_else(|| digest.to_key_id(), |id| KeyId::new(&id)),
+                digest,
+                scope,
+                description,
+                may_pin,
+                expires_at_ms,
+            }
+        })
+        .boxed()
+}
+
+fn declarations() -> BoxedStrategy<Declarations> {
+    let tenant = (name(), long()).prop_map(|(name, description)| TenantSpec { name, description });
+    let project =
+        (name(), option::of(name()), long()).prop_map(|(name, tenant, description)| ProjectSpec {
+            name,
+            tenant,
+            description,
+        });
+    (
+        option::of(tenant),
+        option::of(project),
+        vec(deployment(), 0..3),
+        option::of(key()),
+    )
+        .prop_map(|(tenant, project, deployments, key)| {
+            let mut seen = BTreeSet::new();
+            Declarations {
+                tenants: tenant.into_iter().collect(),
+                projects: project.into_iter().collect(),
+                deployments: deployments
+                    .into_iter()
+                    .filter(|spec| seen.insert(spec.name.clone()))
+                    .collect(),
+                keys: key.into_iter().collect(),
+            }
+        })
+        .boxed()
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_as_it_was(declared in declarations(), note in any::<String>()) {
+        let text = export::text(&declared, &[note], "http://g");
+        prop_assert_eq!(read(&text), declared, "{}", text);
+    }
+}
+
+#[test]
+fn a_file_looks_as_people_write_it() {
+    let text = r#"
+[[tenant]]
+name = "acme"
+
+[[project]]
+name = "demo"
+tenant = "acme"
+description = "Trying things"
+
+[[deployment]]
+project = "demo"
+name = "iris"
+display_name = "Iris 'one'"
+tags = ["tabular", "small"]
+access = "public"
+
+[deployment.version]
+model = "iris-logreg:1.2"
+notes = """
+Trained on "all" of it.
+See C:\\models.
+"""
+
+[deployment.version.parameters]
+classes = 3
+nested = { z = [1, 2.5], "a b" = 'say "hi"', empty = {} }
+
+[deployment.version.main]
+backends = [
+  { url = "http://127.0.0.1:9001" },
+  { url = "http://127.0.0.1:9002", weight = 2, protocol = "h2c" },
+]
+health_path = "/health"
+
+[deployment.version.challenger]
+backends = [{ url = "http://127.0.0.1:9003" }]
+sample = 0.5
+
+[deployment.version.timeouts]
+first_byte_ms = 5000
+
+[[deployment]]
+project = "demo"
+name = "plain"
+
+[deployment.version.main]
+backends = [{ url = "http://127.0.0.1:9001" }]
+
+[[key]]
+id = "load"
+digest = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+scope = "demo/iris"
+description = "load test"
+may_pin = true
+expires_at = 2030-01-01T00:00:00Z
+"#;
+    assert_eq!(export::body(&read(text)), text);
+}

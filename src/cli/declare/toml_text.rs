@@ -1,0 +1,101 @@
+//! Values as TOML that people like to read.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+/// A key.
+pub(super) fn key(key: &str) -> String {
+    let is_bare = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    match !key.is_empty() && key.bytes().all(is_bare) {
+        true => key.to_owned(),
+        false => quoted(key),
+    }
+}
+
+/// A text on one line: plain in quotes, or as it is where quotes would have to be escaped.
+pub(super) fn text(text: &str) -> String {
+    let is_literal = !text.contains(|c: char| c == '\'' || c.is_control());
+    match is_literal && text.contains(['"', '\\']) {
+        true => format!("'{text}'"),
+        false => quoted(text),
+    }
+}
+
+/// A text over several lines where it has any.
+pub(super) fn long_text(long: &str) -> String {
+    let is_plain = !long.contains(|c: char| c.is_control() && c != '\n');
+    if !is_plain || !long.trim_end_matches('\n').contains('\n') {
+        return text(long);
+    }
+    // A break right behind the opening is not part of the text.
+    let escaped = long.replace('\\', "\\\\").replace("\"\"\"", "\"\"\\\"");
+    match escaped.strip_suffix('"') {
+        Some(rest) => format!("\"\"\"\n{rest}\\\"\"\"\""),
+        None => format!("\"\"\"\n{escaped}\"\"\""),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() => {
+                // Writing to a string does not fail.
+                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Any value on one line. There is no null in it.
+pub(super) fn inline(value: &Value) -> String {
+    match value {
+        Value::String(own) => text(own),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(inline).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(members) => table(members),
+        // Numbers and flags are written alike.
+        plain => plain.to_string(),
+    }
+}
+
+fn table(members: &Map<String, Value>) -> String {
+    if members.is_empty() {
+        return "{}".to_owned();
+    }
+    let members = members
+        .iter()
+        .map(|(name, value)| format!("{} = {}", key(name), inline(value)));
+    let members: Vec<String> = members.collect();
+    format!("{{ {} }}", members.join(", "))
+}
+
+/// A list with an item to a line when it has several.
+pub(super) fn list(items: &[Value]) -> String {
+    match items {
+        [] | [_] => inline(&Value::Array(items.to_vec())),
+        items => {
+            let items = items.iter().map(|item| format!("  {},\n", inline(item)));
+            format!("[\n{}]", items.collect::<String>())
+        }
+    }
+}
+
+/// Milliseconds since 1970 as a date and time.
+pub(super) fn time(ms: u64) -> String {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+    time.to_string()
+}
