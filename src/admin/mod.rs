@@ -17,6 +17,7 @@ mod answer;
 mod audit;
 mod call;
 mod deployments;
+mod described;
 mod etag;
 mod events;
 mod guard;
@@ -169,6 +170,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(tenants::routes())
         .merge(projects::routes())
         .merge(deployments::routes())
+        .merge(described::routes())
         .merge(versions::routes())
         .merge(lifecycle::routes())
         .merge(history::routes())

@@ -1,9 +1,10 @@
 //! Takes turns as they become due: a delivery is read, told, and what came of it written down.
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -58,11 +59,16 @@ pub struct Notifier {
     store: Arc<dyn Records>,
     options: NotifyOptions,
     pending: AtomicI64,
+    touched: Mutex<Touched>,
     sender: Sender,
     signer: Arc<Signer>,
     /// None where no relay is set.
     mailer: Option<Mailer>,
 }
+
+/// The subscriptions that had a turn since they were last trimmed, each with the kind of its target;
+/// none: nobody knows.
+type Touched = Option<HashMap<String, &'static str>>;
 
 // === impl Notifier ===
 
@@ -87,6 +93,7 @@ impl Notifier {
             store,
             options,
             pending: AtomicI64::new(0),
+            touched: Mutex::new(None),
             sender,
             signer,
             mailer,
@@ -149,6 +156,9 @@ impl Notifier {
         let writes = kept.step(id, record.revision, &after);
         write_down(&*self.store, id, writes).await;
         series::count(&table::NOTIFICATIONS, &[kind, result], 1);
+        if let Some(touched) = &mut *self.touched() {
+            touched.insert(subscription.id, kind);
+        }
         Ok(())
     }
 
@@ -185,6 +195,32 @@ impl Notifier {
         }
     }
 
+    fn touched(&self) -> MutexGuard<'_, Touched> {
+        // A name that is missing is trimmed a little later.
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every subscription, with the kind of its target.
+    async fn all(&self) -> Result<HashMap<String, &'static str>, StoreError> {
+        let mut all = HashMap::new();
+        let mut after: Option<String> = None;
+        loop {
+            let rows = self
+                .store
+                .list(SUBSCRIPTIONS, after.as_deref(), BATCH, Order::Up)
+                .await?;
+            for record in &rows {
+                if let Ok(read) = serde_json::from_slice::<Subscription>(&record.value) {
+                    all.insert(read.id, read.target.kind());
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == BATCH => after = Some(last.key.clone()),
+                _ => return Ok(all),
+            }
+        }
+    }
+
     async fn subscription(&self, kept: &Kept) -> Result<Option<Subscription>, StoreError> {
         let place = Subscription::place_of(kept.project.as_str(), &kept.subscription);
         let Some(record) = self.store.get(&place).await? else {
@@ -197,8 +233,8 @@ impl Notifier {
 
     /// Removes what of a subscription's deliveries is beyond the newest that are kept: those that
     /// have ended, and of those that wait what is beyond their own limit.
-    async fn trim(&self, subscription: &Subscription) -> Result<(), StoreError> {
-        let prefix = delivery_prefix(&subscription.id);
+    async fn trim(&self, subscription: &str, kind: &str) -> Result<(), StoreError> {
+        let prefix = delivery_prefix(subscription);
         let (mut seen, mut pending) = (0, 0);
         let mut before: Option<String> = None;
         loop {
@@ -220,7 +256,6 @@ impl Notifier {
                     true if pending <= PENDING_MAX => {}
                     true => {
                         writes.extend(withdraw(record));
-                        let kind = subscription.target.kind();
                         series::count(&table::NOTIFICATIONS, &[kind, "dropped"], 1);
                     }
                     false if seen > self.options.deliveries_kept => {
@@ -269,21 +304,21 @@ impl Turns for Notifier {
     }
 
     async fn tidy(&self, _: u64) -> Result<(), StoreError> {
-        let mut after: Option<String> = None;
-        loop {
-            let rows = self
-                .store
-                .list(SUBSCRIPTIONS, after.as_deref(), BATCH, Order::Up)
-                .await?;
-            for record in &rows {
-                if let Ok(subscription) = serde_json::from_slice(&record.value) {
-                    self.trim(&subscription).await?;
-                }
+        let touched = self.touched().replace(HashMap::new());
+        let trimmed = async {
+            let touched = match touched {
+                Some(touched) => touched,
+                None => self.all().await?,
+            };
+            for (subscription, kind) in touched {
+                self.trim(&subscription, kind).await?;
             }
-            match rows.last() {
-                Some(last) if rows.len() == BATCH => after = Some(last.key.clone()),
-                _ => return Ok(()),
-            }
+            Ok(())
+        };
+        let trimmed = trimmed.await;
+        if trimmed.is_err() {
+            *self.touched() = None;
         }
+        trimmed
     }
 }

@@ -331,8 +331,12 @@ impl<'n> Field<'n> {
     /// Notes each of TOML's own dates and times in it as a mistake; whether there was none.
     pub(crate) fn refuse_datetimes(&self) -> bool {
         let all_good = |fields: &mut dyn Iterator<Item = Field<'n>>| {
+            let mut good = true;
             // Every item is visited, so that every mistake is found.
-            fields.fold(true, |good, field| field.refuse_datetimes() && good)
+            for field in fields {
+                good &= field.refuse_datetimes();
+            }
+            good
         };
         match &self.node.value {
             Value::Datetime(_) => {

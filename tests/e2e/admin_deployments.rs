@@ -275,6 +275,58 @@ fn a_readme_is_kept_as_it_was_written() {
 }
 
 #[test]
+fn a_readme_has_a_size_and_editions_and_outlives_its_deployment() {
+    let backend = Backend::echo();
+    let gateway = Gateway::bare().start();
+    let api = gateway.api();
+    api.create("demo/iris", &version(&backend.url()));
+    let path = format!("{}/readme", at("demo/iris"));
+    let put = |headers: &[(&str, &str)], text: &[u8]| {
+        let headers = [&[("content-type", "text/markdown")], headers].concat();
+        api.send(&format!("PUT /api/v1{path}"), &headers, text)
+    };
+    assert_eq!(problem(&[404], &api.get(&path)), "readme_unknown");
+    want(200, &put(&[], &vec![b'a'; 256 << 10]));
+    let first = api.get(&path).get("etag").expect("an ETag");
+    // One byte more, in either form, is refused with the limit in words, and the old one stays.
+    let text = vec![b'a'; (256 << 10) + 1];
+    let json = json!({"text": String::from_utf8_lossy(&text)});
+    for answer in [put(&[], &text), api.json("PUT", &path, &[], &json)] {
+        assert_eq!(
+            problem(&[422], &answer),
+            "invalid_fields",
+            "{}",
+            answer.text()
+        );
+        let words = "is 262145 bytes long, 262144 are allowed";
+        assert!(answer.text().contains(words), "{}", answer.text());
+    }
+    let read = |headers: &[(&str, &str)]| api.send(&format!("GET /api/v1{path}"), headers, b"");
+    assert_eq!(read(&[("if-none-match", &first)]).status, 304);
+    // Each edition has a tag of its own, also one that says what an earlier one said.
+    let mut tags = vec![first];
+    for text in ["# One", "# Two", "# One"] {
+        let before = tags.last().expect("one").clone();
+        want(200, &put(&[("if-match", &before)], text.as_bytes()));
+        let lost = put(&[("if-match", &before)], b"# Lost");
+        assert_eq!(problem(&[412], &lost), "revision_mismatch");
+        let answer = read(&[("if-none-match", &before)]);
+        assert_eq!((answer.status, answer.text().as_str()), (200, text));
+        let tag = answer.get("etag").expect("an ETag");
+        assert!(!tags.contains(&tag), "{tag}");
+        tags.push(tag);
+    }
+    let last = tags.last().expect("one");
+    let task = api.verb("DELETE", &at("demo/iris"), &json!({"reason": "over"}));
+    api.done(&admin::text(&want(202, &task)["task"]["id"]));
+    let kept = read(&[]);
+    assert_eq!((kept.status, kept.text().as_str()), (200, "# One"));
+    assert_eq!(kept.get("etag").as_ref(), Some(last));
+    problem(&[404, 409], &put(&[], b"# Late"));
+    assert_eq!(read(&[]).text(), "# One");
+}
+
+#[test]
 fn declared_and_created_live_side_by_side() {
     let backend = Backend::echo();
     let mut gateway = Gateway::start(iris(&backend));

@@ -101,6 +101,7 @@ fn every_role_every_verb_every_place() {
         ("GET", "/history", none.clone(), read),
         ("GET", "/keys", none.clone(), read),
         ("GET", "/shares", none.clone(), read),
+        ("GET", "/openapi.json", none.clone(), read),
         ("PATCH", "", json!({"description": "d"}), write),
         ("DELETE", "", json!({"reason": "r"}), write),
         ("POST", "/versions", body, write),

@@ -317,7 +317,7 @@ async fn a_pool_that_goes_down_and_comes_back_is_told_of_once() {
 fn set_health(world: &World, health: Health) {
     let snapshot = world.current.load_full();
     let route = snapshot.route(IRIS).expect("a route");
-    let plan = route.live().ok().expect("a live version");
+    let plan = route.live().expect("a live version");
     let main = plan.legs().next().expect("main");
     for member in main.pool.members() {
         member.backend.set_health(health);

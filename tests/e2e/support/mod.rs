@@ -21,6 +21,7 @@ pub(crate) mod later;
 pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod own;
+pub(crate) mod smtp;
 
 use std::{
     sync::{
