@@ -59,10 +59,10 @@ fn main() -> Checked<()> {
         }
         now_s += STEP_S;
         sampling.of(|| monitor.sample(now_s * 1_000));
-        if now_s % WRITE_S == 0 {
+        if now_s.is_multiple_of(WRITE_S) {
             writing.of(|| monitor.write(now_s * 1_000, true));
         }
-        if now_s % 600 == 0 {
+        if now_s.is_multiple_of(600) {
             peak = resident_bytes()?.max(peak);
             disk_peak = on_disk(&path).max(disk_peak);
         }
@@ -110,7 +110,11 @@ fn traffic(meters: &RoleMeters, deployment: u64, chance: &mut Chance) {
     let typical_us = 2_000 * (1 + deployment % 50);
     for _ in 0..REQUESTS {
         let spread = chance.next() % 1_000;
-        let slow = if chance.next() % 50 == 0 { 8 } else { 1 };
+        let slow = if chance.next().is_multiple_of(50) {
+            8
+        } else {
+            1
+        };
         let ns = typical_us * slow * (700 + spread);
         meters.record_first_byte(ns * 9 / 10, 100_000);
         meters.record_end(ns, 700 + spread, 2_000 + spread, Ended::Complete, None);

@@ -80,7 +80,7 @@ async fn list(State(plane): State<Shared>, mut call: Call) -> Answered {
     let in_short = plane.control.in_short(&call.caller);
     let names = in_short.iter().map(|of| &of.name);
     let newest = plane.monitor()?.newest(names, unix_ms());
-    let items = in_short.into_iter().zip(&newest);
+    let items = in_short.iter().zip(&newest);
     Ok(Answer::ok(&List {
         items: items
             .map(|(of, newest)| MonitoringNow::new(of, newest))

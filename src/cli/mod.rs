@@ -101,11 +101,17 @@ enum Command {
     #[command(subcommand, name = "async")]
     Later(later::LaterCommand),
     /// Make a gateway as declared: show the plan, carry it out, wait for it
+    #[command(
+        after_help = "Examples:\n  weir apply -f deployments/ --dry-run\n  weir apply -f iris.toml --prune\n\nCtrl-C: what was begun goes on; the same command again does the rest."
+    )]
     Apply(declare::Apply),
     /// Show in what a gateway differs from its declarations
-    #[command(after_help = "Exit code: 0 it does not, 7 it does; others as of every command.")]
+    #[command(
+        after_help = "Example: weir diff -f deployments/\n\nExit code: 0 it does not, 7 it does; others as of every command."
+    )]
     Diff(declare::Diff),
     /// Write what stands at a gateway as declarations (TOML)
+    #[command(after_help = "Example: weir export -p demo > demo.toml")]
     Export(declare::Export),
     /// Background work of a gateway
     #[command(subcommand)]
@@ -282,7 +288,8 @@ mod tests {
                 check(verb, &format!("{path} {}", verb.get_name()));
             }
         }
-        const TAUGHT: [&str; 9] = [
+        const TAUGHT: [&str; 10] = [
+            "weir deployment",
             "weir key",
             "weir async",
             "weir task",
@@ -301,7 +308,9 @@ mod tests {
     fn the_examples_can_be_typed() {
         fn examples(command: &clap::Command, into: &mut Vec<String>) {
             let help = command.get_after_help().map(ToString::to_string);
-            for line in help.unwrap_or_default().lines() {
+            // A long one goes on in the next line, as in a shell.
+            let help = help.unwrap_or_default().replace("\\\n", "");
+            for line in help.lines() {
                 let line = line.trim().trim_start_matches("Example: ").to_owned();
                 if let Some(at) = line
                     .find("weir ")

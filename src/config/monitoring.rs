@@ -29,7 +29,7 @@ impl Default for MonitoringSettings {
             step_10s_kept_h: 72,
             step_1m_kept_h: 336,
             step_10m_kept_h: 2_160,
-            disk_bytes_max: 1 << 30,
+            disk_bytes_max: 2 << 30,
         }
     }
 }

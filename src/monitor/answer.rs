@@ -116,7 +116,8 @@ impl Monitor {
         names: impl IntoIterator<Item = &'a DeploymentName>,
         now_ms: u64,
     ) -> Vec<Newest> {
-        let sampler = lock(&self.sampler);
+        let mut sampler = lock(&self.sampler);
+        sampler.look_around();
         let ms = now_ms.saturating_sub(sampler.step() * STEP_MS).min(STEP_MS) + STEP_MS;
         let newest = |name| Newest {
             ms,
@@ -141,7 +142,8 @@ impl Monitor {
     /// What memory has, and when the running step began.
     fn steps(&self, key: &Key, plan: &Plan, now_ms: u64) -> (BTreeMap<u64, Point>, u64) {
         let mut steps = BTreeMap::new();
-        let sampler = lock(&self.sampler);
+        let mut sampler = lock(&self.sampler);
+        sampler.look_around();
         let running_ms = sampler.step() * STEP_MS;
         let mut put = |at_s, point: Point| put(&mut steps, plan, at_s, &point);
         lock(&self.recent).of(key, &mut put);

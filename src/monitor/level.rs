@@ -138,7 +138,7 @@ impl Plan {
         Ok(Self {
             span_s: from_s / step_s * step_s..to_s.next_multiple_of(step_s),
             step_s,
-            level: kept.filter(own).map(|(level, _)| level).last(),
+            level: kept.filter(own).map(|(level, _)| level).next_back(),
         })
     }
 }

@@ -61,7 +61,7 @@ impl Default for MonitorOptions {
     fn default() -> Self {
         Self {
             kept_s: [72 * 3_600, 336 * 3_600, 2_160 * 3_600],
-            disk_bytes_max: 1 << 30,
+            disk_bytes_max: 2 << 30,
         }
     }
 }
@@ -254,7 +254,7 @@ impl Monitor {
                 tracing::warn!(%file, %error, "monitoring series are not written down for now");
             }
             Ok(()) if !was_available => {
-                tracing::info!(%file, "monitoring series are written again")
+                tracing::info!(%file, "monitoring series are written again");
             }
             _ => {}
         }

@@ -119,6 +119,12 @@ impl Sampler {
         Some((step, points))
     }
 
+    /// Learns of deployments that were made since the running step began.
+    pub(super) fn look_around(&mut self) {
+        // Those that are over already are read to their end when the step is.
+        tally::visit(|all| self.meet(all));
+    }
+
     fn meet(&mut self, all: &[Arc<Tally>]) {
         for tally in all {
             let key = Key::new(tally.name(), tally.role());

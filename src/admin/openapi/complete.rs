@@ -115,7 +115,7 @@ const CONDITIONAL: [&str; 11] = [
     "resume", "rotate",
 ];
 
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 18] = [
     ("tenants", "Organisations"),
     ("projects", "Groups of deployments inside a tenant"),
     ("deployments", "Stable names that applications call"),
@@ -129,6 +129,7 @@ const TAGS: [(&str, &str); 17] = [
         "logs",
         "A deployment's newest requests, and what happened to it",
     ),
+    ("monitoring", "What deployments did, step by step"),
     ("shares", "Who else may see and call a deployment"),
     ("readme", "What people write about a deployment"),
     ("keys", "What lets applications call deployments"),

@@ -196,7 +196,7 @@ impl Quantiles {
 
 impl MonitoringNow {
     /// Shapes how a deployment does.
-    pub fn new(of: InShort, newest: &Newest) -> Self {
+    pub fn new(of: &InShort, newest: &Newest) -> Self {
         let latency = &newest.point.latency;
         let quantile = |share| latency.quantile_ns(share).map(ms);
         let quantiles = quantile(0.5).zip(quantile(0.99));

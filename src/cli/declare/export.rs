@@ -1,8 +1,7 @@
 //! Declarations as TOML: only what differs from the defaults, always in the same order.
 
-use std::{fmt::Write, time::SystemTime};
+use std::fmt::Write;
 
-use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
 use super::{
@@ -13,10 +12,9 @@ use crate::spec::{Access, Declarations, DeploymentSpec, KeySpec, VersionSpec};
 
 /// The text of a file with these declarations, and with notes in its head.
 pub(super) fn text(declared: &Declarations, notes: &[String], gateway: &str) -> String {
-    let now = Timestamp::try_from(SystemTime::now()).and_then(|now| now.round(Unit::Second));
-    let when = now.map_or_else(|_| String::new(), |now| format!(" at {now}"));
+    // Without the time: in git, a file changes when the gateway does.
     let mut out = format!(
-        "# What stood at {}{when}, written by `weir export`.\n\
+        "# What stands at {}, written by `weir export`.\n\
          # `weir apply -f FILE` makes a gateway like this, `weir diff -f FILE` says where one differs.\n\
          # A key stands here by its digest, from which nobody can make the key.\n",
         one_line(gateway)

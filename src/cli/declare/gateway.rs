@@ -1,14 +1,12 @@
 //! What stands at a gateway, as far as declarations speak of it, read through its admin API.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    str::FromStr,
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{
+    each::each,
+    plan::projects_of,
+    shown::{VersionShown, deployments, keys, projects, tenants, typed, version_spec},
 };
-
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
-
-use super::{each::each, normal::sayable};
 use crate::{
     base::{
         id::KeyId,
@@ -19,9 +17,7 @@ use crate::{
         failure::{Code, Failure},
         remote::{Client, path_of},
     },
-    spec::{
-        Access, Declarations, DeploymentSpec, KeySpec, ProjectSpec, Scope, TenantSpec, VersionSpec,
-    },
+    spec::{Access, Declarations, Scope, VersionSpec},
 };
 
 /// What stands at a gateway.
@@ -113,66 +109,6 @@ pub(super) struct StandingKey {
     pub(super) is_first: bool,
 }
 
-// === what the API shows ===
-
-#[derive(Deserialize)]
-struct TenantShown {
-    name: Name,
-    description: String,
-}
-
-#[derive(Deserialize)]
-struct ProjectShown {
-    name: Name,
-    tenant: Name,
-    description: String,
-}
-
-#[derive(Deserialize)]
-struct DeploymentShown {
-    project: Name,
-    name: Name,
-    display_name: String,
-    description: String,
-    tags: Vec<String>,
-    access: Access,
-    keep_previous: u32,
-    state: String,
-    reason: Option<String>,
-    declared: bool,
-    updated_at: String,
-    live_version: Option<u32>,
-    version: Option<Value>,
-    task: Option<TaskShown>,
-}
-
-#[derive(Deserialize)]
-struct TaskShown {
-    id: String,
-    kind: String,
-    status: String,
-    version: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct VersionShown {
-    version: u32,
-    /// In the one form of times, so that they can be compared as texts.
-    live_from: Option<String>,
-    spec: Value,
-}
-
-#[derive(Deserialize)]
-struct KeyShown {
-    id: KeyId,
-    digest: Option<String>,
-    description: String,
-    status: String,
-    expires_at: Option<String>,
-    may_pin: bool,
-    first: bool,
-}
-
 // === impl Standing ===
 
 impl Standing {
@@ -202,14 +138,13 @@ impl Standing {
         standing.read_newest(client, differing)?;
         let mut scopes: Vec<Scope> = declared.keys.iter().map(|key| key.scope.clone()).collect();
         if prune {
-            let projects = super::plan::projects_of(declared);
+            let projects = projects_of(declared);
             let names = standing.deployments.keys();
             let names = names.filter(|name| projects.contains(name.project()));
             scopes.extend(names.cloned().map(Scope::Deployment));
-            let projects = standing.projects.keys();
-            let named = super::plan::projects_of(declared);
-            let projects = projects.filter(|name| named.contains(name.as_str()));
-            scopes.extend(projects.cloned().map(Scope::Project));
+            let own = standing.projects.keys();
+            let own = own.filter(|name| projects.contains(name.as_str()));
+            scopes.extend(own.cloned().map(Scope::Project));
         }
         standing.read_keys(client, scopes)?;
         Ok(standing)
@@ -318,116 +253,7 @@ impl Standing {
         }
         Ok(())
     }
-
-    /// What stands, as declarations, with notes on what they can't say.
-    pub(super) fn declared(&self, of: &BTreeSet<Name>) -> (Declarations, Vec<String>) {
-        let (mut declared, mut notes) = (Declarations::default(), Vec::new());
-        for (name, description) in &self.tenants {
-            if name.as_str() != DEFAULT_TENANT {
-                declared.tenants.push(TenantSpec {
-                    name: name.clone(),
-                    description: description.clone(),
-                });
-            }
-        }
-        for (name, project) in &self.projects {
-            let is_implied = project.tenant.as_str() == DEFAULT_TENANT
-                && project.description.is_empty()
-                && self
-                    .deployments
-                    .keys()
-                    .any(|own| own.project() == name.as_str());
-            if !is_implied {
-                let tenant = Some(project.tenant.clone());
-                declared.projects.push(ProjectSpec {
-                    name: name.clone(),
-                    tenant: tenant.filter(|tenant| tenant.as_str() != DEFAULT_TENANT),
-                    description: project.description.clone(),
-                });
-            }
-        }
-        for (name, own) in &self.deployments {
-            let newest = own.newest.as_ref().map(|newest| &newest.spec);
-            let Some(version) = own.live.as_ref().map(|(_, spec)| spec).or(newest) else {
-                notes.push(format!("{name} is left out: it has no version"));
-                continue;
-            };
-            let mut left_out = Vec::new();
-            let version = sayable(version, &mut left_out);
-            for path in left_out {
-                notes.push(format!("{name}: {path} is left out: TOML can't say it"));
-            }
-            match (own.state.as_str(), &own.reason) {
-                ("live", _) => {}
-                (state, Some(reason)) => notes.push(format!("{name} is {state}: {reason}")),
-                (state, None) => notes.push(format!("{name} is {state}")),
-            }
-            declared.deployments.push(DeploymentSpec {
-                name: name.clone(),
-                display_name: own.display_name.clone(),
-                description: own.description.clone(),
-                tags: own.tags.clone(),
-                access: own.access,
-                keep_previous: own.keep_previous,
-                version,
-            });
-        }
-        let mut has_hidden = BTreeSet::new();
-        for ((scope, id), key) in &self.keys {
-            if key.is_live && key.digest.is_none() {
-                has_hidden.insert(keys_path(scope));
-            }
-            let (true, Some(digest)) = (key.is_live, key.digest) else {
-                continue;
-            };
-            declared.keys.push(KeySpec {
-                id: id.clone(),
-                digest,
-                scope: scope.clone(),
-                description: key.description.clone(),
-                may_pin: key.may_pin,
-                expires_at_ms: key.expires_at_ms,
-            });
-        }
-        let order = |key: &KeySpec| (keys_path(&key.scope), key.id.to_string());
-        declared.keys.sort_by_key(order);
-        // A file holds an id once; the gateway has it once in each scope.
-        let mut ids = HashMap::new();
-        declared.keys.retain(|key| {
-            let earlier = ids.insert(key.id.to_string(), key.scope.to_string());
-            if let Some(earlier) = &earlier {
-                let (id, scope) = (&key.id, &key.scope);
-                notes.push(format!(
-                    "the key {id} of {scope} is left out: {earlier} has one of the same id"
-                ));
-            }
-            earlier.is_none()
-        });
-        let (some, closed) = (of.is_empty(), &self.closed);
-        for scope in closed
-            .iter()
-            .filter(|scope| some || **scope != Scope::Instance)
-        {
-            notes.push(format!(
-                "keys of {scope} are left out: this token may not see them"
-            ));
-        }
-        let hidden = self.keys.keys().map(|(scope, _)| scope);
-        let hidden: BTreeSet<String> = hidden
-            .filter(|scope| has_hidden.contains(&keys_path(scope)))
-            .map(Scope::to_string)
-            .collect();
-        for scope in hidden {
-            notes.push(format!(
-                "keys of {scope} are left out: this token may not see what stands for them"
-            ));
-        }
-        (declared, notes)
-    }
 }
-
-/// The tenant of whoever names none. It is always there.
-pub(super) const DEFAULT_TENANT: &str = "default";
 
 // === impl StandingDeployment ===
 
@@ -444,102 +270,6 @@ impl StandingDeployment {
     }
 }
 
-fn tenants(client: &Client) -> Result<BTreeMap<Name, String>, Failure> {
-    let shown: Vec<TenantShown> = typed(client, client.list("/api/v1/tenants")?)?;
-    let tenants = shown.into_iter();
-    Ok(tenants.map(|own| (own.name, own.description)).collect())
-}
-
-fn projects(client: &Client) -> Result<BTreeMap<Name, StandingProject>, Failure> {
-    let shown: Vec<ProjectShown> = typed(client, client.list("/api/v1/projects")?)?;
-    let projects = shown.into_iter().map(|own| {
-        let project = StandingProject {
-            tenant: own.tenant,
-            description: own.description,
-        };
-        (own.name, project)
-    });
-    Ok(projects.collect())
-}
-
-fn deployments(client: &Client) -> Result<BTreeMap<DeploymentName, StandingDeployment>, Failure> {
-    let shown = client.list("/api/v1/deployments")?;
-    shown
-        .into_iter()
-        .map(|shown| deployment(client, shown))
-        .collect()
-}
-
-/// A deployment as the API shows it.
-///
-/// # Errors
-/// When the gateway shows something that this weir can't read.
-pub(super) fn deployment(
-    client: &Client,
-    shown: Value,
-) -> Result<(DeploymentName, StandingDeployment), Failure> {
-    let shown: DeploymentShown = one(client, shown)?;
-    let name = DeploymentName::new(&shown.project, &shown.name);
-    let version = shown.version.as_ref();
-    let live = match shown.live_version.zip(version) {
-        Some((number, json)) => Some((number, version_spec(&name, json)?)),
-        None => None,
-    };
-    let deploying = shown.task.as_ref().and_then(|task| {
-        let goes_on = matches!(task.status.as_str(), "pending" | "processing");
-        Some(Deploying {
-            task: task.id.clone(),
-            version: task.version.filter(|_| goes_on && task.kind == "deploy")?,
-        })
-    });
-    let task = shown.task.map(|task| task.id).unwrap_or_default();
-    let standing = StandingDeployment {
-        display_name: shown.display_name,
-        description: shown.description,
-        tags: shown.tags,
-        access: shown.access,
-        keep_previous: shown.keep_previous,
-        state: shown.state,
-        reason: shown.reason,
-        is_declared: shown.declared,
-        live,
-        newest: None,
-        deploying,
-        mark: format!("{} {task}", shown.updated_at),
-    };
-    Ok((name, standing))
-}
-
-fn keys(client: &Client, scope: &Scope) -> Result<Vec<(KeyId, StandingKey)>, Failure> {
-    let path = keys_path(scope);
-    let shown = match client.list(&format!("{path}?digest=true")) {
-        // Who may read but not make keys sees all but what stands for them.
-        Err(failure) if failure.code() == Some(Code::Denied) => client.list(&path)?,
-        shown => shown?,
-    };
-    let shown: Vec<KeyShown> = typed(client, shown)?;
-    let keys = shown.into_iter().map(|shown| {
-        let expires_at = shown.expires_at.as_deref().map(jiff::Timestamp::from_str);
-        let expires_at_ms = match expires_at.transpose() {
-            Ok(time) => time.and_then(|time| u64::try_from(time.as_millisecond()).ok()),
-            Err(_) => return Err(client.odd("a time that is none")),
-        };
-        let digest = shown.digest.as_deref().map(KeyDigest::from_hex);
-        let key = StandingKey {
-            digest: digest
-                .transpose()
-                .map_err(|_| client.odd("a digest that is none"))?,
-            description: shown.description,
-            may_pin: shown.may_pin,
-            expires_at_ms,
-            is_live: shown.status == "live",
-            is_first: shown.first,
-        };
-        Ok((shown.id, key))
-    });
-    keys.collect()
-}
-
 /// Where the keys of a scope are.
 pub(super) fn keys_path(scope: &Scope) -> String {
     match scope {
@@ -547,21 +277,4 @@ pub(super) fn keys_path(scope: &Scope) -> String {
         Scope::Project(project) => format!("/api/v1/projects/{project}/keys"),
         Scope::Deployment(name) => path_of(name, "/keys"),
     }
-}
-
-fn version_spec(name: &DeploymentName, json: &Value) -> Result<VersionSpec, Failure> {
-    VersionSpec::from_json(json).map_err(|mistakes| {
-        let words = format!("the gateway shows a version of {name} that this weir can't read");
-        Failure::new(words)
-            .details(mistakes.list().iter().map(ToString::to_string))
-            .hint("use the weir of the gateway's own version")
-    })
-}
-
-fn typed<T: DeserializeOwned>(client: &Client, shown: Vec<Value>) -> Result<Vec<T>, Failure> {
-    shown.into_iter().map(|shown| one(client, shown)).collect()
-}
-
-fn one<T: DeserializeOwned>(client: &Client, shown: Value) -> Result<T, Failure> {
-    serde_json::from_value(shown).map_err(|error| client.odd(&format!("something else ({error})")))
 }

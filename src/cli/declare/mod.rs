@@ -11,14 +11,20 @@
 //! same. What the plan is made from is what the gateway shows: nothing is remembered between two runs.
 
 mod apply;
+mod calls;
+mod declared;
 mod diff;
+mod done;
 mod each;
 mod export;
 mod gateway;
 mod normal;
 mod plan;
+mod planning;
+mod planning_keys;
 mod read;
 mod show;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod toml_text;
@@ -181,5 +187,5 @@ fn declared(paths: &[PathBuf]) -> Result<Declarations, Failure> {
 
 fn planned(declared: &Declarations, prune: bool, session: &Session) -> Result<Plan, Failure> {
     let standing = Standing::beside(&session.client, declared, prune)?;
-    Ok(plan::plan(declared, &standing, prune, unix_ms()))
+    Ok(planning::plan(declared, &standing, prune, unix_ms()))
 }

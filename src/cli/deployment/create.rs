@@ -13,7 +13,7 @@ use crate::{
     cli::{
         failure::{Code, Failure},
         remote::{Call, Session, path_of},
-        task::Patience,
+        task::{Patience, has_ended},
         terminal::safe,
     },
 };
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &CreateArgs, session: &Session) -> Result<(), Failu
             ),
         );
     }
-    let mut version = arguments.version.from_file()?.unwrap_or_else(|| json!({}));
+    let mut version = arguments.version.in_file()?.unwrap_or_else(|| json!({}));
     arguments.version.put_on(&mut version)?;
     let body = body(&[
         ("name", json!(name.deployment())),
@@ -107,6 +107,10 @@ pub(super) fn run(arguments: &CreateArgs, session: &Session) -> Result<(), Failu
         now["task"] = started.answer["task"].take();
         now["first_key"] = first_key;
         started.answer = now;
+    }
+    let task = &started.answer["task"];
+    if !out.is_json() && started.ended.is_ok() && !has_ended(task) {
+        return out.line(&format!("Task: {}", task["id"].as_str().unwrap_or("")));
     }
     started.show(session)
 }

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &DeployArgs, session: &Session) -> Result<(), Failu
         );
     }
     let mut call = Call::post(&path_of(&name, "/versions"));
-    let mut version = match arguments.version.from_file()? {
+    let mut version = match arguments.version.in_file()? {
         Some(version) => version,
         None => {
             let (version, etag) = base(&name, session)?;

@@ -95,7 +95,7 @@ impl VersionFlags {
     ///
     /// # Errors
     /// When it can't be read or has mistakes.
-    pub(super) fn from_file(&self) -> Result<Option<Value>, Failure> {
+    pub(super) fn in_file(&self) -> Result<Option<Value>, Failure> {
         self.file.as_deref().map(file::version).transpose()
     }
 

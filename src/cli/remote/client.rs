@@ -53,8 +53,6 @@ pub(in crate::cli) struct Call {
 /// What a call was answered with, below 400.
 #[derive(Debug)]
 pub(in crate::cli) struct Answer {
-    /// The status.
-    pub(in crate::cli) status: u16,
     /// The `ETag`, for a later `If-Match`.
     pub(in crate::cli) etag: Option<String>,
     /// The bytes.
@@ -128,7 +126,7 @@ impl Client {
         if status >= 300 {
             return Err(problem::failure(status, &body, &self.base));
         }
-        Ok(Answer { status, etag, body })
+        Ok(Answer { etag, body })
     }
 
     /// What is at a path, as JSON.

@@ -7,6 +7,8 @@ use crate::monitor::schema;
 fn steps_without_anything_are_left_out_and_the_running_one_is_the_last() {
     let mut world = World::new("outline", MonitorOptions::default());
     world.request(5);
+    // Also of a deployment that was made in this very step.
+    assert_eq!(outline(&world.main(10)), [(0, 1)]);
     world.request(5);
     world.step();
     world.step();

@@ -30,6 +30,25 @@ impl Literal {
     }
 }
 
+/// Whether a value is the same when JavaScript has read and written it: its numbers are all doubles, and
+/// one name sets what an object inherits from.
+pub(super) fn survives_javascript(json: &Value) -> bool {
+    match json {
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+        Value::Number(number) => number.as_f64().is_some_and(|double| {
+            let is_zero_below = double == 0.0 && double.is_sign_negative();
+            !is_zero_below && (number.is_f64() || double.abs() <= SAFE_INTEGER_MAX)
+        }),
+        Value::Array(items) => items.iter().all(survives_javascript),
+        Value::Object(members) => members
+            .iter()
+            .all(|(name, value)| name != "__proto__" && survives_javascript(value)),
+    }
+}
+
+/// The greatest integer that a double holds with all below it (`Number.MAX_SAFE_INTEGER`).
+const SAFE_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
+
 impl Formatter for Literal {
     fn write_null<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         writer.write_all(match self {

@@ -8,9 +8,11 @@
 
 mod literal;
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
-use self::literal::Literal;
+use self::literal::{Literal, survives_javascript};
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -69,14 +71,19 @@ pub(super) fn block(deployment: &Value, language: Language, kind: Kind) -> Strin
         lines.retain(|line| line != "import os");
     }
     let placeholder = json!({});
-    let input = language.literal(example.unwrap_or(&placeholder));
-    lines
-        .join("\n")
-        .replace("{{predict_url}}", &language.quoted(predict_url))
-        .replace("{{stream_url}}", &language.quoted(stream_url))
-        .replace("{{data_url}}", &language.quoted(data_url))
+    let input = example.unwrap_or(&placeholder);
+    let mut text = lines.join("\n");
+    let mut literal = language.literal(input);
+    if language == Language::Javascript && !survives_javascript(input) {
+        // As a text, which is sent to the letter.
+        text = text.replace("JSON.stringify({{input}})", "{{input}}");
+        literal = Literal::Json.of(&json!(literal));
+    }
+    text.replace("{{predict_url}}", &quoted(predict_url))
+        .replace("{{stream_url}}", &quoted(stream_url))
+        .replace("{{data_url}}", &quoted(data_url))
         // Last, since it may hold anything.
-        .replace("{{input}}", &input)
+        .replace("{{input}}", &literal)
 }
 
 // === impl Language ===
@@ -125,20 +132,21 @@ impl Language {
             Self::Javascript => Literal::Json.of(json),
         }
     }
+}
 
-    /// A URL as it stands between quotes. The settings take any, so this takes any.
-    fn quoted(self, url: &str) -> String {
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"'\"\\$`{}".contains(&byte);
-        let mut quoted = String::with_capacity(url.len());
-        for byte in url.bytes() {
-            if is_plain(byte) {
-                quoted.push(char::from(byte));
-            } else {
-                quoted.push_str(&format!("%{byte:02X}"));
-            }
+/// A URL as it stands between quotes of any language. The settings take any, so this takes any.
+fn quoted(url: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"'\"\\$`{}".contains(&byte);
+    let mut quoted = String::with_capacity(url.len());
+    for byte in url.bytes() {
+        if is_plain(byte) {
+            quoted.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(quoted, "%{byte:02X}");
         }
-        quoted
     }
+    quoted
 }
 
 #[cfg(test)]

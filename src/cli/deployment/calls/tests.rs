@@ -89,3 +89,23 @@ fn nothing_in_an_example_leaves_its_quotes() {
         "{curl}"
     );
 }
+
+#[test]
+fn what_javascript_would_change_is_sent_as_a_text() {
+    for (example, expected) in [
+        (
+            json!({"x": [1, 2.5, "a"]}),
+            r#"JSON.stringify({"x": [1, 2.5, "a"]})"#,
+        ),
+        (
+            json!([9_007_199_254_740_993_u64]),
+            r#"body: "[9007199254740993]""#,
+        ),
+        (json!({"x": -0.0}), r#"body: "{\"x\": -0.0}""#),
+        (json!({"__proto__": 1}), r#"body: "{\"__proto__\": 1}""#),
+    ] {
+        let shown = deployment("keys", example);
+        let block = block(&shown, Language::Javascript, Kind::Predict);
+        assert!(block.contains(expected), "{block}");
+    }
+}
