@@ -272,7 +272,7 @@ named_by! {
 
 /// What can be no id is answered as what is none.
 fn request(text: &str) -> Result<AsyncId, Problem> {
-    AsyncId::parse(text).ok_or_else(super::later::unknown)
+    AsyncId::parse(text).ok_or_else(|| super::later::unknown(text))
 }
 
 fn version(text: &str) -> Result<VersionNumber, Problem> {

@@ -56,6 +56,7 @@ use crate::{
     spec::Declarations,
     store::{OpenError, Sqlite, SqliteOptions, StoreError},
     telemetry::{
+        credit,
         meters::FaultMeters,
         outcome::{self, Listener},
         seconds, series, table,
@@ -185,6 +186,7 @@ impl Gateway {
         // Backends are judged by where weir itself listens, so that comes first.
         let guard = options::guard(&settings, &[data_address, admin.local_addr()?]);
         let monitor = monitoring::open(&settings);
+        credit::begin_with(settings.logs.lines_per_second);
         let store = Arc::new(Sqlite::open(&settings.data_dir, SqliteOptions::default())?);
         let token = directory.token().clone();
         let parts = Parts {

@@ -26,9 +26,9 @@ pub(super) enum TaskCommand {
         /// Only those that stand so: pending, processing, done, failed, canceled or refused
         #[arg(long)]
         status: Option<String>,
-        /// At most so many
-        #[arg(short = 'n', long, default_value_t = 50)]
-        limit: usize,
+        /// At most so many [default: 50, in JSON all]
+        #[arg(short = 'n', long)]
+        limit: Option<usize>,
     },
     /// Show one
     #[command(after_help = "Example: weir task info t1a2b3")]
@@ -63,6 +63,9 @@ pub(super) struct Patience {
     timeout: Option<u64>,
 }
 
+/// Tasks that people are shown unless they want more.
+const SHOWN: usize = 50;
+
 /// From one look at a task to the next: the first soon, since most end soon.
 const LOOKS: [u64; 5] = [20, 40, 60, 100, 200];
 
@@ -87,6 +90,8 @@ pub(super) fn run(command: TaskCommand, session: &Session) -> Result<(), Failure
                 .filter_map(|(name, value)| Some(format!("{name}={}", escaped(&value?))));
             let filters: Vec<String> = filters.collect();
             let path = format!("/api/v1/tasks?{}", filters.join("&"));
+            let usual = if out.is_json() { usize::MAX } else { SHOWN };
+            let limit = limit.unwrap_or(usual);
             let tasks = client.list_up_to(path.trim_end_matches('?'), limit)?;
             let table = Table::new(&["ID", "TASK", "STATUS", "PHASE", "AGE", "REASON"]);
             out.list(&tasks, "no such tasks", table, |task| {
@@ -216,7 +221,14 @@ pub(super) fn awaited(
         live.show(&phase, &line);
         let pause = LOOKS.get(look).copied().unwrap_or(250);
         thread::sleep(Duration::from_millis(pause));
-        task = client.get(&path(&id))?;
+        task = client
+            .get(&path(&id))
+            .map_err(|failure| match failure.code() {
+                Some(Code::Unreachable) => failure.hint(format_args!(
+                    "it goes on when the gateway is back; `weir task wait {id}` waits for it"
+                )),
+                _ => failure,
+            })?;
     }
     live.clear();
     let status = text(&task, "status");

@@ -126,7 +126,6 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             ("/smtp/tls", _) => ("tls", "\"tls\""),
             ("/smtp/password", _) => ("p w", "\"***\""),
             ("/monitoring/disk_bytes_max", _) => ("8388608", "8388608"),
-            ("/webhook/ca_file", _) => ("d", "\"d\""),
             ("/ejection/base_ms", _) => ("11", "11"),
             ("/ejection/max_ms", _) => ("10001", "10001"),
             _ => ("9", "9"),

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use super::outcome::Ended;
 
 /// What there is before the first refill: a deployment that is called right after it came to be has
-/// its first lines, too. Equals the default of `logs.lines_per_second`.
-const FIRST: i32 = 100;
+/// its first lines, too. See [`begin_with`].
+static FIRST: AtomicI32 = AtomicI32::new(100);
 
 /// Which of the two credits a line is taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,17 @@ struct Purse {
     over: AtomicU32,
 }
 
+/// What deployments that come to be have in their first second, as in any other. Said once, at start;
+/// the default of `logs.lines_per_second` until then.
+pub fn begin_with(lines: u32) {
+    // Relaxed: it is said before there is any deployment.
+    FIRST.store(whole(lines), Ordering::Relaxed);
+}
+
+fn whole(lines: u32) -> i32 {
+    i32::try_from(lines).unwrap_or(i32::MAX)
+}
+
 // === impl Class ===
 
 impl Class {
@@ -65,7 +76,7 @@ impl Class {
 impl Default for Credit {
     fn default() -> Self {
         let purse = || Purse {
-            left: AtomicI32::new(FIRST),
+            left: AtomicI32::new(FIRST.load(Ordering::Relaxed)),
             over: AtomicU32::new(0),
         };
         Self {
@@ -127,7 +138,7 @@ impl Purse {
     }
 
     fn refill(&self, lines: u32) -> u32 {
-        let lines = i32::try_from(lines).unwrap_or(i32::MAX);
+        let lines = whole(lines);
         // Nobody else writes while nobody is served; an untouched one stays in every cache.
         if self.left.load(Ordering::Relaxed) != lines {
             self.left.store(lines, Ordering::Relaxed);

@@ -78,7 +78,7 @@ impl Plane {
     async fn async_request(&self, name: &DeploymentName, id: AsyncId) -> Result<Request, Problem> {
         let found = self.later()?.requests.request(id).await.map_err(stored)?;
         let own = found.filter(|request| request.job.lane.deployment == name.as_str());
-        own.ok_or_else(unknown)
+        own.ok_or_else(|| unknown(&id.to_string()))
     }
 }
 
@@ -168,9 +168,13 @@ fn language(headers: &HeaderMap) -> Language {
     asked.map_or_else(Language::default, Language::accepted)
 }
 
-/// There is no such request.
-pub(super) fn unknown() -> Problem {
-    let words = "the deployment has no such async request, or it is kept no longer";
+/// Of what is no id, so much is repeated.
+const ID_CHARS_SHOWN: usize = 64;
+
+/// There is no request of this id.
+pub(super) fn unknown(id: &str) -> Problem {
+    let id: String = id.chars().take(ID_CHARS_SHOWN).collect();
+    let words = format!("the deployment has no async request {id:?}, or it is kept no longer");
     Problem::unknown("async_unknown", words)
 }
 

@@ -78,7 +78,7 @@ async fn cancel(
     let (status, request, epoch) = to_the_end(async move {
         let cancelled = deed.plane.later()?.requests.cancel(id).await;
         let (status, request) = match cancelled.map_err(stored)? {
-            None => return Err(unknown()),
+            None => return Err(unknown(&id.to_string())),
             Some(Cancelled::Ended(request)) => return Err(ended(&request)),
             Some(Cancelled::Queued(request)) => (StatusCode::OK, request),
             Some(Cancelled::Running(request)) => (StatusCode::ACCEPTED, request),
@@ -128,7 +128,7 @@ async fn retry(
     let (status, request, epoch) = to_the_end(async move {
         let retried = deed.plane.later()?.requests.retry(id).await;
         let (status, request) = match retried.map_err(refused)? {
-            None => return Err(unknown()),
+            None => return Err(unknown(&id.to_string())),
             Some(Retried::Not(request)) => return Err(not_retryable(&request)),
             Some(Retried::Due(request)) => (StatusCode::OK, request),
             Some(Retried::Again(request)) => (StatusCode::ACCEPTED, request),

@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser};
 
-use super::{super::Arguments, *};
+use super::super::Arguments;
 
 fn refused(line: &str) -> Option<clap::error::ErrorKind> {
     let words = line.split_whitespace();

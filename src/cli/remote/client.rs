@@ -36,7 +36,7 @@ const PART: usize = 500;
 /// The admin API of one gateway. May be used by several threads at once.
 pub(in crate::cli) struct Client {
     agent: Agent,
-    base: String,
+    base: Arc<str>,
     token: String,
 }
 
@@ -57,6 +57,7 @@ pub(in crate::cli) struct Answer {
     pub(in crate::cli) etag: Option<String>,
     /// The bytes.
     pub(in crate::cli) body: Vec<u8>,
+    base: Arc<str>,
 }
 
 /// An answer of somebody else's that the gateway passes on.
@@ -102,7 +103,7 @@ impl Client {
         }
         Ok(Self {
             agent: config.build().into(),
-            base: base.to_owned(),
+            base: base.into(),
             token: token.to_owned(),
         })
     }
@@ -126,7 +127,8 @@ impl Client {
         if status >= 300 {
             return Err(problem::failure(status, &body, &self.base));
         }
-        Ok(Answer { etag, body })
+        let base = Arc::clone(&self.base);
+        Ok(Answer { etag, body, base })
     }
 
     /// What is at a path, as JSON.
@@ -258,20 +260,27 @@ impl Client {
             ureq::Error::Io(error) => error.to_string(),
             error => error.to_string(),
         };
-        Failure::with(
-            Code::Unreachable,
-            format_args!("no gateway answers at {base}: {why}"),
-        )
-        .hint("is it running? --admin-url, WEIR_ADMIN_URL or a context say where its admin API is")
+        let hint = match why.contains("certificate") {
+            true => "--ca-file (WEIR_CA_FILE) names certificates to trust beside the system's",
+            false => {
+                "is it running? --admin-url, WEIR_ADMIN_URL or a context say where its admin API is"
+            }
+        };
+        let words = format_args!("no gateway answers at {base}: {why}");
+        Failure::with(Code::Unreachable, words).hint(hint)
     }
 
     /// The gateway answered what its API does not.
     pub(in crate::cli) fn odd(&self, what: &str) -> Failure {
-        let base = &self.base;
-        Failure::new(format_args!(
-            "{base} answered {what}, which weir's admin API does not"
-        ))
+        odd(&self.base, what)
     }
+}
+
+fn odd(base: &str, what: &str) -> Failure {
+    Failure::new(format_args!(
+        "{base} answered {what}, which weir's admin API does not"
+    ))
+    .hint("look whether --admin-url names the admin listener (8081 by default)")
 }
 
 fn trust(ca_file: Option<&Path>) -> Result<TlsConfig, Failure> {
@@ -386,7 +395,6 @@ impl Answer {
         if self.body.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Failure::new(format_args!("the gateway's answer is no JSON: {error}")))
+        serde_json::from_slice(&self.body).map_err(|_| odd(&self.base, "no JSON"))
     }
 }

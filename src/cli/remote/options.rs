@@ -4,7 +4,7 @@ use std::{env, io::IsTerminal, path::PathBuf};
 
 use clap::ValueEnum;
 
-use super::{Client, Contexts};
+use super::{Client, Context, Contexts, contexts::unknown};
 use crate::cli::{
     failure::Failure,
     terminal::{Out, Style},
@@ -71,32 +71,33 @@ const USUAL_URL: &str = "http://127.0.0.1:8081";
 // === impl Options ===
 
 impl Options {
-    /// The client of the gateway that is meant: flags go before the environment, that before contexts.
+    /// The client of the gateway that is meant: flags, --context among them, go before the environment,
+    /// and that before the context in use.
     ///
     /// # Errors
     /// When no token is known, a context is not, or an address is none.
     pub(super) fn client(&self) -> Result<Client, Failure> {
         let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        let named = self.context.clone().or_else(|| set("WEIR_CONTEXT"));
-        let url = self.admin_url.clone().or_else(|| set("WEIR_ADMIN_URL"));
-        let token = self.token.clone().or_else(|| set("WEIR_ADMIN_TOKEN"));
+        let flagged = self.context.as_deref().map(context_of).transpose()?;
+        let has_flag = flagged.is_some();
+        let mut url = self.admin_url.clone();
+        let mut token = self.token.clone();
+        let mut ca_file = self.ca_file.clone();
+        if let Some(context) = flagged {
+            fill(context, &mut url, &mut token, &mut ca_file);
+        }
+        url = url.or_else(|| set("WEIR_ADMIN_URL"));
+        token = token.or_else(|| set("WEIR_ADMIN_TOKEN"));
+        ca_file = ca_file.or_else(|| set("WEIR_CA_FILE").map(PathBuf::from));
         // A file that nobody needs can't stand in the way.
-        let context = if named.is_some() || url.is_none() || token.is_none() {
-            Contexts::load()?.meant(named.as_deref())?
-        } else {
-            None
-        };
-        // A context's token is for its own gateway: no other one is to see it.
-        let context_token = match (&url, &context) {
-            (Some(url), Some(context)) if *url != context.admin_url => None,
-            (_, context) => context.as_ref().and_then(|context| context.token.clone()),
-        };
-        let ca_file = self.ca_file.clone();
-        let ca_file = ca_file.or_else(|| set("WEIR_CA_FILE").map(PathBuf::from));
-        let ca_file = ca_file.or_else(|| context.as_ref()?.ca_file.clone());
-        let url = url.or_else(|| context.map(|context| context.admin_url));
+        if !has_flag && (url.is_none() || token.is_none()) {
+            let named = set("WEIR_CONTEXT");
+            if let Some(context) = Contexts::load()?.meant(named.as_deref())? {
+                fill(context, &mut url, &mut token, &mut ca_file);
+            }
+        }
         let url = url.unwrap_or_else(|| USUAL_URL.to_owned());
-        let token = token.or(context_token).ok_or_else(|| {
+        let token = token.ok_or_else(|| {
             Failure::usage(format_args!("no admin token for {url}")).hint(
                 "give one with --token or WEIR_ADMIN_TOKEN, or keep one with `weir context add`; \
                  the first one stands in admin.token of the gateway's data directory",
@@ -123,5 +124,27 @@ impl Options {
             }
         };
         Style::new(wanted)
+    }
+}
+
+/// The context of a name.
+fn context_of(name: &str) -> Result<Context, Failure> {
+    let context = Contexts::load()?.meant(Some(name))?;
+    context.ok_or_else(|| unknown(name))
+}
+
+/// What is not said yet is as the context says. Its token is for its own gateway: no other one is to see
+/// it.
+fn fill(
+    context: Context,
+    url: &mut Option<String>,
+    token: &mut Option<String>,
+    ca_file: &mut Option<PathBuf>,
+) {
+    let is_its_own = url.as_ref().is_none_or(|url| *url == context.admin_url);
+    url.get_or_insert(context.admin_url);
+    if is_its_own {
+        *token = token.take().or(context.token);
+        *ca_file = ca_file.take().or(context.ca_file);
     }
 }

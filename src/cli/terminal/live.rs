@@ -1,11 +1,7 @@
 //! A line that shows how something goes on, rewritten in place on a terminal. Elsewhere it is a line
 //! whenever the phase changes, so that a log of a pipeline stays readable.
 
-use std::{
-    io::{self, IsTerminal, Write},
-    process,
-    thread::{self, JoinHandle},
-};
+use std::io::{self, IsTerminal, Write};
 
 use unicode_width::UnicodeWidthChar;
 
@@ -69,8 +65,11 @@ impl Drop for Live {
 
 /// Columns of the terminal behind standard error.
 fn width() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stderr());
-    size.map_or(80, |size| usize::from(size.ws_col).max(20))
+    // A terminal that does not know its size says 0.
+    match rustix::termios::tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => 80,
+    }
 }
 
 /// As much of a line as fits.
@@ -83,29 +82,6 @@ fn cut(line: &str, width: usize) -> &str {
         }
     }
     line
-}
-
-/// Ends the process with 130 when it is interrupted, after `words` on standard error. Ends with the
-/// process.
-///
-/// # Errors
-/// When the signal can't be listened to.
-pub(in crate::cli) fn on_interrupt(
-    words: impl Fn() -> String + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    thread::Builder::new()
-        .name("interrupt".into())
-        .spawn(move || {
-            if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-                // Behind the live line, or what the terminal shows of the key.
-                let _ = writeln!(io::stderr(), "\r\x1b[K{}", words());
-                // 128 and the signal's number, as shells count.
-                process::exit(130);
-            }
-        })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod ago;
 mod ask;
+mod end;
 mod live;
 mod out;
 mod safe;
@@ -11,7 +12,8 @@ mod table;
 
 pub(super) use ago::{ago, lasted, since_ms};
 pub(super) use ask::{Sure, confirmed};
-pub(super) use live::{Live, on_interrupt};
+pub(super) use end::{on_end, on_interrupt};
+pub(super) use live::Live;
 pub(super) use out::Out;
 pub(super) use safe::safe;
 pub(super) use style::Style;

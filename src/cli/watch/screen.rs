@@ -9,7 +9,7 @@ use std::{
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::cli::failure::Failure;
+use crate::cli::{failure::Failure, terminal::on_end};
 
 /// The terminal's own screen for programs, without a cursor (xterm's private modes 1049 and 25).
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
@@ -117,34 +117,6 @@ fn size() -> (usize, usize) {
         }
         _ => (80, 24),
     }
-}
-
-/// Does something when the process is asked to end.
-fn on_end(end: impl Fn() + Send + 'static) -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let (mut interrupt, mut terminate) = {
-        let _inside = runtime.enter();
-        (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        )
-    };
-    let waits = move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        });
-        end();
-    };
-    std::thread::Builder::new()
-        .name("end".into())
-        .spawn(waits)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod backend;
+pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod declare;
 pub(crate) mod events;
@@ -21,7 +22,10 @@ pub(crate) mod later;
 pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod own;
+pub(crate) mod running;
+pub(crate) mod screen;
 pub(crate) mod smtp;
+pub(crate) mod terminal;
 
 use std::{
     sync::{
