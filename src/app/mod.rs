@@ -185,9 +185,10 @@ impl Gateway {
             .map_err(|error| StartError::Listen { address, error })?;
         // Backends are judged by where weir itself listens, so that comes first.
         let guard = options::guard(&settings, &[data_address, admin.local_addr()?]);
-        let monitor = monitoring::open(&settings);
         credit::begin_with(settings.logs.lines_per_second);
         let store = Arc::new(Sqlite::open(&settings.data_dir, SqliteOptions::default())?);
+        // Not before the store: a start that is refused changes nothing.
+        let monitor = monitoring::open(&settings);
         let token = directory.token().clone();
         let parts = Parts {
             store: Arc::clone(&store) as _,

@@ -53,6 +53,7 @@ pub(super) enum DeploymentCommand {
     #[command(after_help = create::HELP)]
     Create(Box<create::CreateArgs>),
     /// List deployments by name
+    #[command(after_help = "Example: weir deployment list -p demo --state live")]
     List(list::ListArgs),
     /// Show one, with ready-to-paste calls in cURL, Python and JavaScript
     #[command(after_help = info::HELP)]
@@ -61,29 +62,43 @@ pub(super) enum DeploymentCommand {
     #[command(after_help = deploy::HELP)]
     Deploy(Box<deploy::DeployArgs>),
     /// Change what is no part of a version: description, tags, access
+    #[command(
+        after_help = "Example: weir deployment update demo/iris --tag tabular --access project"
+    )]
     Update(update::UpdateArgs),
     /// Make an earlier version live again
+    #[command(after_help = "Example: weir deployment rollback demo/iris --to 2")]
     Rollback(lifecycle::RollbackArgs),
     /// Make the challenger main, as a new version
+    #[command(after_help = "Example: weir deployment promote demo/iris")]
     Promote(lifecycle::PromoteArgs),
     /// Take it out of service; what is under way ends
+    #[command(after_help = "Example: weir deployment stop demo/iris --reason \"wrong answers\"")]
     Stop(lifecycle::BecauseArgs),
     /// Make the live version live afresh; of a stopped one, that which was live last
+    #[command(after_help = "Example: weir deployment restart demo/iris")]
     Restart(lifecycle::BecauseArgs),
     /// Delete it for good; its history and readme stay readable
+    #[command(
+        after_help = "Example: weir deployment delete demo/iris --reason \"not used any more\""
+    )]
     Delete(delete::DeleteArgs),
     /// Show what happened to it, newest first
+    #[command(after_help = "Example: weir deployment history demo/iris -n 5")]
     History(history::HistoryArgs),
     /// List its versions, or show one
+    #[command(after_help = "Example: weir deployment versions demo/iris 2")]
     Versions(versions::VersionsArgs),
     /// Show request lines and life-cycle lines
+    #[command(after_help = "Example: weir deployment logs demo/iris -f --level warn --since 10m")]
     Logs {
         #[command(flatten)]
         target: Target,
         #[command(flatten)]
         arguments: LogsArgs,
     },
-    /// Show rates, latencies and backends, live
+    /// Show rates, latencies and backends, live; of all deployments without a name
+    #[command(after_help = "Example: weir deployment watch demo/iris")]
     Watch {
         #[command(flatten)]
         target: Target,
@@ -91,8 +106,10 @@ pub(super) enum DeploymentCommand {
         arguments: WatchArgs,
     },
     /// Show its readme, or write it
+    #[command(after_help = "Example: weir deployment readme demo/iris --write README.md")]
     Readme(readme::ReadmeArgs),
     /// Print the OpenAPI document of its own predict and stream URLs
+    #[command(after_help = "Example: weir deployment openapi demo/iris > iris.json")]
     Openapi {
         #[command(flatten)]
         target: Target,

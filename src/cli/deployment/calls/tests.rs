@@ -1,13 +1,13 @@
 use super::*;
 
-fn deployment(access: &str, example: Value) -> Value {
+fn deployment(access: &str, example: &Value) -> Value {
     json!({"access": access, "predict_url": "http://d/predict/demo/iris",
         "stream_url": "http://d/stream/demo/iris", "version": {"input_example": example}})
 }
 
 #[test]
 fn each_block_stands_alone_under_its_heading() {
-    let shown = deployment("keys", json!({"inputs": [[5.1, 3]]}));
+    let shown = deployment("keys", &json!({"inputs": [[5.1, 3]]}));
     for language in LANGUAGES {
         for kind in KINDS {
             let block = block(&shown, language, kind);
@@ -35,7 +35,7 @@ fn each_block_stands_alone_under_its_heading() {
 
 #[test]
 fn a_block_to_the_letter() {
-    let shown = deployment("keys", json!({"text": "it's", "x": null}));
+    let shown = deployment("keys", &json!({"text": "it's", "x": null}));
     assert_eq!(
         block(&shown, Language::Curl, Kind::Predict),
         r##"# cURL: predict
@@ -48,7 +48,7 @@ curl -sS --fail-with-body 'http://d/predict/demo/iris' \
 
 #[test]
 fn public_deployments_need_a_key_for_later_only() {
-    let shown = deployment("public", Value::Null);
+    let shown = deployment("public", &Value::Null);
     for language in LANGUAGES {
         for kind in KINDS {
             let block = block(&shown, language, kind);
@@ -70,13 +70,13 @@ fn public_deployments_need_a_key_for_later_only() {
 #[test]
 fn nothing_in_an_example_leaves_its_quotes() {
     let nasty = json!({"{{input}}": "'; rm -rf / #\"\\\u{1b}[2J\u{202e}${x}`$(y)`\n"});
-    let shown = deployment("keys", nasty);
+    let shown = deployment("keys", &nasty);
     let curl = block(&shown, Language::Curl, Kind::Predict);
     assert!(
         curl.contains(r#"'{"{{input}}": "'\''; rm -rf / #\"\\\u001b[2J\u202e${x}`$(y)`\n"}'"#),
         "{curl}"
     );
-    let mut shown = deployment("keys", json!([true, false, null, "true"]));
+    let mut shown = deployment("keys", &json!([true, false, null, "true"]));
     let python = block(&shown, Language::Python, Kind::Predict);
     assert!(
         python.contains(r#"json.dumps([True, False, None, "true"])"#),
@@ -104,7 +104,7 @@ fn what_javascript_would_change_is_sent_as_a_text() {
         (json!({"x": -0.0}), r#"body: "{\"x\": -0.0}""#),
         (json!({"__proto__": 1}), r#"body: "{\"__proto__\": 1}""#),
     ] {
-        let shown = deployment("keys", example);
+        let shown = deployment("keys", &example);
         let block = block(&shown, Language::Javascript, Kind::Predict);
         assert!(block.contains(expected), "{block}");
     }
