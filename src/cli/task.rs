@@ -281,8 +281,11 @@ fn ending(task: &Value) -> String {
     let from = since_ms(&task["created_at"]).zip(since_ms(&task["ended_at"]));
     match from {
         Some((created, ended)) => {
-            let s = (created - ended).max(0) as f64 / 1e3;
-            format!("{end} after {s:.1} s")
+            let ms = (created - ended).max(0);
+            match ms {
+                0..1_000 => format!("{end} after {ms} ms"),
+                ms => format!("{end} after {:.1} s", ms as f64 / 1e3),
+            }
         }
         None => end,
     }

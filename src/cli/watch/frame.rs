@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     base::name::DeploymentName,
-    cli::terminal::{Style, Table, ago, safe},
+    cli::{
+        remote::counted,
+        terminal::{Style, Table, ago, safe},
+    },
 };
 
 /// The frame of one deployment.
@@ -193,8 +196,8 @@ pub(super) fn of_all(seen: &Value, style: Style) -> Vec<String> {
         ]);
     }
     let heading = format!(
-        "{} deployments, {} requests/s",
-        rows.len(),
+        "{}, {} requests/s",
+        counted(rows.len(), "deployment"),
         shown_rate(total)
     );
     let mut lines = vec![style.bold(&heading), String::new()];
