@@ -85,6 +85,7 @@ mod ops_cli_tables;
 mod ops_cli_terminal;
 mod ops_cli_verbs;
 mod ops_logs;
+mod ops_logs_follow;
 mod ops_monitoring;
 mod ops_monitoring_now;
 mod ops_notify;

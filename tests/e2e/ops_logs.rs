@@ -1,93 +1,14 @@
 //! A deployment's log: each request as it was, what happened to the deployment, nothing secret,
 //! nothing forged, and nobody's lines at another's cost.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    Admin, Backend, Ended, Gateway, Next, PATIENCE, RawClient, Response, Stop, admin, at,
-    eventually, gateway::ADMIN_TOKEN, holds_within, later::LATER, problem, version, want,
+    Backend, Ended, Gateway, PATIENCE, Response, admin, at, eventually, gateway::ADMIN_TOKEN,
+    holds_within, later::LATER, log_lines::*, problem, version,
 };
-
-const BODY: &[u8] = b"{\"secret\": \"a body is nobody's business\"}";
-
-/// A backend that answers with the status that the request's body names, breaks off at `break`, and
-/// answers 200 otherwise.
-fn obedient() -> Backend {
-    Backend::start(|conn, head| {
-        let body = conn.body(head).bytes;
-        let wish = String::from_utf8(body.clone()).unwrap_or_default();
-        match wish.parse() {
-            Ok(status) => conn.answer(status, &[], b"as told"),
-            Err(_) if wish == "break" => {
-                let _ = conn.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf");
-                Next::Close
-            }
-            Err(_) => conn.answer(200, &[], &body),
-        }
-    })
-}
-
-fn path(name: &str, query: &str) -> String {
-    format!("{}/logs{query}", at(name))
-}
-
-fn read(api: &Admin, name: &str, query: &str) -> Vec<Value> {
-    let answer = api.get(&path(name, query));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let kind = answer.get("content-type");
-    assert_eq!(kind.as_deref(), Some("application/x-ndjson"));
-    lines(&answer.text())
-}
-
-fn lines(text: &str) -> Vec<Value> {
-    let lines = text.lines().filter(|line| !line.is_empty());
-    lines
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
-        .collect()
-}
-
-fn read_text(api: &Admin, name: &str, query: &str) -> String {
-    let line = format!("GET /api/v1{}", path(name, query));
-    let answer = api.send(&line, &[("accept", "text/plain")], b"");
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let kind = answer.get("content-type");
-    assert_eq!(kind.as_deref(), Some("text/plain; charset=utf-8"));
-    answer.text()
-}
-
-/// Waits for the request of this id; its line. Workers hand over what they know a few times a second.
-#[track_caller]
-fn line_of(api: &Admin, name: &str, id: &str) -> Value {
-    let mut found = None;
-    eventually(PATIENCE, &format!("a line of {id}"), || {
-        let all = read(api, name, "");
-        found = all.into_iter().find(|line| line["request_id"] == id);
-        found.is_some()
-    });
-    found.unwrap()
-}
-
-fn call(gateway: &Gateway, target: &str, secret: &str, id: &str, body: &[u8]) -> Response {
-    let headers = [("x-api-key", secret), ("x-request-id", id)];
-    gateway.call(&format!("POST {target}"), &headers, body)
-}
-
-/// Those of the requests, by their ids.
-fn ids(lines: &[Value]) -> Vec<&str> {
-    let requests = lines.iter().filter(|line| line["kind"] == "request");
-    requests
-        .map(|line| line["request_id"].as_str().unwrap())
-        .collect()
-}
-
-fn actions(lines: &[Value]) -> Vec<&str> {
-    lines.iter().filter_map(|l| l["action"].as_str()).collect()
-}
 
 #[test]
 fn a_request_is_told_with_all_but_its_secrets() {
@@ -263,144 +184,6 @@ fn the_text_form_is_one_line_of_known_words() {
     assert!(first[24..].starts_with(" INFO  create "), "{first}");
 }
 
-/// Lines that are followed, as they come.
-struct Followed {
-    client: RawClient,
-    text: String,
-}
-
-impl Followed {
-    #[track_caller]
-    fn begin(api: &Admin, name: &str, query: &str) -> Self {
-        let mut client = RawClient::connect(api.host().parse().unwrap());
-        let (host, token) = (api.host(), api.token_presented().unwrap());
-        let headers = [
-            ("host", &*host),
-            ("authorization", &format!("Bearer {token}")),
-        ];
-        let line = format!("GET /api/v1{}", path(name, query));
-        let head = client.request(&line, &headers, b"").head();
-        assert_eq!(head.status(), Ok(200));
-        Self {
-            client,
-            text: String::new(),
-        }
-    }
-
-    /// The next line; none when it has ended in order.
-    #[track_caller]
-    fn next(&mut self) -> Option<Value> {
-        loop {
-            if let Some(end) = self.text.find('\n') {
-                let line: String = self.text.drain(..=end).collect();
-                match line.trim() {
-                    "" => continue,
-                    line => return Some(serde_json::from_str(line).expect(line)),
-                }
-            }
-            let bytes = self.client.read_chunk().expect("a line or the end");
-            if bytes.is_empty() {
-                assert_eq!(self.text, "", "half a line");
-                return None;
-            }
-            self.text += &String::from_utf8(bytes).unwrap();
-        }
-    }
-
-    #[track_caller]
-    fn until(&mut self, member: &str, value: &str) -> Value {
-        while let Some(line) = self.next() {
-            if line[member] == value {
-                return line;
-            }
-        }
-        panic!("ended before {member} {value}");
-    }
-}
-
-#[test]
-fn lines_are_followed_as_they_come_and_to_the_end() {
-    let backend = obedient();
-    let mut gateway = Gateway::bare().start();
-    let api = gateway.api();
-    let made = api.create("demo/iris", &version(&backend.url()));
-    call(&gateway, "/predict/demo/iris", &made.secret, "before", b"x");
-    line_of(&api, "demo/iris", "before");
-    let mut followed = Followed::begin(&api, "demo/iris", "?follow=true&limit=1");
-    assert_eq!(followed.next().unwrap()["request_id"], "before");
-    let mut errors = Followed::begin(&api, "demo/iris", "?follow=true&limit=0&level=error");
-    for n in 0..3 {
-        let id = format!("live-{n}");
-        let since = Instant::now();
-        call(&gateway, "/predict/demo/iris", &made.secret, &id, b"x");
-        assert_eq!(followed.next().unwrap()["request_id"], *id);
-        // Not in the next keep-alive's company.
-        assert!(
-            since.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            since.elapsed()
-        );
-    }
-    call(
-        &gateway,
-        "/predict/demo/iris",
-        &made.secret,
-        "wrong",
-        b"503",
-    );
-    assert_eq!(errors.next().unwrap()["request_id"], "wrong");
-    followed.until("request_id", "wrong");
-    api.key(&at("demo/iris"), &json!({"description": "k"}));
-    assert_eq!(followed.next().unwrap()["action"], "key-create");
-
-    // A token that is taken back ends what it opened, and nothing else.
-    let token = json!({"name": "m", "role": "viewer", "description": ""});
-    let (id, secret) = api.token(&token);
-    let mut revoked = Followed::begin(&api.with_token(&secret), "demo/iris", "?follow=true");
-    want(200, &api.poke(&format!("/tokens/{id}/revoke")));
-    while revoked.next().is_some() {}
-
-    // So does the deployment's end, of which one still hears.
-    let deleted = api.json("DELETE", &at("demo/iris"), &[], &json!({"reason": "over"}));
-    assert_eq!(deleted.status, 202, "{}", deleted.text());
-    followed.until("action", "delete");
-    assert_eq!(followed.next(), None);
-    let left = read(&api, "demo/iris", "");
-    assert!(ids(&left).contains(&"live-2"), "{left:#?}");
-
-    // A new life of the name has none of the old lines.
-    let made = api.create("demo/iris", &version(&backend.url()));
-    let mut followed = Followed::begin(&api, "demo/iris", "?follow=true");
-    assert_eq!(followed.next().unwrap()["action"], "create");
-    call(&gateway, "/predict/demo/iris", &made.secret, "anew", b"x");
-    followed.until("request_id", "anew");
-    assert_eq!(ids(&read(&api, "demo/iris", "")), ["anew"]);
-
-    // The gateway's end waits for no follower.
-    let since = Instant::now();
-    gateway.stop(Stop::Term);
-    assert!(
-        since.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        since.elapsed()
-    );
-    let _ = followed.client.read_to_end(PATIENCE);
-    gateway.start_again();
-    let api = gateway.api();
-    assert_eq!(read(&api, "demo/iris", "").len(), 0, "in memory only");
-    api.json("DELETE", &at("demo/iris"), &[], &json!({"reason": "over"}));
-    eventually(PATIENCE, "deleted", || {
-        api.show(&at("demo/iris"))["state"] == "deleted"
-    });
-    gateway.restart(Stop::Term);
-    let api = gateway.api();
-    let history = read(&api, "demo/iris", "");
-    assert_eq!(actions(&history).last(), Some(&"delete"), "{history:#?}");
-    assert!(actions(&history).contains(&"create"), "{history:#?}");
-    let warned = read(&api, "demo/iris", "?level=warn&limit=1");
-    assert_eq!(actions(&warned), ["delete"]);
-}
-
 #[test]
 fn nothing_that_people_or_clients_write_forges_a_line() {
     let backend = obedient();
@@ -510,44 +293,6 @@ fn a_noisy_deployment_hides_neither_its_faults_nor_its_neighbour() {
     let errors = read(&api, "demo/noisy", "?level=error");
     assert_eq!(ids(&errors), ["failed"], "{errors:#?}");
     assert_eq!(errors.len(), 1, "lost lines were no errors: {errors:#?}");
-}
-
-#[test]
-fn a_follower_that_does_not_read_slows_nobody_and_is_told_what_it_missed() {
-    const CALLS: usize = 3_000;
-    let backend = obedient();
-    let gateway = Gateway::bare()
-        .env("WEIR_LOGS_LINES_PER_SECOND", 1_000_000)
-        .env("WEIR_LOGS_LINES_PER_DEPLOYMENT", 50)
-        .start();
-    let api = gateway.api();
-    let made = api.create("demo/iris", &version(&backend.url()));
-    let mut slow = Followed::begin(&api, "demo/iris", "?follow=true&limit=0");
-    let socket = socket2::SockRef::from(&slow.client.socket);
-    socket.set_recv_buffer_size(4_096).unwrap();
-    let line = format!("POST /predict/demo/iris/{}", "x".repeat(500));
-    let mut client = gateway.connect();
-    for n in 0..CALLS {
-        let id = format!("n-{n:0120}");
-        let headers = [("x-api-key", &*made.secret), ("x-request-id", &id)];
-        assert_eq!(client.call(&line, &headers, b"x").status, 200);
-    }
-    let last = format!("n-{:0120}", CALLS - 1);
-    line_of(&api, "demo/iris", &last);
-    let (mut seen, mut lost) = (0, 0);
-    loop {
-        let line = slow.next().expect("it goes on");
-        match line["kind"].as_str() {
-            Some("lost") => lost += line["lines"].as_u64().unwrap() as usize,
-            _ => seen += 1,
-        }
-        if line["request_id"] == last {
-            break;
-        }
-    }
-    println!("{lost} of {CALLS} lines were lost to it");
-    assert!(lost > 0, "all of {seen} lines were kept for it");
-    assert_eq!(seen + lost, CALLS, "each line is shown or counted");
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub(crate) mod hmac;
 pub(crate) mod http1;
 pub(crate) mod later;
 pub(crate) mod load;
+pub(crate) mod log_lines;
 pub(crate) mod metrics;
 pub(crate) mod own;
 pub(crate) mod running;
