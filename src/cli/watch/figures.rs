@@ -47,18 +47,35 @@ pub(super) struct Curves {
 pub(super) struct Figures<'a> {
     series: &'a Value,
     from_ms: i64,
-    to_ms: i64,
+    /// The beginning of the running step.
+    running_ms: i64,
+    /// How long that has been going on.
+    run_ms: i64,
 }
 
 // === impl Figures ===
 
 impl<'a> Figures<'a> {
-    /// Of an answer; none when it is not of its kind.
-    pub(super) fn of(monitoring: &'a Value) -> Option<Self> {
-        Some(Self {
+    /// Of an answer; none when it is not of its kind. `now_ms` is the time here, for a running step in
+    /// which nothing happened yet.
+    pub(super) fn of(monitoring: &'a Value, now_ms: i64) -> Option<Self> {
+        // The end of the running step, which is still to come.
+        let to_ms = ms(&monitoring["to"])?;
+        let running_ms = (to_ms - 1).div_euclid(STEP_MS) * STEP_MS;
+        let figures = Self {
             series: &monitoring["series"],
             from_ms: ms(&monitoring["from"])?,
-            to_ms: ms(&monitoring["to"])?,
+            running_ms,
+            run_ms: (now_ms - running_ms).clamp(0, STEP_MS),
+        };
+        let last = ["main", "challenger"].map(|role| figures.points(role).last());
+        let told = last.into_iter().flatten().find_map(|point| {
+            let is_running = ms(&point["at"])? == running_ms;
+            is_running.then(|| point["seconds"].as_f64()).flatten()
+        });
+        Some(Self {
+            run_ms: told.map_or(figures.run_ms, |seconds| (seconds * 1e3) as i64),
+            ..figures
         })
     }
 
@@ -69,13 +86,12 @@ impl<'a> Figures<'a> {
 
     /// What a role did in the running step and the one before it.
     pub(super) fn recent(&self, role: &str) -> Recent {
-        let running_ms = self.running_ms();
-        let before_ms = running_ms - STEP_MS;
+        let before_ms = self.running_ms - STEP_MS;
         let newest: Vec<&Value> = self
             .points(role)
             .filter(|point| ms(&point["at"]).is_some_and(|at| at >= before_ms))
             .collect();
-        let seconds = ((self.to_ms - before_ms) as f64 / 1e3).max(1.0);
+        let seconds = (STEP_MS + self.run_ms) as f64 / 1e3;
         let rate = |member: &str| {
             let sum: u64 = newest
                 .iter()
@@ -104,7 +120,7 @@ impl<'a> Figures<'a> {
     /// A role's curves over all the time that was asked for.
     pub(super) fn curves(&self, role: &str) -> Curves {
         let first_ms = self.from_ms.div_euclid(STEP_MS) * STEP_MS;
-        let steps = usize::try_from((self.running_ms() - first_ms) / STEP_MS).unwrap_or(0);
+        let steps = usize::try_from((self.running_ms - first_ms) / STEP_MS).unwrap_or(0);
         // A step that is not told of had nothing in it.
         let mut curves = Curves {
             requests: vec![Some(0.0); steps],
@@ -125,10 +141,6 @@ impl<'a> Figures<'a> {
             }
         }
         curves
-    }
-
-    fn running_ms(&self) -> i64 {
-        self.to_ms.div_euclid(STEP_MS) * STEP_MS
     }
 
     fn points(&self, role: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
@@ -166,15 +178,17 @@ mod tests {
                    "errors": errors, "latency_ms": {"p50": 1.5, "p90": 2.0, "p99": requests},
                    "request_bytes": requests * 10, "in_flight": requests, "streams_open": 1})
         };
-        let answer = json!({
-            "from": "2026-11-20T20:00:00Z", "to": "2026-11-20T20:00:45Z", "step_s": 10,
+        let mut answer = json!({
+            "from": "2026-11-20T20:00:00Z", "to": "2026-11-20T20:00:50Z", "step_s": 10,
             "series": [{"role": "main", "points": [
                 point("00", 10, json!({})),
                 point("30", 100, json!({"client_error": 7, "timeout": 2})),
                 point("40", 50, json!({"backend_error": 1})),
             ]}],
         });
-        let figures = Figures::of(&answer).expect("an answer");
+        answer["series"][0]["points"][2]["seconds"] = json!(5.0);
+        let at_ms = |time: &str| ms(&json!(format!("2026-11-20T20:00:{time}Z"))).expect("a time");
+        let figures = Figures::of(&answer, at_ms("49")).expect("an answer");
         let recent = figures.recent("main");
         assert_eq!((recent.requests, recent.errors), (10.0, 0.2));
         assert_eq!(recent.bytes_in, 100.0);
@@ -188,6 +202,15 @@ mod tests {
         assert_eq!(curves.errors[3], Some(0.2));
         assert_eq!(curves.p99_ms, [Some(10.0), None, None, Some(100.0)]);
         assert!(!figures.has("challenger"));
+        // Nothing happened yet in the running step: how long it has run says the clock.
+        let points = answer["series"][0]["points"]
+            .as_array_mut()
+            .expect("points");
+        points.pop();
+        let figures = Figures::of(&answer, at_ms("46")).expect("an answer");
+        assert_eq!(figures.recent("main").requests, 100.0 / 16.0);
+        let figures = Figures::of(&answer, at_ms("10")).expect("a clock that is wrong");
+        assert_eq!(figures.recent("main").requests, 10.0);
         assert_eq!(figures.recent("challenger"), Recent::default());
     }
 }

@@ -8,20 +8,22 @@ use super::{
 };
 use crate::{
     base::name::DeploymentName,
-    cli::{
-        remote::counted,
-        terminal::{Style, Table, ago, safe},
-    },
+    cli::terminal::{Style, Table, ago, safe},
 };
 
 /// The frame of one deployment.
-pub(super) fn of_one(name: &DeploymentName, seen: &Value, style: Style) -> Vec<String> {
+pub(super) fn of_one(
+    name: &DeploymentName,
+    seen: &Value,
+    now_ms: i64,
+    style: Style,
+) -> Vec<String> {
     let deployment = &seen["deployment"];
     let mut lines = vec![heading(name, deployment, style), String::new()];
     if let Some(reason) = deployment["reason"].as_str() {
         lines.insert(1, style.dim(&safe(reason)));
     }
-    let Some(figures) = Figures::of(&seen["monitoring"]) else {
+    let Some(figures) = Figures::of(&seen["monitoring"], now_ms) else {
         lines.push("The gateway tells no figures.".to_owned());
         return lines;
     };
@@ -196,8 +198,9 @@ pub(super) fn of_all(seen: &Value, style: Style) -> Vec<String> {
         ]);
     }
     let heading = format!(
-        "{}, {} requests/s",
-        counted(rows.len(), "deployment"),
+        "{} deployment{}, {} requests/s",
+        grouped(rows.len() as u64),
+        if rows.len() == 1 { "" } else { "s" },
         shown_rate(total)
     );
     let mut lines = vec![style.bold(&heading), String::new()];
@@ -269,11 +272,12 @@ mod tests {
         let seen = json!({
             "deployment": {"state": "live", "live_version": 3, "live_since": null, "reason": null,
                 "backends": [{"role": "main", "url": "http://m:1", "state": "available", "in_flight": 3}]},
-            "monitoring": {"from": at(0), "to": at(40), "series": [
+            "monitoring": {"from": at(0), "to": at(50), "series": [
                 {"role": "main", "points": [point(0, 10), point(10, 20), point(30, 12_000)]}]},
         });
         let name = DeploymentName::parse("demo/iris").expect("a name");
-        let lines = of_one(&name, &seen, Style::new(false));
+        let now: jiff::Timestamp = at(40).parse().expect("a time");
+        let lines = of_one(&name, &seen, now.as_millisecond(), Style::new(false));
         assert_eq!(
             lines,
             [

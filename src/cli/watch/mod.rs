@@ -21,7 +21,7 @@ use super::{
     failure::{Code, Failure},
     remote::{Session, path_of},
 };
-use crate::base::name::DeploymentName;
+use crate::base::{clock::unix_ms, name::DeploymentName};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct WatchArgs {
@@ -62,7 +62,7 @@ pub(super) fn run(
             out.line(&line)?;
         } else {
             let mut lines = match name {
-                Some(name) => frame::of_one(name, &seen, out.style),
+                Some(name) => frame::of_one(name, &seen, now_ms(), out.style),
                 None => frame::of_all(&seen, out.style),
             };
             lines.extend(trouble.take());
@@ -98,6 +98,11 @@ pub(super) fn run(
 /// Whether a look may succeed later that failed so.
 fn may_pass(failure: &Failure) -> bool {
     matches!(failure.code(), Some(Code::Unreachable | Code::Failed))
+}
+
+/// The time here, in milliseconds since 1970.
+fn now_ms() -> i64 {
+    i64::try_from(unix_ms()).unwrap_or(i64::MAX)
 }
 
 /// What a frame is made from.
