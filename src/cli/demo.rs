@@ -46,11 +46,17 @@ pub(super) fn run(arguments: &Demo) -> Result<(), Failure> {
         let lines = demo::curl_lines(&ready.data_url, &ready.admin_url, &key);
         // A closed standard output does not stop the demo.
         let (data, admin, token) = (&ready.data_url, &ready.admin_url, ready.admin_token());
+        let weir = std::env::current_exe()
+            .map_or_else(|_| "weir".into(), |path| path.display().to_string());
         let _ = writeln!(
             std::io::stdout(),
             "DATA={data} ADMIN={admin} KEY={key} TOKEN={token}\n\n\
              {lines}\n# The admin API, which {admin}/api/reference describes.\n\
-             curl -s {admin}/api/v1/status -H \"Authorization: Bearer {token}\"\n"
+             curl -s {admin}/api/v1/status -H \"Authorization: Bearer {token}\"\n\n\
+             # The command line: how the deployments stand, and one of them, live.\n\
+             export WEIR_ADMIN_URL={admin} WEIR_ADMIN_TOKEN={token}\n\
+             {weir} deployment list\n\
+             {weir} deployment watch demo/iris\n"
         );
         write_ready(&ready, arguments.ready_file.as_deref())
     })?;
