@@ -46,10 +46,16 @@ const TIDY_EVERY_MS: u64 = 60_000;
 /// The attempts under way; each answers whose it was, and of which site.
 type UnderWay<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = (AsyncId, String)> + Send + 'a>>>;
 
+/// The attempts under way, and those that ended while something else was waited for.
+struct Attempts<'a> {
+    under_way: UnderWay<'a>,
+    ended: Vec<(AsyncId, String)>,
+}
+
 struct Loop<'a> {
     turns: &'a dyn Turns,
     lanes: Lanes,
-    under_way: UnderWay<'a>,
+    attempts: Attempts<'a>,
     watch: Watch,
     /// Whether the store has to be read again: nothing is known of it, or changes were lost.
     anew: bool,
@@ -120,7 +126,10 @@ pub(crate) async fn take_all(turns: &dyn Turns) {
     let mut state = Loop {
         turns,
         lanes: Lanes::new(concurrency, per_site),
-        under_way: FuturesUnordered::new(),
+        attempts: Attempts {
+            under_way: FuturesUnordered::new(),
+            ended: Vec::new(),
+        },
         watch: turns.store().watch(turns.prefix()),
         anew: true,
         tidy_at_ms: 0,
@@ -203,7 +212,8 @@ impl Loop<'_> {
         }
         let now_ms = clock::unix_ms();
         if self.tidy_at_ms <= now_ms {
-            self.turns.tidy(now_ms).await?;
+            let (turns, attempts) = (self.turns, &mut self.attempts);
+            attempts.beside(turns.tidy(now_ms)).await?;
             self.tidy_at_ms = now_ms + TIDY_EVERY_MS;
             let pending = self.turns.pending().load(Relaxed);
             let is_worth_it = self.miscounted || pending <= COUNTED_ANEW;
@@ -212,8 +222,12 @@ impl Loop<'_> {
             }
         }
         self.count().await?;
+        self.end_what_ended();
         while let Some(lane) = self.lanes.next(now_ms) {
-            self.look(lane, now_ms).await?;
+            let looked = self.look(lane, now_ms).await;
+            // Not before what was read then is begun: it may show a turn that was just taken.
+            self.end_what_ended();
+            looked?;
         }
         if self.count.is_some() {
             return Ok(Duration::ZERO);
@@ -223,13 +237,20 @@ impl Loop<'_> {
         Ok(sleep.min(SLEEP_MAX))
     }
 
+    fn end_what_ended(&mut self) {
+        for (id, site) in self.attempts.ended.drain(..) {
+            self.lanes.end(id, &site);
+        }
+    }
+
     /// Begins what is due of a lane, and notes when the next of it is.
     async fn look(&mut self, lane: u8, now_ms: u64) -> Result<(), StoreError> {
         let limit = PAGE + self.lanes.under_way();
         let of = self.turns.prefix();
         let prefix = format!("{of}{lane:02x}/");
         let store = self.turns.store();
-        let rows = store.list(&prefix, None, limit, Order::Up).await?;
+        let listed = store.list(&prefix, None, limit, Order::Up);
+        let rows = self.attempts.beside(listed).await?;
         let is_page_full = rows.len() == limit;
         let mut begun = false;
         for record in rows {
@@ -248,8 +269,9 @@ impl Loop<'_> {
             let site = String::from_utf8_lossy(&record.value).into_owned();
             if self.lanes.begin(id, &site) {
                 begun = true;
-                self.under_way
-                    .push(Box::pin(taken(self.turns, Turn { id, site, record })));
+                let turn = Turn { id, site, record };
+                let under_way = &self.attempts.under_way;
+                under_way.push(Box::pin(taken(self.turns, turn)));
             }
         }
         // Where nothing was begun, each turn waits for the end of an attempt.
@@ -262,7 +284,7 @@ impl Loop<'_> {
     /// Until an attempt ends, a change is heard of, or the time is over.
     async fn wait(&mut self, sleep: Duration) {
         tokio::select! {
-            Some((id, site)) = self.under_way.next() => self.lanes.end(id, &site),
+            Some((id, site)) = self.attempts.under_way.next() => self.lanes.end(id, &site),
             change = self.watch.next() => self.note_all(change),
             () = tokio::time::sleep(sleep) => {}
         }
@@ -309,9 +331,8 @@ impl Loop<'_> {
             return Ok(());
         };
         let store = self.turns.store();
-        let rows = store
-            .list(self.turns.prefix(), Some(&count.up_to), BATCH, Order::Up)
-            .await?;
+        let listed = store.list(self.turns.prefix(), Some(&count.up_to), BATCH, Order::Up);
+        let rows = self.attempts.beside(listed).await?;
         count.pending += rows.len() as i64;
         let latest = rows.iter().map(|row| row.revision).max();
         count.seen = count.seen.max(latest.unwrap_or(count.seen));
@@ -323,6 +344,22 @@ impl Loop<'_> {
             }
         }
         Ok(())
+    }
+}
+
+// === impl Attempts ===
+
+impl Attempts<'_> {
+    /// Waits for something, and drives the attempts meanwhile. One that is not driven may hold what
+    /// this waits for: it stands in line for a reader of the store, gets it, and never takes it.
+    async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = std::pin::pin!(other);
+        loop {
+            tokio::select! {
+                done = &mut other => return done,
+                Some(ended) = self.under_way.next() => self.ended.push(ended),
+            }
+        }
     }
 }
 

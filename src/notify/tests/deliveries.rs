@@ -44,6 +44,39 @@ async fn a_receiver_is_told_of_what_happened_before_and_of_what_happens_now() {
     }
 }
 
+/// More attempts than the store has readers, while the lanes of others are looked at: who waits for a
+/// reader must get it whoever else waits.
+#[tokio::test]
+async fn attempts_that_wait_for_the_store_hold_nobody_up() {
+    let bench = Bench::new(Under::OneReader);
+    let mut receivers = Vec::new();
+    for number in 0..8 {
+        let receiver = Receiver::new(&[OK]).await;
+        let of = hook(&format!("s{number}"), &receiver.url());
+        bench.put(&of).await;
+        receivers.push((receiver, of));
+    }
+    let mut told = Vec::new();
+    let tell = async |number: u64| {
+        let (_, of) = &receivers[number as usize % receivers.len()];
+        (of.id.clone(), bench.tell(of, number).await)
+    };
+    for number in 1..=64 {
+        told.push(tell(number).await);
+    }
+    let _running = bench.run();
+    for number in 65..=128 {
+        told.push(in_time("the store", tell(number)).await);
+    }
+    for (of, id) in &told {
+        let done = bench.until_done(of, *id).await;
+        assert_eq!(
+            (done.state, done.attempts.len()),
+            (DeliveryState::Delivered, 1)
+        );
+    }
+}
+
 #[tokio::test]
 async fn who_fails_is_told_again_as_the_schedule_says_and_who_is_gone_is_not() {
     let bench = Bench::new(Under::Sqlite);

@@ -52,6 +52,8 @@ impl Drop for Running {
 #[derive(Debug, Clone, Copy)]
 enum Under {
     Sqlite,
+    /// Where who reads waits for who read before.
+    OneReader,
     Memory,
 }
 
@@ -112,12 +114,17 @@ fn id(number: u64) -> AsyncId {
 impl Bench {
     fn new(under: Under) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
+        let open = |options| {
+            let store = Sqlite::open(directory.path(), options);
+            Arc::new(store.expect("a store"))
+        };
         let inner: Arc<dyn Records> = match under {
             Under::Memory => Arc::new(Memory::new()),
-            Under::Sqlite => {
-                let store = Sqlite::open(directory.path(), SqliteOptions::default());
-                Arc::new(store.expect("a store"))
-            }
+            Under::Sqlite => open(SqliteOptions::default()),
+            Under::OneReader => open(SqliteOptions {
+                readers: 1,
+                ..SqliteOptions::default()
+            }),
         };
         Self {
             store: Faulty::over(Arc::clone(&inner)),
