@@ -56,7 +56,7 @@ pub fn line(happening: &Happening) -> Line {
     Line {
         at_ms: happening.at_ms,
         level,
-        what: What::Lifecycle(Box::new(what)),
+        what: What::Lifecycle(Box::new(what.cleaned())),
     }
 }
 
@@ -180,6 +180,33 @@ impl Ejected {
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ring escapes what it is given; what comes from the history was kept as it was written.
+    #[test]
+    fn a_line_of_the_history_forges_none() {
+        let name = DeploymentName::parse("demo/iris").expect("a name");
+        let title = "Iris\u{202e}_v1".to_owned();
+        let mut happening = Happening::new(&name, Action::Delete, "ann\r", title, 7);
+        happening.reason = Some(format!("over\nERROR forged\u{1b}[31m{}", "x".repeat(2_000)));
+        let line = line(&happening);
+        let What::Lifecycle(what) = line.what else {
+            panic!("{line:?}");
+        };
+        let reason = what.reason.as_deref().expect("a reason");
+        assert!(
+            reason.starts_with("over\\u{a}ERROR forged\\u{1b}[31mx"),
+            "{reason}"
+        );
+        for text in [&*what.by, &*what.text, reason] {
+            let is_plain = |c: char| !c.is_control() && c != '\u{202e}';
+            assert!(text.chars().all(is_plain) && text.len() < 600, "{text:?}");
         }
     }
 }

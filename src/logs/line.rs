@@ -1,5 +1,9 @@
 //! A line, as it is read back.
 
+use super::{
+    clean::clean,
+    pack::{TEXT_BYTES_MAX, WORD_BYTES_MAX},
+};
 use crate::telemetry::outcome::{Ended, Role};
 
 /// How serious a line is.
@@ -121,6 +125,25 @@ impl Level {
             (Ended::ClientGone | Ended::TooLarge, _) | (_, Some(400..)) => Self::Warn,
             (Ended::Complete, None) => Self::Error,
             (Ended::Complete, Some(_)) => Self::Info,
+        }
+    }
+}
+
+// === impl Lifecycle ===
+
+impl Lifecycle {
+    /// The same as a ring would have kept it: for lines that come from elsewhere, where what people
+    /// and backends wrote stands as they wrote it.
+    pub fn cleaned(self) -> Self {
+        let word = |text: &str| clean(text, WORD_BYTES_MAX).into_owned();
+        let text = |text: &str| clean(text, TEXT_BYTES_MAX).into_owned();
+        Self {
+            action: word(&self.action),
+            version: self.version,
+            by: word(&self.by),
+            status: word(&self.status),
+            reason: self.reason.as_deref().map(text),
+            text: text(&self.text),
         }
     }
 }

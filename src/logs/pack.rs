@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// Bytes of one text. What people and backends write is cut here.
-const TEXT_BYTES_MAX: usize = 512;
+pub(super) const TEXT_BYTES_MAX: usize = 512;
 /// Bytes of an id, a method, an action.
-const WORD_BYTES_MAX: usize = 128;
+pub(super) const WORD_BYTES_MAX: usize = 128;
 
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
