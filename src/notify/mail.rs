@@ -142,8 +142,8 @@ impl Mailer {
         let (status, verdict) = match &sent {
             Ok(status) => (Some(*status), Verdict::Delivered),
             Err(SendError::Smtp(error)) => {
-                let is_final = error.is_permanent();
                 let status = error.status().map(u16::from);
+                let is_final = error.is_permanent() && !status.is_some_and(is_about_weir);
                 (status, if is_final { Verdict::Failed } else { again })
             }
             Err(SendError::Timeout) => (None, again),
@@ -198,6 +198,12 @@ impl Mailer {
         let builder = builder.header(ContentType::TEXT_PLAIN);
         Ok(builder.body(message.text(base))?)
     }
+}
+
+/// Whether a relay refuses weir itself, and not the message: it wants another password, or none of
+/// weir's mail before it is told who it is. People mend that, and then the message goes.
+fn is_about_weir(status: u16) -> bool {
+    matches!(status, 530 | 534 | 535 | 538)
 }
 
 fn parameters(options: &MailOptions) -> Result<TlsParameters, MailError> {

@@ -92,6 +92,12 @@ async fn a_relay_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
             DeliveryState::Delivered,
             &[451, 250][..],
         ),
+        // Whoever changed the password is told of what happened meanwhile.
+        (
+            &["535 who are you", "530 say who you are", "250 taken"][..],
+            DeliveryState::Delivered,
+            &[535, 530, 250][..],
+        ),
         (&["550 never"][..], DeliveryState::Failed, &[550][..]),
     ] {
         let bench = Bench::new(Under::Sqlite);
