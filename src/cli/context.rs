@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     failure::Failure,
-    remote::{Context, Contexts, Options, unknown_context},
+    remote::{Context, Contexts, Options, address, check_token, unknown_context},
     terminal::{Out, Table},
 };
 
@@ -54,6 +54,8 @@ pub(super) fn run(command: ContextCommand, options: &Options) -> Result<(), Fail
             let Some(admin_url) = options.admin_url.clone() else {
                 return Err(Failure::usage("a context needs --admin-url"));
             };
+            // Every later command would stumble over what is wrong with it.
+            address(&admin_url)?;
             let token = match (&options.token, token_file) {
                 (Some(token), _) => Some(token.clone()),
                 (None, Some(path)) => {
@@ -65,6 +67,7 @@ pub(super) fn run(command: ContextCommand, options: &Options) -> Result<(), Fail
                 }
                 (None, None) => None,
             };
+            token.as_deref().map(check_token).transpose()?;
             let ca_file = match &options.ca_file {
                 // Commands run elsewhere later.
                 Some(path) => Some(path.canonicalize().map_err(|error| {

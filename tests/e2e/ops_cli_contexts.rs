@@ -142,6 +142,35 @@ fn another_file_and_a_broken_one() {
 }
 
 #[test]
+fn a_context_that_nothing_could_use_is_not_kept() {
+    let cli = Cli::lost();
+    for wrong in [
+        "--admin-url 127.0.0.1:8081 --token t",
+        "--admin-url http://127.0.0.1:99999 --token t",
+        "--admin-url http://u:p@127.0.0.1 --token t",
+        "--admin-url http://127.0.0.1 --token 'a b'",
+    ] {
+        cli.fails_well(2, &format!("context add wrong {wrong}"));
+        assert!(!file(&cli).exists(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_proxy_of_the_environment_never_sees_what_is_on_this_machine() {
+    let gateway = Gateway::bare().start();
+    let nowhere = Nowhere::new();
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"] {
+        let cli = gateway.cli().env(name, &nowhere.url());
+        cli.ok("status");
+        // Elsewhere it is asked, and its part in what went wrong is told.
+        if name != "https_proxy" {
+            let far = cli.env("WEIR_ADMIN_URL", "http://weir.invalid:8081");
+            far.fails_with(3, "status", &["\nhint: ", "proxy"]);
+        }
+    }
+}
+
+#[test]
 fn a_gateway_that_is_gone_is_named() {
     let nowhere = Nowhere::new();
     let cli = Cli::lost();

@@ -1,13 +1,14 @@
 //! Calls of the admin API.
 
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader, Read},
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use http::{HeaderMap, Method, Request, Uri, header};
+use http::{HeaderMap, Method, Request, header};
 use serde_json::Value;
 use tokio_rustls::rustls::{
     crypto::ring,
@@ -18,7 +19,10 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-use super::{escaped, problem};
+use super::{
+    address::{address, check_token, is_loopback},
+    escaped, problem,
+};
 use crate::cli::failure::{Code, Failure};
 
 /// How long a connection may take to come up.
@@ -26,6 +30,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long an answer may take beside what the call itself waits for (`?wait=`).
 const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long an answer without an end may say nothing: the gateway gives a sign of life each 15 s.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// An answer that is read whole may not be larger.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -57,6 +64,7 @@ pub(in crate::cli) struct Answer {
     pub(in crate::cli) etag: Option<String>,
     /// The bytes.
     pub(in crate::cli) body: Vec<u8>,
+    status: u16,
     base: Arc<str>,
 }
 
@@ -76,20 +84,8 @@ impl Client {
     /// # Errors
     /// When the address is none, or the certificates can't be read.
     pub(super) fn new(url: &str, token: &str, ca_file: Option<&Path>) -> Result<Self, Failure> {
-        let base = url.trim_end_matches('/');
-        let parsed = base.parse::<Uri>().ok().filter(|uri| {
-            let is_ours = matches!(uri.scheme_str(), Some("http" | "https"));
-            is_ours && uri.host().is_some() && uri.query().is_none()
-        });
-        let Some(parsed) = parsed else {
-            return Err(
-                Failure::usage(format_args!("{url:?} is no address of a gateway"))
-                    .hint("such as http://127.0.0.1:8081"),
-            );
-        };
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) || token.is_empty() {
-            return Err(Failure::usage("the admin token holds what no token does"));
-        }
+        let (base, parsed) = address(url)?;
+        check_token(token)?;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -100,6 +96,10 @@ impl Client {
             .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")));
         if parsed.scheme_str() == Some("https") {
             config = config.tls_config(trust(ca_file)?);
+        }
+        if is_loopback(&parsed) {
+            // A proxy has another loopback, and is not to see the token.
+            config = config.proxy(None);
         }
         Ok(Self {
             agent: config.build().into(),
@@ -118,7 +118,7 @@ impl Client {
     /// # Errors
     /// When the gateway can't be reached, or refuses.
     pub(in crate::cli) fn send(&self, call: Call) -> Result<Answer, Failure> {
-        let timeout = ANSWER + call.wait;
+        let timeout = ANSWER.saturating_add(call.wait);
         let answered = self.ask(call, Some(timeout))?;
         let status = answered.status().as_u16();
         let etag = answered.headers().get(header::ETAG);
@@ -128,7 +128,12 @@ impl Client {
             return Err(problem::failure(status, &body, &self.base));
         }
         let base = Arc::clone(&self.base);
-        Ok(Answer { etag, body, base })
+        Ok(Answer {
+            status,
+            etag,
+            body,
+            base,
+        })
     }
 
     /// What is at a path, as JSON.
@@ -159,6 +164,7 @@ impl Client {
     ) -> Result<Vec<Value>, Failure> {
         let join = if path.contains('?') { '&' } else { '?' };
         let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        let mut seen = HashSet::new();
         while items.len() < limit {
             let part = PART.min(limit - items.len());
             let mut page = format!("{path}{join}limit={part}");
@@ -171,8 +177,12 @@ impl Client {
                 _ => return Err(self.odd("a list without items")),
             }
             cursor = answer["next"].as_str().map(str::to_owned);
-            if cursor.is_none() {
-                break;
+            match &cursor {
+                None => break,
+                Some(cursor) if !seen.insert(cursor.clone()) => {
+                    return Err(self.odd("a list without an end"));
+                }
+                Some(_) => {}
             }
         }
         Ok(items)
@@ -234,7 +244,13 @@ impl Client {
         }
         let request = request.body(call.body)?;
         let agent = &self.agent;
-        let configured = agent.configure_request(request).timeout_global(timeout);
+        let configured = agent.configure_request(request);
+        let configured = match timeout {
+            Some(timeout) => configured.timeout_global(Some(timeout)),
+            None => configured
+                .timeout_recv_response(Some(ANSWER))
+                .timeout_per_read(Some(SILENCE)),
+        };
         agent
             .run(configured.build())
             .map_err(|error| self.unreachable(&error))
@@ -260,11 +276,12 @@ impl Client {
             ureq::Error::Io(error) => error.to_string(),
             error => error.to_string(),
         };
-        let hint = match why.contains("certificate") {
-            true => "--ca-file (WEIR_CA_FILE) names certificates to trust beside the system's",
-            false => {
-                "is it running? --admin-url, WEIR_ADMIN_URL or a context say where its admin API is"
-            }
+        let hint = if why.contains("certificate") {
+            "--ca-file (WEIR_CA_FILE) names certificates to trust beside the system's"
+        } else if self.agent.config().proxy().is_some() {
+            "it was asked for through the proxy that the environment names; NO_PROXY leaves hosts out"
+        } else {
+            "is it running? --admin-url, WEIR_ADMIN_URL or a context say where its admin API is"
         };
         let words = format_args!("no gateway answers at {base}: {why}");
         Failure::with(Code::Unreachable, words).hint(hint)
@@ -392,9 +409,13 @@ impl Answer {
     /// # Errors
     /// When it is no JSON.
     pub(in crate::cli) fn json(&self) -> Result<Value, Failure> {
-        if self.body.is_empty() {
+        if self.status == 204 {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&self.body).map_err(|_| odd(&self.base, "no JSON"))
+        match serde_json::from_slice(&self.body) {
+            Ok(shown @ Value::Object(_)) => Ok(shown),
+            Ok(_) => Err(odd(&self.base, "no object")),
+            Err(_) => Err(odd(&self.base, "no JSON")),
+        }
     }
 }

@@ -6,6 +6,7 @@
 //!                                                            └─ say: progress and notes, on standard error
 //! ```
 
+mod address;
 mod client;
 mod contexts;
 mod names;
@@ -15,6 +16,7 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
+pub(super) use address::{address, check_token};
 pub(super) use client::{Answer, Call, Client};
 pub(super) use contexts::{Context, Contexts, unknown as unknown_context};
 pub(super) use names::{escaped, path_of};

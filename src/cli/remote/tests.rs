@@ -116,3 +116,60 @@ fn nobody_at_home_is_its_own_exit_code() {
             .starts_with(&format!("no gateway answers at {url}: "))
     );
 }
+
+#[test]
+fn what_is_no_address_is_refused_before_anything_is_sent() {
+    for url in [
+        "http://127.0.0.1:8081/",
+        "http://[::1]",
+        "https://[::1]:8081",
+        "https://weir.example/behind/a/proxy//",
+    ] {
+        let (base, _) = address(url).expect(url);
+        assert_eq!(base, url.trim_end_matches('/'));
+    }
+    for url in [
+        "",
+        "127.0.0.1:8081",
+        "ftp://a",
+        "http://",
+        "http://a b",
+        "http://a:99999",
+        "http://a:0",
+        "http://a:",
+        "http://a/#b",
+        "http://a?b=c",
+        "http://user:password@a",
+    ] {
+        let failure = address(url).expect_err(url);
+        assert_eq!(failure.code(), Some(Code::Usage), "{url}");
+    }
+}
+
+const NULL: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nnull";
+const LIST: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]";
+const EMPTY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 26\r\nconnection: close\r\n\r\n\
+     {\"items\": [1],\"next\": \"a\"}";
+
+#[test]
+fn what_no_gateway_answers_is_no_success() {
+    let (session, heads) = gateway(&[NULL, LIST, EMPTY]);
+    for _ in 0..3 {
+        let answer = session.client.send(Call::post("/x/revoke")).expect("200");
+        let failure = answer.json().expect_err("nothing of ours");
+        assert_eq!(failure.code(), Some(Code::Failed));
+    }
+    heads.join().expect("heads");
+}
+
+#[test]
+fn a_list_that_goes_round_in_circles_ends() {
+    let (session, heads) = gateway(&[PAGE, PAGE]);
+    let failure = session.client.list("/x").expect_err("no end");
+    assert!(
+        failure.words().contains("a list without an end"),
+        "{failure:?}"
+    );
+    heads.join().expect("heads");
+}
