@@ -20,30 +20,36 @@ const UNREADABLE: u8 = 2;
 /// Mistakes go to standard error, a line each with file, line and column, and the exit code is 1; it is
 /// 2 when a file can't be read.
 pub fn check(paths: &[PathBuf]) -> ExitCode {
-    let code = check_to(paths, &mut io::stdout().lock(), &mut io::stderr().lock());
-    // Whoever closed the pipe still gets the exit code.
-    code.unwrap_or(UNREADABLE).into()
+    check_to(paths, &mut io::stdout().lock(), &mut io::stderr().lock()).into()
 }
 
-fn check_to(paths: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
-    match declare::read(paths) {
+fn check_to(paths: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let (code, told) = match declare::read(paths) {
         Ok(files) => {
-            for file in files {
+            let lines = files.iter().map(|file| {
                 let (path, declared) = (file.path.display(), &file.declarations);
-                writeln!(out, "{path}: ok: {}", summary(declared))?;
-            }
-            Ok(GOOD)
+                format!("{path}: ok: {}", summary(declared))
+            });
+            (GOOD, written(out, lines))
         }
         Err(Unread {
             lines,
             is_unreadable,
         }) => {
-            for line in lines {
-                writeln!(err, "{line}")?;
-            }
-            Ok(if is_unreadable { UNREADABLE } else { MISTAKES })
+            let code = if is_unreadable { UNREADABLE } else { MISTAKES };
+            (code, written(err, lines.into_iter()))
         }
+    };
+    match told {
+        // Whoever closed the pipe, as `head` does, still gets the exit code.
+        Err(error) if code == GOOD && error.kind() != io::ErrorKind::BrokenPipe => MISTAKES,
+        _ => code,
     }
+}
+
+fn written(to: &mut dyn Write, mut lines: impl Iterator<Item = String>) -> io::Result<()> {
+    lines.try_for_each(|line| writeln!(to, "{line}"))?;
+    to.flush()
 }
 
 /// How much of what a file declares. Few files name projects and tenants by themselves.
@@ -89,7 +95,7 @@ mod tests {
 
     fn run_on(path: &Path) -> (u8, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = check_to(&[path.to_owned()], &mut out, &mut err).expect("written to memory");
+        let code = check_to(&[path.to_owned()], &mut out, &mut err);
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         (code, text(out), text(err))
     }
@@ -126,6 +132,35 @@ mod tests {
         assert!(err.starts_with("/nonexistent/weir.toml: "), "{err}");
     }
 
+    /// What answers everything that is written with this error.
+    struct Refuses(io::ErrorKind);
+
+    impl Write for Refuses {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_changes_no_exit_code() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("weir.toml");
+        let check = |text: &str, kind| {
+            fs::write(&path, text).expect("written");
+            let (mut out, mut err) = (Refuses(kind), Refuses(kind));
+            check_to(&[path.clone()], &mut out, &mut err)
+        };
+        let good = "[[project]]\nname = 'a'\n";
+        assert_eq!(check(good, io::ErrorKind::BrokenPipe), 0);
+        assert_eq!(check("a = 1", io::ErrorKind::BrokenPipe), 1);
+        // A full disk is no end that anybody wanted.
+        assert_eq!(check(good, io::ErrorKind::StorageFull), 1);
+    }
+
     #[test]
     fn several_files_are_one_set() {
         let directory = tempfile::tempdir().expect("a directory");
@@ -137,12 +172,12 @@ mod tests {
         fs::write(&b, "[[project]]\nname = 'b'\n").expect("written");
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let paths = [directory.path().to_owned()];
-        assert_eq!(check_to(&paths, &mut out, &mut err).expect("written"), 0);
+        assert_eq!(check_to(&paths, &mut out, &mut err), 0);
         let text = String::from_utf8(out).expect("UTF-8");
         assert_eq!(text.lines().count(), 2, "{text}");
         fs::write(&b, "[[project]]\nname = 'a'\n").expect("written");
         let mut out = Vec::new();
-        assert_eq!(check_to(&[a, b], &mut out, &mut err).expect("written"), 1);
+        assert_eq!(check_to(&[a, b], &mut out, &mut err), 1);
         let text = String::from_utf8(err).expect("UTF-8");
         assert!(
             out.is_empty() && text.contains("b.toml:1:1: the project a"),
