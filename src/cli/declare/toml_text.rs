@@ -28,12 +28,12 @@ pub(super) fn long_text(long: &str) -> String {
     if !is_plain || !long.trim_end_matches('\n').contains('\n') {
         return text(long);
     }
+    // Of the quotes at its end, none is to be taken for the end, nor to be escaped twice.
+    let rest = long.trim_end_matches('"');
+    let quotes = "\\\"".repeat(long.len() - rest.len());
+    let escaped = rest.replace('\\', "\\\\").replace("\"\"\"", "\"\"\\\"");
     // A break right behind the opening is not part of the text.
-    let escaped = long.replace('\\', "\\\\").replace("\"\"\"", "\"\"\\\"");
-    match escaped.strip_suffix('"') {
-        Some(rest) => format!("\"\"\"\n{rest}\\\"\"\"\""),
-        None => format!("\"\"\"\n{escaped}\"\"\""),
-    }
+    format!("\"\"\"\n{escaped}{quotes}\"\"\"")
 }
 
 fn quoted(text: &str) -> String {
@@ -98,4 +98,21 @@ pub(super) fn time(ms: u64) -> String {
     let ms = i64::try_from(ms).unwrap_or(i64::MAX);
     let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
     time.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_read_as_it_was() {
+        for end in 0..9 {
+            for middle in ["", "\\", "\"\"\"\"\"\"\"", "é\\\""] {
+                let long = format!("a\n{middle}{}", "\"".repeat(end));
+                let written = format!("x = {}", long_text(&long));
+                let read: toml::Table = written.parse().expect(&written);
+                assert_eq!(read["x"].as_str(), Some(long.as_str()), "{written}");
+            }
+        }
+    }
 }

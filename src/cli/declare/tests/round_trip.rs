@@ -38,6 +38,7 @@ fn long() -> BoxedStrategy<String> {
         Just(String::new()),
         Just("a\nb\n".to_owned()),
         Just("{\"a\": \"b\"}\n\"\"\"\"\n\"".to_owned()),
+        "[a\"\\\\]{0,3}\n[a\"\\\\]{0,3}\"{0,7}",
         odd,
         any::<String>(),
     ]
