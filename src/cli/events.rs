@@ -1,6 +1,10 @@
 //! `weir events`: what happens at a gateway, a line each, as it happens.
 
-use std::{io::BufRead, thread, time::Duration};
+use std::{
+    io::BufRead,
+    thread,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,6 +17,9 @@ use super::{
 
 /// Before a stream that ended is asked for again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// For how long a gateway that was there may be gone, as it is while it is restarted.
+const GONE_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -44,18 +51,30 @@ struct Event {
 pub(super) fn run(arguments: &EventsArgs, session: &Session) -> Result<(), Failure> {
     let mut last = arguments.after.map(|after| after.to_string());
     let mut left = arguments.limit.unwrap_or(u64::MAX);
+    let mut seen_at = None::<Instant>;
     while left > 0 {
         let mut call = Call::get("/api/v1/events");
         if let Some(last) = &last {
             call = call.header("last-event-id", last);
         }
-        let stream = session.client.follow(call)?;
+        let stream = match session.client.follow(call) {
+            Ok(stream) => stream,
+            Err(failure)
+                if failure.code() == Some(Code::Unreachable)
+                    && seen_at.is_some_and(|at| at.elapsed() < GONE_MAX) =>
+            {
+                thread::sleep(PAUSE);
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
         let read = read(stream, |event| {
             show(&event, session)?;
             last = Some(event.id);
             left -= 1;
             Ok(left > 0)
         });
+        seen_at = Some(Instant::now());
         match read {
             Ok(()) if left == 0 => break,
             // Told below, or taken up again.

@@ -124,6 +124,17 @@ fn the_question_counts_what_goes_with_it() {
 }
 
 #[test]
+fn nobody_is_asked_about_what_their_token_does_not_open() {
+    let fleet = fleet();
+    let viewer = json!({"name": "eyes", "role": "viewer", "projects": ["demo"], "description": ""});
+    let (_, secret) = fleet.gateway.api().token(&viewer);
+    let cli = fleet.gateway.cli().env("WEIR_ADMIN_TOKEN", &secret);
+    let ran = cli.say("deployment delete demo/iris --reason x", "y\n");
+    ran.said(5, &["weir: "]);
+    assert!(!ran.err.contains("[y/N]"), "{ran}");
+}
+
+#[test]
 fn at_a_terminal_it_waits_for_the_answer() {
     let fleet = fleet();
     let (cli, api) = (fleet.gateway.cli(), fleet.gateway.api());

@@ -237,3 +237,14 @@ fn versions_and_history_are_shown() {
         assert!(history.contains(words), "no {words}: {history}");
     }
 }
+
+#[test]
+fn what_to_do_about_a_failed_one_is_a_line_of_its_own() {
+    let fleet = fleet();
+    let ran = fleet
+        .gateway
+        .cli()
+        .run("deployment info demo/broken --calls none");
+    ran.said(0, &["\nIt answers nothing: "]);
+    ran.plain();
+}

@@ -48,10 +48,12 @@ pub(super) fn run(
                 .hint("say it with --reason; its history keeps it"));
         }
     };
+    let call = Call::delete(&path_of(&name, "")).json(&json!({"reason": reason}));
     if !arguments.yes {
+        // Nobody is asked about what would be refused.
+        session.client.send(call.clone().dry_run())?;
         confirmed(&question(&name, session)?, false)?;
     }
-    let call = Call::delete(&path_of(&name, "")).json(&json!({"reason": reason}));
     let started = started::start(call, arguments.patience, session)?;
     if session.out.is_json() || started.ended.is_err() {
         return started.show(session);

@@ -171,6 +171,10 @@ impl VersionFlags {
             challenger["backends"] = pool(&self.challengers, &challenger["backends"]);
         }
         if let Some(sample) = self.sample {
+            // JSON has neither, and would say that nothing was said.
+            if !sample.is_finite() {
+                return Err(Failure::usage("--sample is a number from 0 to 1"));
+            }
             if version["challenger"].is_null() {
                 return Err(Failure::usage("there is no challenger for --sample")
                     .hint("name its backends with --challenger URL"));
@@ -339,6 +343,11 @@ mod tests {
         let alone = flags("--sample 0.5").expect("flags");
         let failure = alone.put_on(&mut live()).expect_err("no challenger");
         assert_eq!(failure.words(), "there is no challenger for --sample");
+        for none in ["NaN", "inf"] {
+            let line = format!("--challenger http://a --sample {none}");
+            let failure = flags(&line).expect(none).put_on(&mut live());
+            assert!(failure.is_err(), "{none}");
+        }
         let broken = flags("--input-example {").expect("flags");
         let failure = broken.put_on(&mut live()).expect_err("no JSON");
         assert!(

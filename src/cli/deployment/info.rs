@@ -91,7 +91,8 @@ pub(super) fn summary(deployment: &Value, session: &Session) -> Result<(), Failu
     }
     out.line(&lines.join("\n"))?;
     if let Some(hint) = hint(deployment) {
-        out.note(&format!("\n{hint}"));
+        out.note("");
+        out.note(&hint);
     }
     Ok(())
 }
