@@ -1,6 +1,6 @@
 //! Files for `weir apply`: several as one set, every mistake at once, and written back by `weir export`.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -302,4 +302,69 @@ fn a_diff_in_a_pipeline_is_told_by_its_code() {
     assert_eq!(String::from_utf8_lossy(&ran.stdout).trim(), "7", "{ran:?}");
     let plan = std::fs::read_to_string(cli.home().join("plan.txt")).unwrap();
     assert!(plan.starts_with("+ "), "{plan}");
+}
+
+#[test]
+fn what_two_apply_at_once_is_done_once_and_fails_for_nobody() {
+    let backend = Backend::says("one");
+    let gateway = Gateway::bare().start();
+    let cli = gateway.cli();
+    let text = |model: &str| {
+        let one = |n: usize| {
+            let name = format!("d{n}");
+            format!(
+                "[[deployment]]\nproject = 'both'\nname = '{name}'\nversion.model = '{model}'\n\
+                 version.main.backends = [{{ url = '{}' }}]\n\
+                 [[key]]\nsecret = 'a-secret-of-number-{n}'\nscope = 'both/{name}'\n",
+                backend.url()
+            )
+        };
+        let all: String = (0..40).map(one).collect();
+        format!("[[tenant]]\nname = 'acme'\n[[project]]\nname = 'both'\ntenant = 'acme'\n{all}")
+    };
+    for model in ["m:1", "m:2"] {
+        cli.file("weir.toml", &text(model));
+        let runs: Vec<_> = (0..3)
+            .map(|_| cli.start("apply -f weir.toml", ""))
+            .collect();
+        for run in runs {
+            run.ended(Duration::from_secs(45)).said(0, &[]);
+        }
+        let after = cli.ok("diff -f weir.toml");
+        assert!(after.contains("Nothing to do: 40 deployments"), "{after}");
+    }
+    for deployment in gateway.api().list("/deployments") {
+        assert_eq!(deployment["live_version"], 2, "{deployment}");
+    }
+}
+
+#[test]
+fn a_patience_of_ages_is_one() {
+    let backend = Backend::says("one");
+    let gateway = Gateway::bare().start();
+    let cli = gateway.cli();
+    cli.file(
+        "weir.toml",
+        &deployment("demo/iris").backend(&backend).to_string(),
+    );
+    cli.ok(&format!("apply -f weir.toml --timeout {}", u64::MAX));
+}
+
+#[test]
+fn texts_with_every_quote_come_back_from_an_export() {
+    let backend = Backend::says("one");
+    let (from, to) = (Gateway::bare().start(), Gateway::bare().start());
+    let body = json!({"name": "iris", "description": "a\nends with \"\"\"", "first_key": false,
+        "version": {"notes": "x\n\\\"\"\"\"", "main": {"backends": [{"url": backend.url()}]}}});
+    from.api().project("demo");
+    let made = from.api().post("/projects/demo/deployments?wait=20", &body);
+    assert_eq!(made.status, 201, "{made:?}");
+    let cli = to.cli();
+    cli.file("export.toml", &from.cli().ok("export"));
+    cli.ok("apply -f export.toml");
+    for (of, whose) in [(from.cli(), "its own"), (to.cli(), "the other")] {
+        let file = cli.home().join("export.toml");
+        let diff = of.run(&format!("diff -f {}", file.display()));
+        assert_eq!(diff.code, 0, "{whose}: {diff}");
+    }
 }

@@ -70,7 +70,7 @@ pub(super) fn apply(plan: &Plan, session: &Session, timeout: Option<u64>) -> Don
     let mut done = Done::default();
     let executor = Executor {
         client: &session.client,
-        deadline: timeout.map(|s| began + Duration::from_secs(s)),
+        deadline: timeout.and_then(|s| began.checked_add(Duration::from_secs(s))),
     };
     let mut live = Live::new(session.out.is_quiet() || session.out.is_json());
     let total = plan.steps.len();

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     gateway::keys_path,
+    overtaken::overtaken,
     plan::{Object, Step, Work},
     shown::deployment,
     toml_text::time,
@@ -66,7 +67,23 @@ impl Executor<'_> {
     }
 
     /// Begins a step. Answered is the task that it started, or anything else when it is done.
+    ///
+    /// Where somebody else was faster, as a second apply of the same files is, what they did is what
+    /// counts: a step that they have done is done.
     pub(super) fn begin(&self, step: &Step, wait: Duration) -> Result<Value, Failure> {
+        let failure = match self.call(step, wait) {
+            Err(failure) => failure,
+            done => return done,
+        };
+        let is_done = match (&step.work, failure.code()) {
+            (Work::DeleteDeployment | Work::RevokeKey, Some(Code::Unknown)) => Some(Value::Null),
+            (_, Some(Code::Conflict)) => overtaken(self.client, step).ok().flatten(),
+            _ => None,
+        };
+        is_done.ok_or(failure)
+    }
+
+    fn call(&self, step: &Step, wait: Duration) -> Result<Value, Failure> {
         let client = self.client;
         match (&step.work, &step.object) {
             (Work::CreateTenant(spec), _) => {

@@ -211,7 +211,11 @@ impl Standing {
             typed::<VersionShown>(client, shown)
         });
         for ((is_stopped, name), read) in names.iter().zip(read) {
-            let shown = read?;
+            let shown = match read {
+                // It went since the list was read.
+                Err(failure) if failure.code() == Some(Code::Unknown) => continue,
+                read => read?,
+            };
             let Some(own) = self.deployments.get_mut(name) else {
                 continue;
             };
@@ -248,6 +252,8 @@ impl Standing {
                         .extend(keys.map(|(id, key)| ((scope.clone(), id), key)));
                 }
                 Err(failure) if failure.code() == Some(Code::Denied) => self.closed.push(scope),
+                // It went since the list was read, and its keys with it.
+                Err(failure) if failure.code() == Some(Code::Unknown) => {}
                 Err(failure) => return Err(failure),
             }
         }

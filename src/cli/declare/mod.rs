@@ -19,6 +19,7 @@ mod each;
 mod export;
 mod gateway;
 mod normal;
+mod overtaken;
 mod plan;
 mod planning;
 mod planning_keys;

@@ -200,7 +200,7 @@ impl Plan {
 }
 
 /// Whether two versions are the same, as far as declarations can say.
-fn is_same(own: &VersionSpec, declared: &VersionSpec) -> bool {
+pub(super) fn is_same(own: &VersionSpec, declared: &VersionSpec) -> bool {
     own == declared || sayable(own, &mut Vec::new()) == sayable(declared, &mut Vec::new())
 }
 

@@ -24,7 +24,7 @@ impl Plan {
             let object = Object::Key(key.scope.clone(), key.id.clone());
             let place = (key.scope.clone(), key.id.clone());
             if let Some(own) = standing.keys.get(&place) {
-                self.key(object, key, own);
+                self.key(object, key, own, now_ms);
                 continue;
             }
             if standing.closed.contains(&key.scope) {
@@ -44,12 +44,15 @@ impl Plan {
         }
     }
 
-    fn key(&mut self, object: Object, key: &KeySpec, own: &StandingKey) {
+    fn key(&mut self, object: Object, key: &KeySpec, own: &StandingKey, now_ms: u64) {
         if !own.is_live {
             let (id, scope) = (&key.id, &key.scope);
-            self.notes.push(format!(
-                "key {id} ({scope}) is revoked, and never comes back"
-            ));
+            let what = match own.expires_at_ms {
+                Some(ms) if ms <= now_ms => "has expired",
+                _ => "is revoked",
+            };
+            self.notes
+                .push(format!("key {id} ({scope}) {what}, and never comes back"));
             self.unchanged += 1;
             return;
         }

@@ -46,8 +46,7 @@ pub(in crate::cli) struct Unread {
 #[derive(Debug, Clone, Copy)]
 struct Place {
     file: usize,
-    line: usize,
-    column: usize,
+    offset: usize,
 }
 
 // === impl Unread ===
@@ -152,8 +151,10 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 /// What is declared in two files. Within one, its reader says so.
 fn twice(texts: &[(PathBuf, String)]) -> Vec<String> {
     let shown = |place: &Place| {
-        let file = texts[place.file].0.display();
-        format!("{file}:{}:{}", place.line, place.column)
+        let (path, text) = &texts[place.file];
+        // Counted for what is said alone: it goes through the file from its beginning.
+        let (line, column) = line_column(text, place.offset);
+        format!("{}:{line}:{column}", path.display())
     };
     let mut first: HashMap<(&str, String), Place> = HashMap::new();
     let mut found = Vec::new();
@@ -167,13 +168,13 @@ fn twice(texts: &[(PathBuf, String)]) -> Vec<String> {
                 continue;
             };
             for item in items {
-                let (line, column) = line_column(text, item.span().start);
-                let place = Place { file, line, column };
+                let offset = item.span().start;
+                let place = Place { file, offset };
                 for (identity, words) in identities(kind, item) {
                     let earlier = *first.entry(identity).or_insert(place);
                     if earlier.file != file {
                         let words = format!("{}: {words} {}", shown(&place), shown(&earlier));
-                        found.push(((file, line, column), words));
+                        found.push(((file, offset), words));
                         break;
                     }
                 }

@@ -181,6 +181,16 @@ fn what_is_as_declared_is_left_alone() {
         ],
     );
     assert!(plan.steps.is_empty());
+    standing.key("k1").expires_at_ms = Some(1);
+    check(
+        &text.concat(),
+        &standing,
+        &[
+            "= deployment demo/text is stopped, as somebody left it",
+            "= key k1 (demo) has expired, and never comes back",
+            "Nothing to do: 2 deployments, 1 key as declared.",
+        ],
+    );
 }
 
 #[test]
