@@ -6,7 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use super::declare::{self, Unread};
+use super::{
+    declare::{self, Unread},
+    terminal::counted,
+};
 use crate::spec::Declarations;
 
 /// The files are good.
@@ -67,10 +70,6 @@ fn summary(declarations: &Declarations) -> String {
         }
     }
     parts.join(", ")
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     failure::{Code, Failure},
-    remote::{Call, Session, counted, escaped, some_of, text, when},
-    terminal::{Sure, Table, ago},
+    remote::{Call, Session, escaped, some_of, text, when},
+    terminal::{Sure, Table, ago, counted},
 };
 use crate::base::name::Name;
 

@@ -166,7 +166,9 @@ impl fmt::Display for LogRequest {
             None => f.write_str("---")?,
         }
         let (method, path, ms) = (&self.method, &self.path, self.duration_ms);
-        write!(f, " {method} {path} {ms:.1}ms")?;
+        // Below ten, a tenth says too little of models that answer in microseconds.
+        let digits = if ms < 10.0 { 2 } else { 1 };
+        write!(f, " {method} {path} {ms:.digits$}ms")?;
         match self.version {
             Some(version) => write!(f, " v{version}")?,
             None => f.write_str(" v-")?,

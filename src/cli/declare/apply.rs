@@ -20,12 +20,11 @@ use super::{
     done::Done,
     each::AT_ONCE,
     plan::{Action, Object, Plan, Step},
-    show::grouped,
 };
 use crate::cli::{
     failure::Failure,
     remote::Session,
-    terminal::{Live, on_interrupt},
+    terminal::{Live, grouped, on_interrupt},
 };
 
 /// How long a call that starts a task waits for its end: most end sooner.

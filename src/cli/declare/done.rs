@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     plan::{Action, Object, Step},
-    show::{counted, grouped, title},
+    show::title,
 };
-use crate::cli::failure::Failure;
+use crate::cli::{
+    failure::Failure,
+    terminal::{counted, grouped},
+};
 
 /// What came of a plan.
 #[derive(Debug, Default)]

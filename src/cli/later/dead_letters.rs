@@ -8,8 +8,8 @@ use crate::{
     base::name::DeploymentName,
     cli::{
         failure::Failure,
-        remote::{Call, Session, counted, path_of},
-        terminal::{Sure, confirmed},
+        remote::{Call, Session, path_of},
+        terminal::{Sure, confirmed, counted},
     },
 };
 

@@ -21,7 +21,7 @@ pub(super) use client::{Answer, Call, Client};
 pub(super) use contexts::{Context, Contexts, unknown as unknown_context};
 pub(super) use names::{escaped, path_of};
 pub(super) use options::{Options, OutputFormat};
-pub(super) use shown::{counted, ending, last_used, some_of, text, texts, when};
+pub(super) use shown::{ending, last_used, some_of, text, texts, when};
 
 use super::{
     failure::Failure,

@@ -45,11 +45,6 @@ pub(in crate::cli) fn ending(secret: &Value) -> (&'static str, String) {
     (name, when(secret, "expires_at"))
 }
 
-/// A number of things: `1 key`, `3 keys`.
-pub(in crate::cli) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 /// The first few of many names: `a, b, c and 4 more`.
 pub(in crate::cli) fn some_of(names: &[String]) -> String {
     /// More is a wall of text, and there is a list for it.
@@ -94,9 +89,5 @@ mod tests {
         assert_eq!(some_of(&names[..2]), "k1, k2");
         assert_eq!(some_of(&names[..5]), "k1, k2, k3, k4, k5");
         assert_eq!(some_of(&names), "k1, k2, k3, k4, k5 and 2 more");
-        assert_eq!(
-            (counted(1, "key"), counted(0, "key")),
-            ("1 key".into(), "0 keys".into())
-        );
     }
 }

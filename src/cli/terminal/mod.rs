@@ -3,6 +3,7 @@
 
 mod ago;
 mod ask;
+mod count;
 mod end;
 mod live;
 mod out;
@@ -12,6 +13,7 @@ mod table;
 
 pub(super) use ago::{ago, lasted, since_ms};
 pub(super) use ask::{Sure, confirmed};
+pub(super) use count::{counted, grouped};
 pub(super) use end::{on_end, on_interrupt};
 pub(super) use live::Live;
 pub(super) use out::Out;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     base::name::DeploymentName,
-    cli::terminal::{Style, Table, ago, safe},
+    cli::terminal::{Style, Table, ago, counted, grouped, safe},
 };
 
 /// The frame of one deployment.
@@ -198,9 +198,8 @@ pub(super) fn of_all(seen: &Value, style: Style) -> Vec<String> {
         ]);
     }
     let heading = format!(
-        "{} deployment{}, {} requests/s",
-        grouped(rows.len() as u64),
-        if rows.len() == 1 { "" } else { "s" },
+        "{}, {} requests/s",
+        counted(rows.len(), "deployment"),
         shown_rate(total)
     );
     let mut lines = vec![style.bold(&heading), String::new()];
@@ -217,7 +216,7 @@ fn shown_rate(rate: f64) -> String {
     match rate {
         0.0 => "0".to_owned(),
         rate if rate < 10.0 => format!("{rate:.1}"),
-        rate => grouped(rate.round() as u64),
+        rate => grouped(rate.round() as usize),
     }
 }
 
@@ -227,7 +226,7 @@ fn shown_ms(ms: Option<f64>) -> String {
         None | Some(0.0) => String::new(),
         Some(ms) if ms < 10.0 => format!("{ms:.2}"),
         Some(ms) if ms < 100.0 => format!("{ms:.1}"),
-        Some(ms) => grouped(ms.round() as u64),
+        Some(ms) => grouped(ms.round() as usize),
     }
 }
 
@@ -239,19 +238,6 @@ fn shown_bytes(bytes: f64) -> String {
         bytes if bytes < 1_048_576.0 => format!("{:.1} KiB", bytes / 1024.0),
         bytes => format!("{:.1} MiB", bytes / 1_048_576.0),
     }
-}
-
-/// A number with a comma between its thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]
