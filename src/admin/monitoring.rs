@@ -64,9 +64,7 @@ async fn read(
     let now_ms = unix_ms();
     let asked = asked(&mut call, now_ms / 1_000)?;
     plane.control.readable(&call.caller, &name).await?;
-    let monitor = Arc::clone(plane.monitor()?);
-    let of = name.clone();
-    let reading = tokio::task::spawn_blocking(move || monitor.series(&of, asked, now_ms)).await;
+    let reading = plane.monitor()?.read(name.clone(), asked, now_ms).await;
     let read = reading.map_err(|error| Problem::internal(error.to_string()))?;
     let series = read.map_err(|refused| Problem::invalid(refused.to_string()))?;
     Ok(Answer::ok(&Monitoring::new(&name, series)))

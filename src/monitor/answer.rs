@@ -3,8 +3,10 @@
 use std::{
     collections::BTreeMap,
     ops::Range,
-    sync::{PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
+
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::{
     Monitor, disk,
@@ -55,6 +57,30 @@ pub struct Newest {
 // === impl Monitor ===
 
 impl Monitor {
+    /// The same as [`Monitor::series`], on a thread that may block, of which a few are taken at most.
+    ///
+    /// # Errors
+    /// When the reading panicked.
+    ///
+    /// # Cancellation
+    /// The reading goes on to its end, for nobody.
+    pub async fn read(
+        self: &Arc<Self>,
+        name: DeploymentName,
+        asked: Asked,
+        now_ms: u64,
+    ) -> Result<Result<Series, Refused>, JoinError> {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.reading).acquire_owned().await;
+        let monitor = Arc::clone(self);
+        let reading = move || {
+            // Held until the thread is free, also when nobody waits any more.
+            let _permit = permit;
+            monitor.series(&name, asked, now_ms)
+        };
+        spawn_blocking(reading).await
+    }
+
     /// A deployment's series, whether or not it is still there. Blocks.
     ///
     /// # Errors

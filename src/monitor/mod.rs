@@ -31,12 +31,13 @@ mod tests;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use rusqlite::Connection;
+use tokio::sync::Semaphore;
 
 pub use self::{
     answer::{Newest, Series, Shown},
@@ -66,10 +67,16 @@ impl Default for MonitorOptions {
     }
 }
 
+/// Threads that read at once. They read one after the other; more would only take those away that the
+/// store reads on.
+const READING_MAX: usize = 2;
+
 /// The monitoring series of all deployments.
 pub struct Monitor {
     path: PathBuf,
     options: MonitorOptions,
+    /// One permit for each thread that may read.
+    reading: Arc<Semaphore>,
     // Locked in the order in which they stand here.
     /// Held by those who read, so that no points go from memory to their chunk meanwhile.
     moving: RwLock<()>,
@@ -91,6 +98,7 @@ impl Monitor {
         let monitor = Self {
             path: path.to_owned(),
             options,
+            reading: Arc::new(Semaphore::new(READING_MAX)),
             moving: RwLock::default(),
             disk: Mutex::default(),
             reader: Mutex::default(),

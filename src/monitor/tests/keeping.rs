@@ -197,3 +197,42 @@ fn the_newest_figures_are_of_the_last_step_and_the_running_one() {
     world.step();
     assert_eq!(newest(&world).point.requests, 0);
 }
+
+/// However many read at once: the store needs threads, too.
+#[test]
+fn who_reads_takes_few_threads() {
+    let world = World::new("threads", MonitorOptions::default());
+    let monitor = Arc::new(world.monitor);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(READING_MAX + 1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let held = lock(&monitor.reader);
+    let asked = Asked {
+        from_s: BEGIN_S,
+        to_s: BEGIN_S + 10,
+        step_s: None,
+    };
+    let readings: Vec<_> = (0..50)
+        .map(|_| {
+            let (monitor, name) = (Arc::clone(&monitor), world.name.clone());
+            runtime.spawn(async move { monitor.read(name, asked, BEGIN_S * 1_000).await })
+        })
+        .collect();
+    runtime.block_on(async {
+        // All of them have come as far as they can.
+        while monitor.reading.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let other = tokio::task::spawn_blocking(|| ());
+        let other = tokio::time::timeout(std::time::Duration::from_secs(60), other).await;
+        other.expect("a thread is left").expect("it ran");
+    });
+    drop(held);
+    for reading in readings {
+        let read = runtime.block_on(reading).expect("it ran");
+        read.expect("read").expect("answered");
+    }
+}

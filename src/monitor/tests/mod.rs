@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use tempfile::TempDir;
 
-use super::{Asked, Monitor, MonitorOptions, Series, Shown};
+use super::{Asked, Monitor, MonitorOptions, READING_MAX, Series, Shown, lock};
 use crate::{
     base::name::DeploymentName,
     telemetry::{
