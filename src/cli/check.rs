@@ -151,7 +151,7 @@ mod tests {
         let check = |text: &str, kind| {
             fs::write(&path, text).expect("written");
             let (mut out, mut err) = (Refuses(kind), Refuses(kind));
-            check_to(&[path.clone()], &mut out, &mut err)
+            check_to(std::slice::from_ref(&path), &mut out, &mut err)
         };
         let good = "[[project]]\nname = 'a'\n";
         assert_eq!(check(good, io::ErrorKind::BrokenPipe), 0);

@@ -322,20 +322,24 @@ fn what_two_apply_at_once_is_done_once_and_fails_for_nobody() {
         let all: String = (0..40).map(one).collect();
         format!("[[tenant]]\nname = 'acme'\n[[project]]\nname = 'both'\ntenant = 'acme'\n{all}")
     };
-    for model in ["m:1", "m:2"] {
-        cli.file("weir.toml", &text(model));
-        let runs: Vec<_> = (0..3)
-            .map(|_| cli.start("apply -f weir.toml", ""))
-            .collect();
+    let by_three = |line: &str| {
+        let runs: Vec<_> = (0..3).map(|_| cli.start(line, "")).collect();
         for run in runs {
             run.ended(Duration::from_secs(45)).said(0, &[]);
         }
+    };
+    for model in ["m:1", "m:2"] {
+        cli.file("weir.toml", &text(model));
+        by_three("apply -f weir.toml");
         let after = cli.ok("diff -f weir.toml");
         assert!(after.contains("Nothing to do: 40 deployments"), "{after}");
     }
     for deployment in gateway.api().list("/deployments") {
         assert_eq!(deployment["live_version"], 2, "{deployment}");
     }
+    cli.file("none.toml", "[[project]]\nname = 'both'\n");
+    by_three("apply -f none.toml --prune --yes");
+    assert_eq!(gateway.api().list("/deployments"), [Value::Null; 0]);
 }
 
 #[test]

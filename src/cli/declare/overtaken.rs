@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    gateway::keys_path,
     plan::{Object, Step, Work},
     planning::is_same,
     shown::{VersionShown, deployment, keys, typed, version_spec},
@@ -12,6 +13,7 @@ use crate::{
     cli::{
         failure::Failure,
         remote::{Client, escaped, path_of},
+        task::has_ended,
     },
     spec::VersionSpec,
 };
@@ -55,6 +57,20 @@ pub(super) fn overtaken(client: &Client, step: &Step) -> Result<Option<Value>, F
         }
         (Work::ChangeDeployment { patch, version, .. }, Object::Deployment(name)) => {
             looks_so(client, name, patch, version.as_deref())
+        }
+        (Work::DeleteDeployment, Object::Deployment(name)) => {
+            let mut shown = client.get(&path_of(name, ""))?;
+            let task = shown["task"].take();
+            // One that waits for its turn shows in no state yet.
+            let is_going = task["kind"] == "delete" && !has_ended(&task);
+            let is_gone = shown["state"] == "deleted";
+            Ok(is_gone
+                .then_some(Value::Null)
+                .or_else(|| is_going.then_some(task)))
+        }
+        (Work::RevokeKey, Object::Key(scope, id)) => {
+            let shown = client.get(&format!("{}/{id}", keys_path(scope)))?;
+            Ok((shown["status"] == "revoked").then_some(Value::Null))
         }
         _ => Ok(None),
     }
