@@ -21,11 +21,15 @@ pub struct DeploymentName {
 
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{text:?} is not a name: 1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or a digit"
-)]
-pub struct NameError {
-    text: String,
+pub enum NameError {
+    /// It does not have the form of one.
+    #[error(
+        "{0:?} is not a name: 1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or a digit"
+    )]
+    Form(String),
+    /// A deployment's name has two halves.
+    #[error("{0:?} is no deployment's name: that is PROJECT/DEPLOYMENT, such as demo/iris")]
+    Half(String),
 }
 
 // === impl Name ===
@@ -39,9 +43,7 @@ impl Name {
         if is_name(text) {
             Ok(Self(text.into()))
         } else {
-            Err(NameError {
-                text: text.chars().take(80).collect(),
-            })
+            Err(NameError::Form(shown(text)))
         }
     }
 
@@ -49,6 +51,11 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// So much of a text as a message repeats.
+fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 fn is_name(text: &str) -> bool {
@@ -128,9 +135,10 @@ impl DeploymentName {
     /// Parses `{project}/{deployment}`.
     ///
     /// # Errors
-    /// [`NameError`] when either half is no name.
+    /// [`NameError`] when there are no two halves, or either is no name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let (project, deployment) = text.split_once('/').unwrap_or((text, ""));
+        let halves = text.split_once('/');
+        let (project, deployment) = halves.ok_or_else(|| NameError::Half(shown(text)))?;
         Ok(Self::new(&Name::parse(project)?, &Name::parse(deployment)?))
     }
 

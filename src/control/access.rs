@@ -101,7 +101,8 @@ impl Caller {
         let what = match verb {
             Verb::Read => "see",
             Verb::Operate => "change",
-            Verb::Own => "delete, share or reveal keys of (only its owner and admins may)",
+            // Only its owner and admins may.
+            Verb::Own => "delete, share, or reveal the keys of, as it does not own it,",
             Verb::Govern | Verb::Rule => "administer",
         };
         Err(ControlError::Forbidden(format!(

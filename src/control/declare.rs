@@ -145,6 +145,7 @@ impl Control {
                 .collect()
         };
         for (name, held) in gone {
+            tracing::warn!(deployment = %name, "it is no longer declared, and is deleted");
             let by = speaker().name;
             let mut new = Held::clone(&held);
             self.call_off(change, &name, SAYS_ELSE, now).await?;

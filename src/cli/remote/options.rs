@@ -87,6 +87,13 @@ impl Options {
             fill(context, &mut url, &mut token, &mut ca_file);
         }
         url = url.or_else(|| set("WEIR_ADMIN_URL"));
+        let is_empty = env::var_os("WEIR_ADMIN_TOKEN").is_some_and(|value| value.is_empty());
+        if token.is_none() && is_empty {
+            // What was to set it may have failed: another token than the one that is meant could do
+            // what that one may not.
+            return Err(Failure::usage("WEIR_ADMIN_TOKEN is set, and empty")
+                .hint("give it a token, or unset it to use that of the context"));
+        }
         token = token.or_else(|| set("WEIR_ADMIN_TOKEN"));
         ca_file = ca_file.or_else(|| set("WEIR_CA_FILE").map(PathBuf::from));
         // A file that nobody needs can't stand in the way.

@@ -23,6 +23,12 @@ pub(super) fn failure(status: u16, body: &[u8], base: &str) -> Failure {
     });
     let failure = Failure::with(code(status), detail).details(mistakes);
     let id = text("request_id").unwrap_or("");
+    if text("code") == Some("route_unknown") {
+        return failure.hint(
+            "that is where applications call: --admin-url is to name the admin listener (8081 by \
+             default)",
+        );
+    }
     match (status, text("task")) {
         (401, _) => {
             failure.hint("give a token with --token or WEIR_ADMIN_TOKEN, or choose a context")

@@ -1,5 +1,5 @@
 // JavaScript: predict
-await (async () => {
+(async () => {
   const response = await fetch("{{predict_url}}", {
     method: "POST",
     headers: {
@@ -13,7 +13,7 @@ await (async () => {
 })();
 
 // JavaScript: stream
-await (async () => {
+(async () => {
   const response = await fetch("{{stream_url}}", {
     method: "POST",
     headers: {
@@ -34,7 +34,7 @@ await (async () => {
 })();
 
 // JavaScript: async
-await (async () => {
+(async () => {
   const headers = {
     "Authorization": `Bearer ${process.env.WEIR_API_KEY}`,
     "Content-Type": "application/json",
