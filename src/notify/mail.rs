@@ -8,6 +8,7 @@ use std::{
 
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor,
+    address::Envelope,
     message::{Mailbox, header::ContentType},
     transport::smtp::{
         authentication::Credentials,
@@ -140,7 +141,7 @@ impl Mailer {
         let again = pause_ms.map(|pause_ms| clock::unix_ms().saturating_add(pause_ms));
         let again = again.map_or(Verdict::Failed, Verdict::Again);
         let (status, verdict) = match &sent {
-            Ok(status) => (Some(*status), Verdict::Delivered),
+            Ok((status, _)) => (Some(*status), Verdict::Delivered),
             Err(SendError::Smtp(error)) => {
                 let status = error.status().map(u16::from);
                 let is_final = error.is_permanent() && !status.is_some_and(is_about_weir);
@@ -150,7 +151,11 @@ impl Mailer {
             // These come out the same each time.
             Err(SendError::Address { .. } | SendError::Message(_)) => (None, Verdict::Failed),
         };
-        let error = sent.err().map(|error| Attempt::words(&in_full(&error)));
+        let error = match sent {
+            Ok((_, refused)) => refused,
+            Err(error) => Some(in_full(&error)),
+        };
+        let error = error.map(|words| Attempt::words(&words));
         let attempt = Attempt {
             at_ms,
             status,
@@ -160,16 +165,42 @@ impl Mailer {
         (attempt, verdict)
     }
 
+    /// The status that the message was taken with, and who of several it was refused for.
     async fn send(
         &self,
         to: &[String],
         id: AsyncId,
         message: &Message,
         base: &str,
-    ) -> Result<u16, SendError> {
+    ) -> Result<(u16, Option<String>), SendError> {
         let message = self.compose(to, id, message, base)?;
+        let (all, bytes) = (message.envelope(), message.formatted());
+        let refused = match self.pass(all, &bytes).await {
+            Err(SendError::Smtp(error)) if all.to().len() > 1 && is_about_somebody(&error) => error,
+            sent => return Ok((sent?, None)),
+        };
+        // For one that is refused nobody got it: somebody has left, and the others are to be told.
+        let (mut taken, mut refused) = (None, (None, SendError::Smtp(refused)));
+        for one in all.to() {
+            let envelope = Envelope::new(all.from().cloned(), vec![one.clone()])?;
+            match self.pass(&envelope, &bytes).await {
+                Ok(status) => taken = Some(status),
+                Err(error) => refused = (Some(one), error),
+            }
+        }
+        match (taken, refused) {
+            (Some(status), (one, error)) => {
+                let words = one.map(|one| format!("not to {one}: {}", in_full(&error)));
+                Ok((status, words))
+            }
+            (None, (_, error)) => Err(error),
+        }
+    }
+
+    async fn pass(&self, envelope: &Envelope, bytes: &[u8]) -> Result<u16, SendError> {
         // The transport's own limit is for each word of the exchange.
-        let sent = tokio::time::timeout(self.timeout, self.transport.send(message)).await;
+        let sent = self.transport.send_raw(envelope, bytes);
+        let sent = tokio::time::timeout(self.timeout, sent).await;
         let answer = sent.map_err(|_| SendError::Timeout)??;
         Ok(answer.code().into())
     }
@@ -204,6 +235,12 @@ impl Mailer {
 /// weir's mail before it is told who it is. People mend that, and then the message goes.
 fn is_about_weir(status: u16) -> bool {
     matches!(status, 530 | 534 | 535 | 538)
+}
+
+/// Whether a relay has no such mailbox, or takes nothing for it.
+fn is_about_somebody(error: &lettre::transport::smtp::Error) -> bool {
+    let status = error.status().map(u16::from);
+    error.is_permanent() && matches!(status, Some(550 | 551 | 553))
 }
 
 fn parameters(options: &MailOptions) -> Result<TlsParameters, MailError> {

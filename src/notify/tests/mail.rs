@@ -59,6 +59,8 @@ async fn talk(
                 told.send(message).expect("a test");
                 format!("{answer}\r\n")
             }
+            // Whoever has left.
+            "RCPT" if line.contains("gone@") => "550 no such mailbox\r\n".to_owned(),
             "QUIT" => return stream.write_all(b"221 bye\r\n").await,
             _ => "250 ok\r\n".to_owned(),
         };
@@ -122,6 +124,32 @@ async fn a_relay_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
         }
         assert!(messages.try_recv().is_err(), "one more");
         assert_eq!(bench.turns().await, 0);
+    }
+}
+
+/// The others of a team hear of it though somebody's mailbox is gone; the log says whose.
+#[tokio::test]
+async fn one_who_has_left_keeps_nobody_from_being_told() {
+    for (to, state, told) in [
+        (&["a", "gone", "b"][..], DeliveryState::Delivered, 2),
+        (&["gone", "too.gone"][..], DeliveryState::Failed, 0),
+    ] {
+        let bench = Bench::new(Under::Sqlite);
+        let (port, mut messages) = relay(&["250 taken"]).await;
+        let to = to.iter().map(|name| format!("{name}@example.org"));
+        let of = subscription("s1", Target::Email { to: to.collect() });
+        bench.put(&of).await;
+        let id = bench.tell(&of, 1).await;
+        let _running = bench.run_with(options(), lenient(), Some(mailer(port)));
+        let done = bench.until_done("s1", id).await;
+        assert_eq!((done.state, done.attempts.len()), (state, 1), "{done:?}");
+        let words = done.attempts[0].error.as_deref().expect("words");
+        assert!(words.contains("no such mailbox"), "{words}");
+        assert_eq!(words.contains("gone@example.org"), told > 0, "{words}");
+        for _ in 0..told {
+            in_time("a mail", messages.recv()).await.expect("a relay");
+        }
+        assert!(messages.try_recv().is_err(), "one more");
     }
 }
 
