@@ -64,6 +64,16 @@ impl Settings {
     }
 }
 
+/// What commands and pasted calls read, which people have set in the shell that they start a gateway
+/// from.
+const OF_COMMANDS: [&str; 5] = [
+    "WEIR_ADMIN_URL",
+    "WEIR_API_KEY",
+    "WEIR_CA_FILE",
+    "WEIR_CONTEXT",
+    "WEIR_CONTEXTS_FILE",
+];
+
 /// Puts the environment's values over the file's, and says which variables mean nothing.
 pub(super) fn override_all(
     root: &mut Node,
@@ -72,7 +82,7 @@ pub(super) fn override_all(
     let known = variables();
     let mut warnings = Vec::new();
     for (name, text) in environment {
-        if !name.starts_with(VARIABLE_PREFIX) {
+        if !name.starts_with(VARIABLE_PREFIX) || OF_COMMANDS.contains(&name.as_str()) {
             continue;
         }
         if let Some(path) = known.get(&name) {

@@ -69,6 +69,8 @@ fn the_environment_overrides_the_file() {
             ("WEIR_LOG_LEVEL", "warn"),
             ("WEIR_EJECTION_SUCCESS_RATE_MARGIN", "0.5"),
             ("WEIR_DATA_LISTN", "x"),
+            ("WEIR_ADMIN_URL", "http://127.0.0.1:8081"),
+            ("WEIR_CONTEXTS_FILE", "/home/ann/contexts.toml"),
             ("WEIR_", "x"),
             ("PATH", "/bin"),
         ],
