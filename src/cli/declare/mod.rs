@@ -156,6 +156,13 @@ pub(super) fn diff(arguments: &Diff, session: &Session) -> Result<(), Failure> {
 /// As calls of the API.
 pub(super) fn export(arguments: &Export, session: &Session) -> Result<(), Failure> {
     let out = &session.out;
+    if out.is_json() {
+        return Err(
+            Failure::usage("declarations are TOML: there is no JSON of them").hint(
+                "`weir deployment list -o json` and `weir key list -o json` show what stands there",
+            ),
+        );
+    }
     let projects: BTreeSet<Name> = arguments.projects.iter().cloned().collect();
     let standing = Standing::whole(&session.client, &projects)?;
     let (declarations, notes) = standing.declared(&projects);

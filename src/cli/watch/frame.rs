@@ -106,6 +106,7 @@ fn curves(figures: &Figures<'_>, style: Style) -> Vec<String> {
     let most = |values: &[Option<f64>]| values.iter().flatten().copied().fold(0.0, f64::max);
     let minutes = main.requests.len() / 6;
     let curve = |what: &str, values: &[Option<f64>], most: String| {
+        let most = if most.is_empty() { "-" } else { &most };
         format!(
             "{what:<12}{}  {}",
             spark(values),
