@@ -14,7 +14,7 @@ use std::{
     fmt::Write,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -32,6 +32,8 @@ struct Series {
     labels: Box<[Box<str>]>,
     counts: Counts,
     sum_ns: AtomicU64,
+    /// How many still write to it: the monitoring series reads on for a moment.
+    writers: AtomicUsize,
 }
 
 enum Counts {
@@ -81,6 +83,7 @@ impl Seconds {
         // to the same series; two of the same name would make the whole exposition invalid.
         let name = (metric.name, labels.clone());
         if let Some(known) = all.get(&name).and_then(Weak::upgrade) {
+            known.writers.fetch_add(1, Ordering::Relaxed);
             return Self(known);
         }
         let series = Arc::new(Series {
@@ -88,6 +91,7 @@ impl Seconds {
             labels,
             counts,
             sum_ns: AtomicU64::new(0),
+            writers: AtomicUsize::new(1),
         });
         all.insert(name, Arc::downgrade(&series));
         Self(series)
@@ -102,6 +106,12 @@ impl Seconds {
         // Relaxed: each is a figure by itself; a scrape may see the one without the other.
         count.fetch_add(1, Ordering::Relaxed);
         self.0.sum_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    /// Says that one of those who made it writes to it no more. When none does, it is not shown any
+    /// longer, though it may still be read.
+    pub fn let_go(&self) {
+        self.0.writers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The sum of all samples. As long as it stands still, there was none.
@@ -131,7 +141,9 @@ pub fn render(out: &mut String) {
     let live: Vec<Arc<Series>> = {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, series| series.strong_count() > 0);
-        all.values().filter_map(Weak::upgrade).collect()
+        let live = all.values().filter_map(Weak::upgrade);
+        live.filter(|series| series.writers.load(Ordering::Relaxed) > 0)
+            .collect()
     };
     for metric in table::ALL
         .iter()
@@ -259,7 +271,13 @@ mod tests {
         second.record_ns(5);
         let counts = |lines: Vec<String>| lines.iter().filter(|l| l.contains("_count")).count();
         assert_eq!(counts(lines("\"twice\"")), 1);
-        drop((first, second));
+        first.let_go();
+        assert_eq!(counts(lines("\"twice\"")), 1, "one still writes");
+        second.let_go();
+        assert_eq!(counts(lines("\"twice\"")), 0, "it is only read");
+        let third = Seconds::new(&table::OVERHEAD, &["p", "twice"]);
+        assert_eq!(counts(lines("\"twice\"")), 1, "it goes on where it was");
+        drop((first, second, third));
         assert_eq!(counts(lines("\"twice\"")), 0);
     }
 }

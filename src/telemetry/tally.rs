@@ -203,6 +203,8 @@ impl Tally {
     }
 
     pub(super) fn end(&self) {
+        self.duration.let_go();
+        self.first_byte.let_go();
         self.is_over.store(true, Ordering::Release);
     }
 
