@@ -20,6 +20,8 @@ use crate::{
 
 /// How far back the series go when nothing is said, in seconds.
 const BACK_S: u64 = 3_600;
+/// A text that is longer is no moment.
+const MOMENT_BYTES_MAX: usize = 64;
 /// The end of the year 9999: no moment lies beyond.
 const LATEST_S: u64 = 253_402_300_799;
 
@@ -38,7 +40,10 @@ struct SpanParams {
     /// How long a step is: `10s`, `1m`, `10m`, or any multiple of 10 in seconds. Never finer than what
     /// is kept of the time that is asked for. The finest that gives up to 1,000 steps when it is not
     /// given; with more than 11,000 it is refused.
-    #[param(pattern = "^[0-9]{1,9}[smhd]?$", example = "1m")]
+    #[param(
+        pattern = "^([1-9][0-9]{0,7}0s?|[1-9][0-9]{0,6}[mhd])$",
+        example = "1m"
+    )]
     step: Option<String>,
 }
 
@@ -109,7 +114,9 @@ fn asked(call: &mut Call, now_s: u64) -> Result<Asked, Problem> {
         let Some(text) = call.query.short_text(name)? else {
             return Ok(None);
         };
-        let moment = moment(&text, now_s).filter(|moment| *moment <= LATEST_S);
+        let moment = Some(text).filter(|text| text.len() <= MOMENT_BYTES_MAX);
+        let moment = moment.and_then(|text| moment_of(&text, now_s));
+        let moment = moment.filter(|moment| *moment <= LATEST_S);
         let wrong = || {
             Problem::invalid(format!(
                 "the query parameter {name:?} is a moment as RFC 3339, in seconds since 1970, or \
@@ -137,7 +144,7 @@ fn asked(call: &mut Call, now_s: u64) -> Result<Asked, Problem> {
 }
 
 /// A moment, in seconds since 1970.
-fn moment(text: &str, now_s: u64) -> Option<u64> {
+fn moment_of(text: &str, now_s: u64) -> Option<u64> {
     if let Some(back) = text.strip_prefix('-') {
         return Some(now_s.saturating_sub(span(back)?));
     }
@@ -199,7 +206,7 @@ mod tests {
             ("-5mm", None),
             ("99999999999999999999", None),
         ] {
-            assert_eq!(moment(text, NOW), moment_s, "{text}");
+            assert_eq!(moment_of(text, NOW), moment_s, "{text}");
         }
         for (text, span_s) in [
             ("10s", Some(10)),

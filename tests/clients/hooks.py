@@ -53,6 +53,11 @@ def before_call(context, case, kwargs):
     if isinstance(query.get("wait"), (int, float)) and query["wait"] > WAIT_S_MAX:
         # Ten minutes are allowed, and some of these deployments never become ready.
         query["wait"] = WAIT_S_MAX
+    # No pattern says which days there are, nor that an end lies behind its beginning.
+    for name, moment in (("since", "10m"), ("from", "-15m")):
+        if name in query:
+            query[name] = moment
+    query.pop("to", None)
     # One that fits the pattern is still none that a list has given out.
     query.pop("cursor", None)
     if "deployment" in query and "/" not in str(query["deployment"]):

@@ -29,6 +29,10 @@ pub(super) fn complete(document: &mut Value) {
         ("NewDeployment", "tags"),
         ("DeploymentPatch", "tags"),
         ("NewToken", "projects"),
+        ("NewSubscription", "events"),
+        ("NewSubscription", "deployments"),
+        ("SubscriptionPatch", "events"),
+        ("SubscriptionPatch", "deployments"),
     ] {
         schemas[body]["properties"][list]["uniqueItems"] = json!(true);
     }
@@ -38,7 +42,15 @@ pub(super) fn complete(document: &mut Value) {
     schemas["NewToken"]["properties"]["name"]["pattern"] = json!(
         r"^(?=.*[^\u0020\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000])[^\u0000-\u001F\u007F-\u009F]+$"
     );
-    schemas["DeploymentPatch"]["anyOf"] = patches(&schemas["DeploymentPatch"]);
+    for patch in ["DeploymentPatch", "SubscriptionPatch"] {
+        schemas[patch]["anyOf"] = patches(&schemas[patch]);
+    }
+    for kind in 0..2 {
+        schemas["Target"]["oneOf"][kind]["additionalProperties"] = json!(false);
+    }
+    let to = &mut schemas["Target"]["oneOf"][1]["properties"]["to"];
+    to["uniqueItems"] = json!(true);
+    to["items"]["format"] = json!("email");
     schemas["NewShare"]["oneOf"] = json!([
         {"required": ["project"],
          "properties": {"project": {"type": "string"}, "tenant": {"type": "null"}}},

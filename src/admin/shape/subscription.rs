@@ -40,7 +40,11 @@ pub enum Target {
     /// To a receiver over HTTP, signed after Standard Webhooks.
     Webhook {
         /// An `http` or `https` URL that the settings allow. 2,048 bytes at most.
-        #[schema(max_length = 2048, example = "https://hooks.example/weir")]
+        #[schema(
+            max_length = 2048,
+            pattern = r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?][!-~]*)?$",
+            example = "https://hooks.example/weir"
+        )]
         url: String,
     },
     /// To people, by mail.
