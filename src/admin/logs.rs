@@ -24,6 +24,7 @@ use super::{
     Shared,
     call::{Call, OfDeployment},
     guard,
+    moment::{instant_ms, span_ms},
     problem::Problem,
     shape::LogLine,
 };
@@ -51,7 +52,10 @@ const HISTORY_MAX: usize = 1_000;
 #[expect(dead_code, reason = "only the document is made from it")]
 struct LogParams {
     /// Of this moment or later: RFC 3339, or how long ago: `90s`, `10m`, `2h`, `7d`.
-    #[param(example = "10m", pattern = "^([0-9]{1,9}[smhd]|[0-9]{4}-.{6,30})$")]
+    #[param(
+        example = "10m",
+        pattern = r"^([0-9]{1,9}[smhd]|(19[89][0-9]|[2-8][0-9]{3})-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9]))$"
+    )]
     since: Option<String>,
     /// At least this serious.
     #[param(inline)]
@@ -256,22 +260,10 @@ fn form(headers: &HeaderMap) -> Form {
 
 /// A moment, or how long ago it was: in milliseconds since 1970.
 fn moment(text: &str, now_ms: u64) -> Option<u64> {
-    if let Some(unit) = text.find(|c: char| !c.is_ascii_digit()) {
-        let unit_ms = match &text[unit..] {
-            "s" => Some(1_000),
-            "m" => Some(60_000),
-            "h" => Some(3_600_000),
-            "d" => Some(86_400_000_u64),
-            _ => None,
-        };
-        if let Some(unit_ms) = unit_ms {
-            let count: u32 = text[..unit].parse().ok()?;
-            return Some(now_ms.saturating_sub(unit_ms.saturating_mul(count.into())));
-        }
+    match span_ms(text) {
+        Some(back_ms) => Some(now_ms.saturating_sub(back_ms)),
+        None => instant_ms(text),
     }
-    // jiff also reads forms of its own, which need a bracket.
-    let instant: jiff::Timestamp = text.parse().ok().filter(|_| !text.contains('['))?;
-    u64::try_from(instant.as_millisecond()).ok()
 }
 
 #[cfg(test)]

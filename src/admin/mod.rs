@@ -27,6 +27,7 @@ mod keys;
 mod later;
 mod lifecycle;
 mod logs;
+mod moment;
 mod monitoring;
 mod openapi;
 mod pages;

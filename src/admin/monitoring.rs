@@ -10,6 +10,7 @@ use super::{
     Plane, Shared,
     answer::{Answer, Answered},
     call::{Call, OfDeployment},
+    moment::{instant_ms, span_ms},
     problem::Problem,
     shape::{List, Monitoring, MonitoringNow},
 };
@@ -32,10 +33,20 @@ const LATEST_S: u64 = 253_402_300_799;
 struct SpanParams {
     /// From when: as RFC 3339, in seconds since 1970, or as far before now as `-15m` says (`s`, `m`,
     /// `h`, `d`). An hour before the end when it is not given.
-    #[param(min_length = 1, max_length = 64, example = "-15m")]
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^(-[1-9][0-9]{0,8}[smhd]?|[0-9]{1,11}|(19[89][0-9]|[2-8][0-9]{3})-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9]))$",
+        example = "-15m"
+    )]
     from: Option<String>,
     /// Until when; now when it is not given.
-    #[param(min_length = 1, max_length = 64, example = "2026-01-31T12:00:00Z")]
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^(-[1-9][0-9]{0,8}[smhd]?|[0-9]{1,11}|(19[89][0-9]|[2-8][0-9]{3})-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9]))$",
+        example = "2026-01-31T12:00:00Z"
+    )]
     to: Option<String>,
     /// How long a step is: `10s`, `1m`, `10m`, or any multiple of 10 in seconds. Never finer than what
     /// is kept of the time that is asked for. The finest that gives up to 1,000 steps when it is not
@@ -152,23 +163,15 @@ fn moment_of(text: &str, now_s: u64) -> Option<u64> {
         return text.parse().ok();
     }
     // A plus that was not escaped has become a space on its way.
-    let time: jiff::Timestamp = text.replace(' ', "+").parse().ok()?;
-    u64::try_from(time.as_second()).ok()
+    instant_ms(&text.replace(' ', "+")).map(|ms| ms / 1_000)
 }
 
 /// A span of time in seconds: `90`, `90s`, `15m`, `6h`, `3d`.
 fn span(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
-    let unit = match &text[digits.len()..] {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let plain = (1..=9).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    let number: u64 = digits.parse().ok().filter(|_| plain)?;
-    Some(number * unit)
+    match text.parse::<u32>() {
+        Ok(s) if text.bytes().all(|b| b.is_ascii_digit()) => Some(s.into()),
+        _ => span_ms(text).map(|ms| ms / 1_000),
+    }
 }
 
 #[cfg(test)]
