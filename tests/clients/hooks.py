@@ -53,11 +53,10 @@ def before_call(context, case, kwargs):
     if isinstance(query.get("wait"), (int, float)) and query["wait"] > WAIT_S_MAX:
         # Ten minutes are allowed, and some of these deployments never become ready.
         query["wait"] = WAIT_S_MAX
-    # No pattern says which days there are, nor that an end lies behind its beginning.
-    for name, moment in (("since", "10m"), ("from", "-15m")):
-        if name in query:
-            query[name] = moment
+    # No pattern says that an end lies behind its beginning, nor how many steps lie between.
     query.pop("to", None)
+    if "from" in query and ("step" in query or not str(query["from"]).startswith("-")):
+        query["from"] = "-15m"
     # One that fits the pattern is still none that a list has given out.
     query.pop("cursor", None)
     if "deployment" in query and "/" not in str(query["deployment"]):
