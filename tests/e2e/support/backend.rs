@@ -23,6 +23,7 @@ use super::{
 pub(crate) struct Backend {
     addr: SocketAddr,
     shared: Arc<Shared>,
+    accepting: Option<thread::JoinHandle<()>>,
 }
 
 /// An address that belongs to this test and where nothing listens until the test does. It is bound
@@ -120,12 +121,13 @@ impl Backend {
         let listener = bound.unwrap();
         let shared = Arc::new(Shared::default());
         shared.healthy.store(true, Ordering::SeqCst);
-        let backend = Self {
+        let mut backend = Self {
             addr: listener.local_addr().unwrap(),
             shared: Arc::clone(&shared),
+            accepting: None,
         };
         let script: Arc<Script> = Arc::new(script);
-        thread::spawn(move || accept(&listener, &shared, &script));
+        backend.accepting = Some(thread::spawn(move || accept(&listener, &shared, &script)));
         backend
     }
 
@@ -223,7 +225,11 @@ impl Drop for Backend {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         // Wakes the accept, which then closes the listener.
-        let _ = std::net::TcpStream::connect_timeout(&self.addr, Duration::from_secs(1));
+        let woken = std::net::TcpStream::connect_timeout(&self.addr, Duration::from_secs(1));
+        // Whoever connects from here on is refused, not accepted and cut off.
+        if let (Ok(_), Some(accepting)) = (woken, self.accepting.take()) {
+            let _ = accepting.join();
+        }
     }
 }
 
