@@ -1,3 +1,10 @@
-//! The challenger: a bounded, lossy mirror of what main is asked.
+//! The challenger: a bounded, lossy mirror of what main is asked, and what its answers say of it.
+//!
+//! ```text
+//! worker: mirror ──▶ Pair ──lossy──▶ comparison: compare ▶ verdict ▶ journal ──▶ admin, control
+//! ```
 
+pub mod compare;
 pub mod mirror;
+pub mod pair;
+pub mod verdict;

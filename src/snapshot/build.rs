@@ -7,7 +7,8 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::{
-    Challenger, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route, Routes, Snapshot, Standing,
+    Challenger, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route, Routes, Rules, Snapshot,
+    Standing,
 };
 use crate::{
     base::{
@@ -106,7 +107,8 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
         None => Arc::new(RoleMeters::new(&name, Role::Main)),
     };
     let survivor = old.filter(|_| !declared.fresh);
-    let plan = |numbered: &Numbered| plan(numbered, &name, survivor, &main_meters, options);
+    let life = declared.queue.life;
+    let plan = |numbered: &Numbered| plan(numbered, &name, life, survivor, &main_meters, options);
     let standing = match &declared.live {
         Err(idle) => Standing::Idle(*idle),
         Ok(live) => Standing::Live {
@@ -130,6 +132,7 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
 fn plan(
     numbered: &Numbered,
     name: &DeploymentName,
+    life: u32,
     old: Option<&Route>,
     main_meters: &Arc<RoleMeters>,
     options: &BuildOptions,
@@ -159,7 +162,7 @@ fn plan(
         .filter_map(|plan| plan.challenger.as_ref())
         .collect();
     let challenger = version.challenger.as_ref();
-    let challenger = challenger.map(|spec| rival(spec, name, number, &rivals, options));
+    let challenger = challenger.map(|spec| rival(spec, name, life, number, &rivals, options));
     let header = format!("{}_v{number}", name.deployment());
     Arc::new(Plan {
         name: name.clone(),
@@ -178,12 +181,13 @@ fn plan(
 fn rival(
     spec: &ChallengerSpec,
     name: &DeploymentName,
+    life: u32,
     number: VersionNumber,
     old: &[&Challenger],
     options: &BuildOptions,
 ) -> Challenger {
     let caps = LaneCaps {
-        running_max: spec.concurrency_max,
+        running_max: spec.running_max(),
         queued_max: spec.queue_max,
         queued_bytes_max: options.mirror_queue_bytes_max,
     };
@@ -198,11 +202,19 @@ fn rival(
     let legs = old.iter().map(|old| &old.leg);
     Challenger {
         leg: leg(&spec.pool, name, number, role_meters, legs, options),
-        share: SampleShare::new(spec.sample),
+        share: SampleShare::new(spec.share()),
         body_bytes_max: spec.body_bytes_max,
         response_bytes_max: spec.response_bytes_max,
         timeout_ms: spec.timeout_ms,
         lane: lane.map_or_else(|| Arc::new(Lane::new(caps)), Arc::clone),
+        rules: Arc::new(Rules {
+            name: name.clone(),
+            life,
+            version: number,
+            compare: spec.compare.clone(),
+            verdict: spec.verdict,
+            keep_bodies: spec.keep_bodies.clone(),
+        }),
     }
 }
 

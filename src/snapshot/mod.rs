@@ -25,7 +25,7 @@ use crate::{
         id::{Epoch, SampleShare, VersionNumber},
         name::{DeploymentName, Name},
     },
-    spec::{Access, Tails, TimeoutsSpec, VersionSpec},
+    spec::{Access, CompareSpec, KeepBodiesSpec, Tails, TimeoutsSpec, VerdictSpec, VersionSpec},
     telemetry::meters::{RoleMeters, VersionMeters},
     upstream::pool::Pool,
     wire::target::Operation,
@@ -134,6 +134,25 @@ pub struct Challenger {
     pub timeout_ms: u64,
     /// The caps that all workers share.
     pub lane: Arc<Lane>,
+    /// How its answers are compared with main's, and what is made of that.
+    pub rules: Arc<Rules>,
+}
+
+/// What the comparison has to know of a version's challenger.
+#[derive(Debug, PartialEq)]
+pub struct Rules {
+    /// The deployment.
+    pub name: DeploymentName,
+    /// Which life of its name this is.
+    pub life: u32,
+    /// The version whose challenger it is.
+    pub version: VersionNumber,
+    /// How answers are compared.
+    pub compare: CompareSpec,
+    /// When it is good enough, and when it is not.
+    pub verdict: VerdictSpec,
+    /// Of which pairs the bodies are kept.
+    pub keep_bodies: KeepBodiesSpec,
 }
 
 // === impl Snapshot ===

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Example, Parameters, ReadinessSpec, WarmUpSpec};
+use super::{ChallengerSpec, Example, Parameters, ReadinessSpec, WarmUpSpec};
 use crate::base::name::DeploymentName;
 
 /// A stable name that applications call, and the version that is to answer.
@@ -75,6 +75,12 @@ pub struct VersionSpec {
     /// The pool that gets a copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub challenger: Option<ChallengerSpec>,
+    /// Whether a challenger that is surely as good as declared is made main, as a new version.
+    #[serde(skip_serializing_if = "is_off")]
+    pub auto_promote: bool,
+    /// Whether a challenger that is surely worse than declared gets no more copies.
+    #[serde(skip_serializing_if = "is_off")]
+    pub auto_stop: bool,
     /// How long each part of an exchange may take.
     pub timeouts: TimeoutsSpec,
     /// How long a deploy waits for the main backends.
@@ -142,26 +148,6 @@ pub struct BackendUrl {
     path: String,
 }
 
-/// The pool that gets a copy of requests, and what its copies may cost.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ChallengerSpec {
-    /// Its backends and paths.
-    #[serde(flatten)]
-    pub pool: PoolSpec,
-    /// The share of requests that is copied, 0.0 to 1.0.
-    pub sample: f64,
-    /// Copies under way at once, for the whole deployment.
-    pub concurrency_max: u32,
-    /// Copies waiting for their turn, for the whole deployment.
-    pub queue_max: u32,
-    /// Requests with a larger body are not copied.
-    pub body_bytes_max: u64,
-    /// An answer is read up to here, then counted as too large.
-    pub response_bytes_max: u64,
-    /// A copy that has waited and run longer is given up.
-    pub timeout_ms: u64,
-}
-
 /// How long each part of an exchange may take, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TimeoutsSpec {
@@ -189,6 +175,14 @@ pub enum BackendUrlError {
     /// A query, a fragment or user information.
     #[error("{0:?}: a backend address has no query, fragment or user name")]
     Extra(String),
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_off(flag: &bool) -> bool {
+    !flag
 }
 
 // === impl BackendUrl ===
@@ -325,20 +319,6 @@ impl Default for PoolSpec {
             stream_path: "/stream".to_owned(),
             health_path: None,
             tails: Tails::Any,
-        }
-    }
-}
-
-impl Default for ChallengerSpec {
-    fn default() -> Self {
-        Self {
-            pool: PoolSpec::default(),
-            sample: 1.0,
-            concurrency_max: 64,
-            queue_max: 1_024,
-            body_bytes_max: 1 << 20,
-            response_bytes_max: 16 << 20,
-            timeout_ms: 60_000,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod body;
+mod challenger;
 mod deployment;
 mod field;
 mod key;
@@ -13,6 +14,7 @@ mod mistake;
 mod near;
 mod node;
 mod parameters;
+mod pointer;
 mod project;
 mod read;
 mod reader;
@@ -20,9 +22,12 @@ mod readiness;
 mod role;
 mod subscription;
 
+pub use challenger::{
+    BudgetSpec, ChallengerSpec, CompareKind, CompareSpec, KeepBodiesSpec, VerdictSpec,
+};
 pub use deployment::{
-    Access, BackendSpec, BackendUrl, BackendUrlError, ChallengerSpec, DeploymentSpec, PoolSpec,
-    Protocol, Tails, TimeoutsSpec, VersionSpec,
+    Access, BackendSpec, BackendUrl, BackendUrlError, DeploymentSpec, PoolSpec, Protocol, Tails,
+    TimeoutsSpec, VersionSpec,
 };
 pub(crate) use field::Field;
 pub use key::{KeySpec, Scope};
@@ -30,6 +35,7 @@ pub use mistake::{InFile, MISTAKES_MAX, Mistake, Mistakes};
 pub(crate) use near::nearest;
 pub(crate) use node::{Node, utf8};
 pub use parameters::{Example, Parameters};
+pub use pointer::{JsonPointer, JsonPointerError};
 pub use project::{ProjectSpec, TenantSpec};
 #[cfg(any(test, fuzzing))]
 pub use read::any_text_holds;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    challenger,
     pool::{self, TIMEOUT_MS_MAX},
     readiness,
     text::{ACCESSES, DESCRIPTION_BYTES_MAX, KEEP_PREVIOUS_MAX, line, name, one_line, tags},
@@ -78,7 +79,7 @@ fn project_of(reader: &mut Reader<'_>, known: Option<&Name>) -> Option<Name> {
 /// Reads a version.
 pub(super) fn version(reader: &mut Reader<'_>) -> VersionSpec {
     let default = VersionSpec::default();
-    VersionSpec {
+    let spec = VersionSpec {
         model: line(reader, "model"),
         parameters: reader
             .field("parameters")
@@ -104,7 +105,9 @@ pub(super) fn version(reader: &mut Reader<'_>) -> VersionSpec {
             .unwrap_or_default(),
         challenger: reader
             .field("challenger")
-            .and_then(|f| f.table(|reader| Some(pool::challenger(reader)))),
+            .and_then(|f| f.table(|reader| Some(challenger::challenger(reader)))),
+        auto_promote: reader.flag("auto_promote", false),
+        auto_stop: reader.flag("auto_stop", false),
         timeouts: reader
             .field("timeouts")
             .and_then(|f| f.table(|reader| Some(timeouts(reader))))
@@ -116,7 +119,16 @@ pub(super) fn version(reader: &mut Reader<'_>) -> VersionSpec {
         warm_up: reader
             .field("warm_up")
             .and_then(|f| f.table(|reader| Some(readiness::warm_up(reader)))),
+    };
+    for (key, is_on) in [
+        ("auto_promote", spec.auto_promote),
+        ("auto_stop", spec.auto_stop),
+    ] {
+        if is_on && reader.field("challenger").is_none() {
+            reader.wrong(key, "is about a challenger, and there is none");
+        }
     }
+    spec
 }
 
 fn timeouts(reader: &mut Reader<'_>) -> TimeoutsSpec {

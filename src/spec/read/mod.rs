@@ -1,5 +1,6 @@
 //! From a tree to the declared shapes: what is required, what is allowed, what is left out.
 
+mod challenger;
 pub(in crate::spec) mod deployment;
 pub(in crate::spec) mod key;
 mod path;

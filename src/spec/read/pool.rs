@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use super::path::{self, PathError};
 use crate::spec::{
-    BackendSpec, BackendUrl, ChallengerSpec, PoolSpec, Protocol, Tails, field::Field,
-    reader::Reader,
+    BackendSpec, BackendUrl, PoolSpec, Protocol, Tails, field::Field, reader::Reader,
 };
 
 /// Backends of one pool. Picking and probing are built for dozens.
@@ -16,12 +15,6 @@ const URL_BYTES_MAX: usize = 1_400;
 const WEIGHT_MAX: u64 = 1_000;
 /// Prefixes that a pool may limit its tails to.
 const TAILS_MAX: usize = 64;
-/// Copies under way at once.
-const CONCURRENCY_MAX: u64 = 10_000;
-/// Copies that wait.
-const QUEUE_MAX: u64 = 100_000;
-/// Bytes of a copied request or of its answer: 1 GiB.
-const COPY_BYTES_MAX: u64 = 1 << 30;
 /// A day: nothing that anybody waits for takes longer.
 pub(super) const TIMEOUT_MS_MAX: u64 = 86_400_000;
 
@@ -40,33 +33,6 @@ pub(super) fn pool(reader: &mut Reader<'_>) -> PoolSpec {
             .field("tails")
             .and_then(|field| tails(&field))
             .unwrap_or_default(),
-    }
-}
-
-/// Reads the pool that gets a copy.
-pub(super) fn challenger(reader: &mut Reader<'_>) -> ChallengerSpec {
-    let default = ChallengerSpec::default();
-    ChallengerSpec {
-        pool: pool(reader),
-        // The sum turns -0.0, which is equal to 0.0 and written otherwise, into 0.0.
-        sample: reader.number("sample", 0.0..=1.0, default.sample) + 0.0,
-        concurrency_max: reader.integer(
-            "concurrency_max",
-            0..=CONCURRENCY_MAX,
-            default.concurrency_max,
-        ),
-        queue_max: reader.integer("queue_max", 0..=QUEUE_MAX, default.queue_max),
-        body_bytes_max: reader.integer(
-            "body_bytes_max",
-            0..=COPY_BYTES_MAX,
-            default.body_bytes_max,
-        ),
-        response_bytes_max: reader.integer(
-            "response_bytes_max",
-            0..=COPY_BYTES_MAX,
-            default.response_bytes_max,
-        ),
-        timeout_ms: reader.integer("timeout_ms", 1..=TIMEOUT_MS_MAX, default.timeout_ms),
     }
 }
 

@@ -39,8 +39,8 @@ fn what_a_deployment_refuses() {
             "/challenger/backends: is missing",
         ),
         (
-            with_version("version.challenger.verdict = {}"),
-            "/challenger/verdict: is not known",
+            with_version("version.challenger.verdicts = {}"),
+            "/challenger/verdicts: is not known",
         ),
         (
             with_version("version.challenger.sample = nan"),

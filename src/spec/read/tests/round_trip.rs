@@ -9,7 +9,8 @@ use super::*;
 use crate::{
     base::name::DeploymentName,
     spec::{
-        BackendSpec, BackendUrl, ChallengerSpec, Example, Parameters, PoolSpec, ReadinessSpec,
+        BackendSpec, BackendUrl, BudgetSpec, ChallengerSpec, CompareKind, CompareSpec, Example,
+        JsonPointer, KeepBodiesSpec, Parameters, PoolSpec, ReadinessSpec, VerdictSpec,
         WarmUpMethod, WarmUpSpec,
     },
 };
@@ -108,8 +109,8 @@ fn challenger() -> BoxedStrategy<ChallengerSpec> {
     let sample = prop_oneof![Just(0.0), Just(1.0), Just(0.1), 0.0..=1.0];
     let counts = (0u32..=10_000, 0u32..=100_000);
     let bytes = (0u64..=1 << 30, 0u64..=1 << 30, 1u64..=86_400_000);
-    (pool(), sample, counts, bytes)
-        .prop_map(|(pool, sample, counts, bytes)| ChallengerSpec {
+    (pool(), sample, counts, bytes, judged())
+        .prop_map(|(pool, sample, counts, bytes, judged)| ChallengerSpec {
             pool,
             sample,
             concurrency_max: counts.0,
@@ -117,8 +118,74 @@ fn challenger() -> BoxedStrategy<ChallengerSpec> {
             body_bytes_max: bytes.0,
             response_bytes_max: bytes.1,
             timeout_ms: bytes.2,
+            compare: judged.0,
+            verdict: judged.1,
+            keep_bodies: judged.2,
+            budget: judged.3,
         })
         .boxed()
+}
+
+fn share() -> BoxedStrategy<f64> {
+    prop_oneof![Just(0.0), Just(1.0), Just(0.05), 0.0..=1.0].boxed()
+}
+
+fn pointers() -> BoxedStrategy<Vec<JsonPointer>> {
+    let pointer = proptest::sample::select(vec!["", "/", "/a/0", "/*/id", "/a~1b~0"]);
+    vec(pointer, 0..3)
+        .prop_map(|texts| {
+            let parse = |text| JsonPointer::parse(text).expect("a pointer");
+            texts.into_iter().map(parse).collect()
+        })
+        .boxed()
+}
+
+fn judged() -> BoxedStrategy<(CompareSpec, VerdictSpec, KeepBodiesSpec, BudgetSpec)> {
+    let kinds = CompareKind::WORDS.map(|(_, kind)| kind).to_vec();
+    let compare = (
+        proptest::sample::select(kinds),
+        (option::of(share()), option::of(0.0..1e12)),
+        (pointers(), pointers()),
+    );
+    let compare = compare.prop_map(|(kind, tolerances, (ignore, unordered))| CompareSpec {
+        kind,
+        tolerance_abs: tolerances.0,
+        tolerance_rel: tolerances.1,
+        ignore,
+        pointer: Some(JsonPointer::parse("/label").expect("a pointer")),
+        unordered,
+    });
+    let ratios = (0.0..=1_000.0, 0.0..=1_000.0);
+    let verdict = (share(), share(), ratios, 1e-9..=0.5, 0u64..=1_000_000_000);
+    let verdict = verdict.prop_map(|(agreement, errors, ratios, alpha, pairs)| VerdictSpec {
+        min_agreement: agreement,
+        max_error_increase: errors,
+        max_latency_ratio_p50: ratios.0,
+        max_latency_ratio_p99: ratios.1,
+        alpha,
+        min_pairs: pairs,
+    });
+    let bodies = (share(), 0u64..=1 << 20, pointers());
+    let bodies = bodies.prop_map(|(sample, bytes_max, redact)| KeepBodiesSpec {
+        sample,
+        bytes_max,
+        redact,
+    });
+    let budget = (
+        share(),
+        option::of(0.0..1e6),
+        option::of(0u32..=10_000),
+        option::of(0u64..=1 << 40),
+        any::<bool>(),
+    );
+    let budget = budget.prop_map(|(share, rate, concurrency, bytes, adaptive)| BudgetSpec {
+        share,
+        requests_per_second: rate,
+        concurrency,
+        bytes_per_second: bytes,
+        adaptive,
+    });
+    (compare, verdict, bodies, budget).boxed()
 }
 
 /// Any JSON.
@@ -200,8 +267,9 @@ fn version() -> BoxedStrategy<VersionSpec> {
     );
     let ready = (wait(), wait(), option::of(warm_up()));
     let pools = (pool(), option::of(challenger()));
-    (described, pools, times, ready)
-        .prop_map(|(described, pools, times, ready)| {
+    let acts = (any::<bool>(), any::<bool>());
+    (described, pools, acts, times, ready)
+        .prop_map(|(described, pools, acts, times, ready)| {
             let (
                 (model, notes, image, hardware, optimization, arch),
                 parameters,
@@ -222,6 +290,8 @@ fn version() -> BoxedStrategy<VersionSpec> {
                 arch,
                 labels,
                 main: pools.0,
+                auto_promote: pools.1.is_some() && acts.0,
+                auto_stop: pools.1.is_some() && acts.1,
                 challenger: pools.1,
                 timeouts: TimeoutsSpec {
                     connect_ms: times.0,
@@ -281,7 +351,10 @@ fn with_one_of(a: &VersionSpec, b: &VersionSpec, which: usize) -> VersionSpec {
         9 => a.main.backends = b.main.backends,
         10 => a.main.health_path = b.main.health_path,
         11 => a.main.tails = b.main.tails,
-        12 => a.challenger = b.challenger,
+        12 => {
+            a.challenger = b.challenger;
+            (a.auto_promote, a.auto_stop) = (b.auto_promote, b.auto_stop);
+        }
         13 => a.timeouts = b.timeouts,
         14 => a.readiness = b.readiness,
         15 => a.input_example = b.input_example,
