@@ -62,6 +62,16 @@ impl SampleShare {
             Self((share.max(0.0) * u64::MAX as f64) as u64)
         }
     }
+
+    /// As a number that an atomic can keep.
+    pub fn as_threshold(self) -> u64 {
+        self.0
+    }
+
+    /// From a number that [`Self::as_threshold`] gave.
+    pub fn from_threshold(threshold: u64) -> Self {
+        Self(threshold)
+    }
 }
 
 impl fmt::Display for ExchangeId {

@@ -5,6 +5,8 @@
 //! ```
 
 pub mod compare;
+pub mod comparison;
+pub mod findings;
 pub mod mirror;
 pub mod pair;
 pub mod verdict;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::{
-    Challenger, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route, Routes, Rules, Snapshot,
-    Standing,
+    Allowance, Books, Challenger, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route, Routes,
+    Rules, Snapshot, Standing,
 };
 use crate::{
     base::{
@@ -200,6 +200,13 @@ fn rival(
         None => Arc::new(RoleMeters::new(name, Role::Challenger)),
     };
     let legs = old.iter().map(|old| &old.leg);
+    // What was taken of an allowance stays taken over a swap that leaves it as it is.
+    let allowance = |per_second: Option<f64>, of: fn(&Challenger) -> &Option<Arc<Allowance>>| {
+        let per_second = per_second?;
+        let mut known = old.iter().filter_map(|old| of(old).as_ref());
+        let known = known.find(|known| known.per_second() == per_second);
+        Some(known.map_or_else(|| Arc::new(Allowance::new(per_second)), Arc::clone))
+    };
     Challenger {
         leg: leg(&spec.pool, name, number, role_meters, legs, options),
         share: SampleShare::new(spec.share()),
@@ -214,6 +221,14 @@ fn rival(
             compare: spec.compare.clone(),
             verdict: spec.verdict,
             keep_bodies: spec.keep_bodies.clone(),
+            books: Books::default(),
+        }),
+        brake: Arc::default(),
+        is_adaptive: spec.budget.adaptive,
+        share_max: spec.share(),
+        requests: allowance(spec.budget.requests_per_second, |old| &old.requests),
+        bytes: allowance(spec.budget.bytes_per_second.map(|n| n as f64), |old| {
+            &old.bytes
         }),
     }
 }

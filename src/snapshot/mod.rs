@@ -6,6 +6,9 @@
 //!                  ▲ survivors of the old one: backends, meters, lanes
 //! ```
 
+mod allowance;
+mod books;
+mod brake;
 mod build;
 mod current;
 mod keys;
@@ -15,6 +18,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use http::HeaderValue;
 
+pub use allowance::Allowance;
+pub use books::{Books, Skipped};
+pub use brake::{Brake, Let};
 pub use build::{BuildOptions, Declared, Numbered, build};
 pub use current::Current;
 pub use keys::{Keys, Principal};
@@ -134,6 +140,16 @@ pub struct Challenger {
     pub timeout_ms: u64,
     /// The caps that all workers share.
     pub lane: Arc<Lane>,
+    /// What holds its traffic back, whichever version it is a part of.
+    pub brake: Arc<Brake>,
+    /// Whether the share shrinks while main is slow.
+    pub is_adaptive: bool,
+    /// The share of all exchanges that is copied at the most.
+    pub share_max: f64,
+    /// Copies a second, where that is limited.
+    pub requests: Option<Arc<Allowance>>,
+    /// Bytes a second, of requests and answers, where that is limited.
+    pub bytes: Option<Arc<Allowance>>,
     /// How its answers are compared with main's, and what is made of that.
     pub rules: Arc<Rules>,
 }
@@ -153,6 +169,8 @@ pub struct Rules {
     pub verdict: VerdictSpec,
     /// Of which pairs the bodies are kept.
     pub keep_bodies: KeepBodiesSpec,
+    /// What became of the requests that have no pair.
+    pub books: Books,
 }
 
 // === impl Snapshot ===

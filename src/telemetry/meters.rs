@@ -99,12 +99,18 @@ pub enum Reason {
     DropTimeout,
     /// A copy that no backend took.
     DropUnreachable,
+    /// No copy: the challenger has had as many requests in this second as it may.
+    DropBudgetRate,
+    /// No copy: the challenger has had as many bytes in this second as it may.
+    DropBudgetBytes,
+    /// No copy: the share was shrunk while main was slow.
+    DropBudgetAdaptive,
 }
 
 // === impl Reason ===
 
 impl Reason {
-    const COUNT: usize = 12;
+    const COUNT: usize = 15;
 
     const fn row(self) -> (&'static table::Metric, &'static str) {
         match self {
@@ -120,6 +126,9 @@ impl Reason {
             Self::DropMainIncomplete => (&table::MIRROR_DROPPED, "main_incomplete"),
             Self::DropTimeout => (&table::MIRROR_DROPPED, "timeout"),
             Self::DropUnreachable => (&table::MIRROR_DROPPED, "unreachable"),
+            Self::DropBudgetRate => (&table::MIRROR_DROPPED, "budget_rate"),
+            Self::DropBudgetBytes => (&table::MIRROR_DROPPED, "budget_bytes"),
+            Self::DropBudgetAdaptive => (&table::MIRROR_DROPPED, "budget_adaptive"),
         }
     }
 }
@@ -236,7 +245,10 @@ impl RoleMeters {
             | Reason::DropQueueBytes
             | Reason::DropMainIncomplete
             | Reason::DropTimeout
-            | Reason::DropUnreachable => self.tally.drop_copy(),
+            | Reason::DropUnreachable
+            | Reason::DropBudgetRate
+            | Reason::DropBudgetBytes
+            | Reason::DropBudgetAdaptive => self.tally.drop_copy(),
         }
         let (metric, word) = reason.row();
         let slot = &self.reasons[reason as usize];
