@@ -279,6 +279,11 @@ impl Gateway {
             levelling: Arc::new(levelling),
             faults: Arc::clone(&faults),
             door,
+            pairs: crate::shadow::door::door(crate::shadow::door::DoorOptions {
+                pairs_max: 16_384,
+                bytes_max: 64 << 20,
+            })
+            .0,
             drain: draining,
             queue: Some(Arc::clone(&queue)),
             figures,

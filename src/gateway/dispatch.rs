@@ -9,9 +9,8 @@ use hyper::body::Incoming;
 use super::{exchange::Exchange, respond::Late};
 use crate::{
     fault::{Code, Fault},
-    shadow::mirror::{Original, Ticket},
+    shadow::{mirror::Original, ticket::Ticket},
     snapshot::Plan,
-    telemetry::meters::Reason,
     upstream::{
         answer::Answer,
         deliver::{Delivered, Delivery},
@@ -108,12 +107,7 @@ pub(super) async fn dispatch(
     });
     match delivered {
         Ok(Delivered { answer, load }) => {
-            exchange.answered(
-                answer.status.as_u16(),
-                load,
-                waited_ns.get(),
-                answer.head_at,
-            );
+            exchange.answered(&answer, load, waited_ns.get());
             let whole = answer.body.with_upload(whole);
             let late = copy.and_then(|copy| mirror(exchange, *copy, whole));
             Ok(Dispatched { answer, late })
@@ -153,11 +147,11 @@ pub(super) fn whole(upload: &Upload) -> Whole {
 pub(super) fn mirror(exchange: &Exchange, copy: Late, whole: Whole) -> Option<Box<Late>> {
     match whole {
         Whole::NotYet => return Some(Box::new(copy)),
-        Whole::TooLarge => copy.ticket.refuse(Reason::DropBodyTooLarge),
+        Whole::TooLarge => copy.ticket.refuse_body(),
         Whole::Yes(frames) => {
             let bytes: u64 = frames.iter().map(|frame| frame.len() as u64).sum();
             if bytes > copy.ticket.body_bytes_max() {
-                copy.ticket.refuse(Reason::DropBodyTooLarge);
+                copy.ticket.refuse_body();
             } else {
                 exchange
                     .local()

@@ -13,6 +13,10 @@ use crate::{
     },
     fault::Fault,
     net::{socket::ClientSocket, watch::Watch},
+    shadow::{
+        ticket::{Drawn, Ticket},
+        witness::Witness,
+    },
     snapshot::{Plan, Principal},
     telemetry::{
         credit::Class,
@@ -20,7 +24,7 @@ use crate::{
         outcome::{Ended, Outcome, Role},
         tally::Failed,
     },
-    upstream::{backend::Load, breaker::Verdict},
+    upstream::{answer::Answer, backend::Load, breaker::Verdict},
     wire::{
         headers,
         target::{Operation, Target},
@@ -58,6 +62,8 @@ pub(super) struct Exchange {
     told: Option<Box<Told>>,
     /// Words for the outcome: what went wrong.
     error: Option<Box<str>>,
+    /// Main's half of a pair, when there is a copy.
+    witness: Option<Box<Witness>>,
     /// What of it concerns weir itself.
     seen: Seen,
     settled: bool,
@@ -107,6 +113,7 @@ impl Exchange {
             response_bytes: 0,
             told,
             error: None,
+            witness: None,
             seen,
             parts,
             settled: false,
@@ -139,10 +146,6 @@ impl Exchange {
     pub(super) fn key(&self) -> Option<&KeyId> {
         let principal = self.routed.as_ref()?.principal.as_ref()?;
         Some(principal.id())
-    }
-
-    pub(super) fn id(&self) -> ExchangeId {
-        self.id
     }
 
     pub(super) fn request_id(&self) -> &HeaderValue {
@@ -203,11 +206,27 @@ impl Exchange {
         });
     }
 
+    /// A ticket for a copy, if there is to be one; what main answers is then looked at, too.
+    pub(super) fn draw_ticket(&mut self, plan: &Arc<Plan>, target: Target<'_>) -> Option<Ticket> {
+        let drawn = Drawn {
+            exchange: self.id,
+            request_id: &self.request_id,
+            operation: target.operation,
+            tail: target.tail,
+        };
+        let ticket = self.local.mirror.draw(plan, drawn)?;
+        self.witness = Some(ticket.witness());
+        Some(ticket)
+    }
+
     /// The head of a backend's answer is there.
-    pub(super) fn answered(&mut self, status: u16, load: Load, waited_ns: u64, head_at: Tick) {
-        let first_byte_ns = head_at.ns_since(self.started);
-        self.status = Some(status);
+    pub(super) fn answered(&mut self, answer: &Answer, load: Load, waited_ns: u64) {
+        let first_byte_ns = answer.head_at.ns_since(self.started);
+        self.status = Some(answer.status.as_u16());
         self.load = Some(load);
+        if let Some(witness) = &mut self.witness {
+            witness.head(answer);
+        }
         self.first_byte_ns = Some(first_byte_ns);
         if let Some(routed) = &self.routed {
             let own_ns = first_byte_ns.saturating_sub(waited_ns);
@@ -240,9 +259,9 @@ impl Exchange {
         }
     }
 
-    /// Words for the outcome.
+    /// Words for the outcome and the pair.
     pub(super) fn note_error(&mut self, error: &dyn std::fmt::Display) {
-        if self.local.teller.is_wanted() {
+        if self.local.teller.is_wanted() || self.witness.is_some() {
             self.error = Some(error.to_string().into());
         }
     }
@@ -251,8 +270,12 @@ impl Exchange {
         self.request_bytes = total;
     }
 
-    pub(super) fn count_response_bytes(&mut self, more: usize) {
-        self.response_bytes += more as u64;
+    /// A piece of the answer's body passes.
+    pub(super) fn pass(&mut self, piece: &[u8]) {
+        self.response_bytes += piece.len() as u64;
+        if let Some(witness) = &mut self.witness {
+            witness.piece(piece);
+        }
     }
 
     /// Ends the record. Only the first call counts.
@@ -261,7 +284,12 @@ impl Exchange {
             return;
         }
         self.load = None;
-        let duration_ns = Tick::now().ns_since(self.started);
+        let now = Tick::now();
+        let duration_ns = now.ns_since(self.started);
+        if let Some(witness) = self.witness.take() {
+            let fault = self.fault.as_ref().map(Fault::code);
+            witness.end(ended, fault, self.error.as_deref(), now);
+        }
         if let Some(routed) = &self.routed {
             let leg = &routed.plan.main;
             leg.version_meters.count(self.status);

@@ -83,6 +83,7 @@ impl Local {
             connections: Rc::clone(&connections),
             chance: Rc::clone(&chance),
             teller: Rc::clone(&teller),
+            pairs: Rc::new(shared.pairs.teller()),
         });
         Rc::new(Self {
             current: Arc::clone(&shared.current),

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     base::task,
     net::watch::{Phase, within},
-    shadow::mirror::{Original, Ticket},
+    shadow::{mirror::Original, ticket::Ticket},
     telemetry::outcome::Ended,
     upstream::{answer::AnswerBody, error::BodyError},
     wire::{
@@ -332,7 +332,7 @@ impl Body for ReplyBody {
             Kind::Ended => return Poll::Ready(None),
             Kind::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
-                this.exchange.count_response_bytes(bytes.len());
+                this.exchange.pass(&bytes);
                 this.end(Ended::Complete);
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
@@ -361,8 +361,9 @@ impl Body for ReplyBody {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Ok(frame))) => {
-                let count = frame.data_ref().map_or(0, Bytes::len);
-                this.exchange.count_response_bytes(count);
+                if let Some(data) = frame.data_ref() {
+                    this.exchange.pass(data);
+                }
                 this.unflushed = true;
                 let caller = this.exchange.caller();
                 if caller.is_stream {

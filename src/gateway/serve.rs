@@ -21,7 +21,6 @@ use super::{
 use crate::{
     base::task::{Panicked, caught},
     fault::{Code, Fault},
-    shadow::mirror::Ticket,
     wire::{
         async_path::AsyncPath,
         target::{Target, normalise},
@@ -91,7 +90,7 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Served, Re
     };
     let Routed { plan, principal } = routed;
     exchange.enter(&plan, principal, target);
-    let ticket = Ticket::draw(&plan, exchange.id()); // perhaps a copy
+    let ticket = exchange.draw_ticket(&plan, target); // perhaps a copy
     let upload = take_body(body, exchange, &plan, ticket.as_ref())?; // bounded
     dispatch(exchange, &plan, &uri, target, upload, ticket) // pick, send, the next-best
         .await

@@ -28,6 +28,7 @@ use crate::{
     base::{clock::Tick, task},
     net::watch::TICK,
     queue::Queue,
+    shadow::door::PairDoor,
     snapshot::Current,
     telemetry::{meters::FaultMeters, outcome::Door, series, table},
 };
@@ -54,6 +55,8 @@ pub struct Shared {
     pub faults: Arc<FaultMeters>,
     /// The door for outcomes.
     pub door: Door,
+    /// The door for pairs of main's and the challenger's answers.
+    pub pairs: PairDoor,
     /// Turns true when the gateway is to drain.
     pub drain: watch::Receiver<bool>,
     /// Async requests; none where there is no place to keep them.
@@ -151,6 +154,7 @@ fn run(
             );
         }
         local.teller.flush();
+        local.mirror.pairs.flush();
         Ok(())
     })
 }
@@ -177,6 +181,7 @@ pub(super) async fn tick_until(
         }
         if count.is_multiple_of(TICKS_PER_FLUSH) {
             local.teller.flush();
+            local.mirror.pairs.flush();
         }
         if count.is_multiple_of(TICKS_PER_ROUND) {
             keep_house(local, figures);

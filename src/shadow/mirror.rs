@@ -1,10 +1,10 @@
 //! Copies of requests for the challenger.
 //!
 //! ```text
-//! main's exchange ──sampled──▶ Ticket ──whole request there──▶ lane ──▶ deliver ──▶ read, forget
+//! main's exchange ──sampled──▶ Ticket ──whole request there──▶ lane ──▶ deliver ──▶ read
 //!                                │ dropped unused: counted        │ full, late: counted
-//!                                └── outcome of main ──┐   ┌── outcome of the copy ──┘
-//!                                                   one exchange id
+//!                                └── what main answered ──┐   ┌── what the copy got ─┘
+//!                                                        Pair
 //! ```
 //!
 //! A copy starts when main's request is complete and main's answer has begun or failed. It runs on
@@ -15,16 +15,21 @@ use std::{cell::Cell, pin::Pin, rc::Rc, sync::Arc};
 use http::{HeaderMap, HeaderValue, Method};
 use http_body::Body;
 
+use super::{
+    door::PairTeller,
+    ticket::{Drawn, Ticket},
+    witness::{Making, Sight},
+};
 use crate::{
     base::{
         chance::Chance,
         clock::{Tick, unix_ms},
-        id::{ExchangeId, KeyId},
+        id::KeyId,
         task,
     },
     fault::Code,
     net::watch::{Watch, Watchdog, within},
-    snapshot::{Challenger, NoRoom, Plan},
+    snapshot::{Challenger, NoRoom, Plan, Skipped},
     telemetry::{
         credit::Class,
         meters::Reason,
@@ -55,13 +60,8 @@ pub struct Mirror {
     pub chance: Rc<Chance>,
     /// The worker's side of the door for outcomes.
     pub teller: Rc<Teller>,
-}
-
-/// The right to one copy of a sampled exchange. Dropped unused, it counts as a copy not made.
-pub struct Ticket {
-    plan: Arc<Plan>,
-    exchange: ExchangeId,
-    used: bool,
+    /// The worker's side of the door for pairs.
+    pub pairs: Rc<PairTeller>,
 }
 
 /// A request to be copied: what main was asked, moved out of main's own when main needs it no
@@ -88,7 +88,7 @@ pub struct Original {
 /// A copy under way.
 struct Copy {
     plan: Arc<Plan>,
-    exchange: ExchangeId,
+    making: Rc<Making>,
     original: Original,
     frames: Frames,
     bytes: u64,
@@ -107,73 +107,34 @@ struct Fate {
     error: Option<Box<str>>,
 }
 
-// === impl Ticket ===
-
-impl Ticket {
-    /// A ticket, if the plan has a challenger and the exchange belongs to its sample.
-    pub fn draw(plan: &Arc<Plan>, exchange: ExchangeId) -> Option<Self> {
-        let challenger = plan.challenger.as_ref()?;
-        exchange.sampled(challenger.share).then(|| Self {
-            plan: Arc::clone(plan),
-            exchange,
-            used: false,
-        })
-    }
-
-    /// How much of the request's body is to be kept for the copy.
-    pub fn body_bytes_max(&self) -> u64 {
-        self.challenger()
-            .map_or(0, |challenger| challenger.body_bytes_max)
-    }
-
-    /// Makes no copy, and counts why.
-    pub fn refuse(mut self, reason: Reason) {
-        self.used = true;
-        self.count(reason);
-    }
-
-    /// Makes no copy, and counts nothing: the same request will have another chance.
-    pub fn forgo(mut self) {
-        self.used = true;
-    }
-
-    fn challenger(&self) -> Option<&Challenger> {
-        self.plan.challenger.as_ref()
-    }
-
-    fn count(&self, reason: Reason) {
-        if let Some(challenger) = self.challenger() {
-            challenger.leg.role_meters.count(reason);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if !self.used {
-            self.count(Reason::DropMainIncomplete);
-        }
-    }
-}
-
 // === impl Mirror ===
 
 impl Mirror {
+    /// A ticket for a copy, if there is to be one.
+    pub fn draw(&self, plan: &Arc<Plan>, drawn: Drawn<'_>) -> Option<Ticket> {
+        Ticket::draw(&self.pairs, plan, drawn)
+    }
+
     /// Sends a copy off, if the lane has room. Returns at once.
     pub fn send(self: &Rc<Self>, mut ticket: Ticket, original: Original, frames: Frames) {
-        ticket.used = true;
+        ticket.used();
         let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
         let Some(challenger) = ticket.challenger() else {
             return;
         };
         let mut place = match challenger.lane.enter(bytes) {
             Ok(place) => place,
-            Err(NoRoom::Queue) => return ticket.count(Reason::DropQueueFull),
-            Err(NoRoom::Bytes) => return ticket.count(Reason::DropQueueBytes),
+            Err(NoRoom::Queue) => return ticket.count(Skipped::QueueFull),
+            Err(NoRoom::Bytes) => return ticket.count(Skipped::QueueBytes),
         };
+        let budget = challenger.bytes.as_ref();
+        if budget.is_some_and(|budget| !budget.take(bytes as f64, Tick::now())) {
+            return ticket.count(Skipped::BudgetBytes);
+        }
+        ticket.making.asked(&original.headers, &frames);
         let copy = Copy {
             plan: Arc::clone(&ticket.plan),
-            exchange: ticket.exchange,
+            making: Rc::clone(&ticket.making),
             original,
             frames,
             bytes,
@@ -188,7 +149,7 @@ impl Mirror {
             if within(&watch, place.run()).await.is_ok() {
                 mirror.run(copy, &watch).await;
             } else {
-                ticket.count(Reason::DropTimeout);
+                ticket.count(Skipped::Timeout);
             }
         });
     }
@@ -199,10 +160,16 @@ impl Mirror {
         };
         let is_stream = copy.original.operation == Operation::Stream;
         let _in_flight = challenger.leg.role_meters.enter(is_stream);
-        let fate = self.exchange(&copy, challenger, watch).await;
+        let mut sight = copy.making.sight();
+        let fate = self.exchange(&copy, challenger, watch, &mut sight).await;
         let (now, leg) = (Tick::now(), &challenger.leg);
         let duration_ns = now.ns_since(copy.started);
         let ended = fate.ended.unwrap_or(Ended::Complete);
+        let side = sight.end(ended, fate.fault, fate.error.as_deref(), now);
+        copy.making.challenged(side);
+        if let Some(budget) = &challenger.bytes {
+            budget.charge(fate.response_bytes as f64, now);
+        }
         if fate.status.is_some() {
             leg.role_meters.count_copy();
         }
@@ -215,7 +182,7 @@ impl Mirror {
         let class = Class::of(fate.status, false, ended);
         self.teller.tell(credit, class, |is_credited| Outcome {
             is_credited,
-            exchange: copy.exchange,
+            exchange: copy.making.exchange,
             request_id: copy.original.request_id.to_str().unwrap_or_default().into(),
             role: Role::Challenger,
             deployment: Some(copy.plan.name.clone()),
@@ -235,7 +202,13 @@ impl Mirror {
         });
     }
 
-    async fn exchange(&self, copy: &Copy, challenger: &Challenger, watch: &Rc<Watch>) -> Fate {
+    async fn exchange(
+        &self,
+        copy: &Copy,
+        challenger: &Challenger,
+        watch: &Rc<Watch>,
+        sight: &mut Sight,
+    ) -> Fate {
         let (leg, original) = (&challenger.leg, &copy.original);
         let mut fate = Fate::default();
         let Some(path) = leg.path(original.operation, &original.tail) else {
@@ -291,16 +264,23 @@ impl Mirror {
                 leg.role_meters.record_first_byte(first_byte_ns, 0);
                 fate.status = Some(delivered.answer.status.as_u16());
                 fate.first_byte_ns = Some(first_byte_ns);
+                sight.head(&delivered.answer);
                 let bytes_max = challenger.response_bytes_max;
-                read_to_end(delivered.answer, bytes_max, watch, &mut fate).await;
+                read_to_end(delivered.answer, bytes_max, watch, &mut fate, sight).await;
             }
         }
         fate
     }
 }
 
-/// Reads an answer to its end or its cap; what is read is counted and forgotten.
-async fn read_to_end(mut answer: Answer, bytes_max: u64, watch: &Watch, fate: &mut Fate) {
+/// Reads an answer to its end or its cap.
+async fn read_to_end(
+    mut answer: Answer,
+    bytes_max: u64,
+    watch: &Watch,
+    fate: &mut Fate,
+    sight: &mut Sight,
+) {
     loop {
         let frame = std::future::poll_fn(|cx| Pin::new(&mut answer.body).poll_frame(cx)).await;
         match frame {
@@ -308,7 +288,10 @@ async fn read_to_end(mut answer: Answer, bytes_max: u64, watch: &Watch, fate: &m
             Some(Ok(frame)) => {
                 // The next piece has its time anew.
                 watch.rest();
-                fate.response_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let Some(data) = frame.data_ref() {
+                    fate.response_bytes += data.len() as u64;
+                    sight.piece(data);
+                }
                 if fate.response_bytes > bytes_max {
                     fate.ended = Some(Ended::TooLarge);
                     return;

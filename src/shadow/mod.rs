@@ -6,7 +6,10 @@
 
 pub mod compare;
 pub mod comparison;
+pub mod door;
 pub mod findings;
 pub mod mirror;
 pub mod pair;
+pub mod ticket;
 pub mod verdict;
+pub mod witness;

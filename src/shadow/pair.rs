@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::door::Room;
 use crate::{base::id::ExchangeId, snapshot::Rules, telemetry::outcome::Ended};
 
 /// A request that both have answered, or failed to.
@@ -19,8 +20,12 @@ pub struct Pair {
     pub at_ms: u64,
     /// Whether it was a request to the streaming URL.
     pub is_stream: bool,
-    /// The request's body, where it may be kept.
+    /// Whether its bodies are kept.
+    pub keeps: bool,
+    /// The request's body, where that is so.
     pub request: Option<Captured>,
+    /// What that is, and how it is packed.
+    pub request_type: [Option<HeaderValue>; 2],
     /// What main answered.
     pub main: Side,
     /// What the challenger answered.
@@ -54,13 +59,13 @@ pub struct Side {
     pub body: Captured,
 }
 
-/// A body, as far as it was kept.
-#[derive(Debug, Clone, Default)]
+/// A body, as far as it was kept. What it holds is counted against the room on the way to the
+/// comparison for as long as it is there.
+#[derive(Debug, Default)]
 pub struct Captured {
-    /// What was kept.
-    pub bytes: Vec<u8>,
-    /// Whether more came that was not kept.
-    pub is_cut: bool,
+    bytes: Vec<u8>,
+    is_cut: bool,
+    room: Option<Arc<Room>>,
 }
 
 /// The time between the pieces of a streamed body.
@@ -89,12 +94,48 @@ impl Side {
 // === impl Captured ===
 
 impl Captured {
-    /// Appends a piece, up to `bytes_max` in all.
-    pub fn push(&mut self, piece: &[u8], bytes_max: usize) {
-        let room = bytes_max.saturating_sub(self.bytes.len());
-        let taken = piece.len().min(room);
-        self.bytes.extend_from_slice(&piece[..taken]);
-        self.is_cut |= taken < piece.len();
+    /// Nothing yet; what comes is counted against `room`.
+    pub(super) fn within(room: &Arc<Room>) -> Self {
+        Self {
+            bytes: Vec::new(),
+            is_cut: false,
+            room: Some(Arc::clone(room)),
+        }
+    }
+
+    /// What was kept.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether more came that was not kept.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Appends a piece, up to `bytes_max` in all and for as long as there is room.
+    pub(super) fn push(&mut self, piece: &[u8], bytes_max: u64) {
+        if self.is_cut {
+            return;
+        }
+        let left = bytes_max.saturating_sub(self.bytes.len() as u64);
+        let taken = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let fits = self
+            .room
+            .as_ref()
+            .is_none_or(|room| room.take(taken as u64));
+        if fits {
+            self.bytes.extend_from_slice(&piece[..taken]);
+        }
+        self.is_cut = !fits || taken < piece.len();
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        if let Some(room) = &self.room {
+            room.give_back(self.bytes.len() as u64);
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Skipped {
     Timeout,
     /// The comparison had no room for the pair.
     PairDropped,
+    /// The challenger's pool does not forward its tail.
+    TailNotForwarded,
 }
 
 // === impl Books ===
@@ -72,7 +74,7 @@ impl PartialEq for Books {
 
 impl Skipped {
     /// All of them, in the order in which they are kept: new ones come last.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotSampled,
         Self::Stopped,
         Self::BudgetAdaptive,
@@ -84,6 +86,7 @@ impl Skipped {
         Self::MainIncomplete,
         Self::Timeout,
         Self::PairDropped,
+        Self::TailNotForwarded,
     ];
 
     /// Its word in what is shown.
@@ -100,13 +103,16 @@ impl Skipped {
             Self::MainIncomplete => "main_incomplete",
             Self::Timeout => "timeout",
             Self::PairDropped => "pair_dropped",
+            Self::TailNotForwarded => "tail_not_forwarded",
         }
     }
 
     /// The same as the metric of copies that were not made says it; none for what is no such copy.
     pub fn reason(self) -> Option<Reason> {
         Some(match self {
-            Self::NotSampled | Self::Stopped | Self::PairDropped => return None,
+            Self::NotSampled | Self::Stopped | Self::PairDropped | Self::TailNotForwarded => {
+                return None;
+            }
             Self::BudgetAdaptive => Reason::DropBudgetAdaptive,
             Self::BudgetRate => Reason::DropBudgetRate,
             Self::BudgetBytes => Reason::DropBudgetBytes,

@@ -159,6 +159,22 @@ table! {
         "Whether the file of the monitoring series takes writes: 1, or 0 while it does not.";
     MONITORING_DROPPED = Counter "weir_monitoring_steps_dropped_total" ["reason"],
         "Steps of monitoring series that were dropped before their time: full (disk_bytes_max), unwritten (the file took none for hours).";
+    COMPARISON_PAIRS = Counter "weir_comparison_pairs_total" ["project", "deployment", "result"],
+        "Pairs of main's and its challenger's answers, by result: agree, disagree, uncompared.";
+    COMPARISON_AGREEMENT = Gauge "weir_comparison_agreement_ratio" ["project", "deployment"],
+        "Share of the live version's compared pairs that agree.";
+    COMPARISON_ERROR_INCREASE = Gauge "weir_comparison_error_increase_ratio" ["project", "deployment"],
+        "By how much the challenger's share of errors exceeds main's; below 0: it has fewer.";
+    COMPARISON_LATENCY = Gauge "weir_comparison_latency_ratio" ["project", "deployment", "quantile"],
+        "How many times main's latency the challenger's is, at a quantile: 0.5, 0.99.";
+    COMPARISON_VERDICT = Gauge "weir_comparison_verdict" ["project", "deployment", "state"],
+        "1 at the state that the live version's challenger has, 0 at the others: hold, promote, reject.";
+    COMPARISON_DROPPED = Counter "weir_comparison_pairs_dropped_total" ["reason"],
+        "Pairs that were dropped, by reason. Not compared: queue_full, queue_bytes; compared, but not kept: unwritten (the file took none), full (disk_bytes_max).";
+    COMPARISON_BYTES = Gauge "weir_comparison_bytes" [],
+        "Size of the file of pairs and of its log.";
+    COMPARISON_AVAILABLE = Gauge "weir_comparison_available" [],
+        "Whether the file of pairs takes writes: 1, or 0 while it does not.";
 }
 
 #[cfg(test)]

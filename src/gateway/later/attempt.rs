@@ -32,12 +32,15 @@ use crate::{
         Answered, Attempted, Failure, INLINE_BYTES_MAX, Queue, Reason, RecordError, Recorder,
         SpillName, Stop, Work, may_be_retried, read_headers,
     },
-    shadow::mirror::{Original, Ticket},
+    shadow::{
+        mirror::Original,
+        ticket::{Drawn, Ticket},
+        witness::Witness,
+    },
     snapshot::Plan,
     store::Content,
     telemetry::{
         credit::Class,
-        meters::Reason as Dropped,
         outcome::{Ended, Outcome, Role},
         tally::Failed,
     },
@@ -130,6 +133,8 @@ struct Attempt<'a> {
     started: Tick,
     started_at_ms: u64,
     ticket: Option<Ticket>,
+    /// Main's half of a pair, when there is a ticket.
+    witness: RefCell<Option<Box<Witness>>>,
     fate: RefCell<Fate>,
 }
 
@@ -156,6 +161,14 @@ impl<'a> Attempt<'a> {
         headers.insert(X_ASYNC_ATTEMPT, HeaderValue::from(work.attempt()));
         let request_id = HeaderValue::from_str(&accepted.request_id);
         let id = ExchangeId::draw(&local.chance);
+        let request_id = request_id.map_err(|error| error.to_string())?;
+        let drawn = Drawn {
+            exchange: id,
+            request_id: &request_id,
+            operation: accepted.operation,
+            tail: &accepted.tail,
+        };
+        let ticket = local.mirror.draw(plan, drawn);
         Ok(Self {
             local,
             work,
@@ -164,10 +177,11 @@ impl<'a> Attempt<'a> {
             method: method.map_err(|error| error.to_string())?,
             path,
             headers,
-            request_id: request_id.map_err(|error| error.to_string())?,
+            request_id,
             started: Tick::now(),
             started_at_ms: unix_ms(),
-            ticket: Ticket::draw(plan, id),
+            witness: RefCell::new(ticket.as_ref().map(Ticket::witness)),
+            ticket,
             fate: RefCell::default(),
         })
     }
@@ -284,6 +298,9 @@ impl<'a> Attempt<'a> {
         let own_ns = first_byte_ns.saturating_sub(waited_ns);
         let meters = &self.plan.main.role_meters;
         meters.record_first_byte(first_byte_ns, own_ns);
+        if let Some(witness) = &mut *self.witness.borrow_mut() {
+            witness.head(answer);
+        }
         let mut fate = self.fate.borrow_mut();
         fate.status = Some(answer.status.as_u16());
         fate.first_byte_ns = Some(first_byte_ns);
@@ -345,6 +362,9 @@ impl<'a> Attempt<'a> {
                 // Trailers are not kept.
                 Ok(Err(_)) => {}
                 Ok(Ok(data)) => {
+                    if let Some(witness) = &mut *self.witness.borrow_mut() {
+                        witness.piece(&data);
+                    }
                     self.fate.borrow_mut().response_bytes += data.len() as u64;
                     if let Err(error) = recorder.append(data).await {
                         return Err(self.unrecorded(&error));
@@ -431,12 +451,12 @@ impl<'a> Attempt<'a> {
             // Counted as a copy that was not made.
             Whole::NotYet => return,
             Whole::TooLarge => {
-                return ticket.refuse(Dropped::DropBodyTooLarge);
+                return ticket.refuse_body();
             }
         };
         let bytes: u64 = frames.iter().map(|frame| frame.len() as u64).sum();
         if bytes > ticket.body_bytes_max() {
-            return ticket.refuse(Dropped::DropBodyTooLarge);
+            return ticket.refuse_body();
         }
         let accepted = &self.work.accepted;
         let original = Original {
@@ -457,9 +477,13 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let fate = self.fate.take();
         let leg = &self.plan.main;
-        let duration_ns = Tick::now().ns_since(self.started);
+        let now = Tick::now();
+        let duration_ns = now.ns_since(self.started);
         // Dropped on its way: called off, which is what a client does by leaving.
         let ended = fate.ended.unwrap_or(Ended::ClientGone);
+        if let Some(witness) = self.witness.take() {
+            witness.end(ended, fate.fault, fate.error.as_deref(), now);
+        }
         leg.version_meters.count(fate.status);
         let (sent, received) = (fate.request_bytes, fate.response_bytes);
         let failed = Failed::of(ended, fate.status, fate.fault);

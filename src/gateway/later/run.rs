@@ -145,6 +145,7 @@ fn run(index: usize, shared: &Shared, queue: Arc<Queue>, works: Works) -> io::Re
             tick_until(&local, figures, idle_by(Instant::now() + LAST_WORDS)).await;
         }
         local.teller.flush();
+        local.mirror.pairs.flush();
         Ok(())
     })
 }

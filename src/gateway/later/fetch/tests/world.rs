@@ -24,6 +24,7 @@ use crate::{
     queue::{
         Answered, Attempted, QueueOptions, Recorder, Spill, Submission, Submitted, Work, Works,
     },
+    shadow::door::{self as pairs, DoorOptions},
     snapshot::{BuildOptions, Current, Declared, Numbered, Principal, QueueRules, build},
     spec::{Access, Declarations, KeySpec, Scope},
     store::{Content, Sqlite, SqliteOptions},
@@ -33,6 +34,11 @@ use crate::{
 
 pub(super) const KEY: &str = "wk_own_0123456789abcdefghijklmnopqrstuv";
 pub(super) const OTHER: &str = "wk_other_0123456789abcdefghijklmnopqrstuv";
+
+const PAIRS: DoorOptions = DoorOptions {
+    pairs_max: 16,
+    bytes_max: 1 << 20,
+};
 
 pub(super) struct World {
     pub(super) addr: SocketAddr,
@@ -162,6 +168,7 @@ impl World {
             levelling: Arc::new(Levelling::new(1, 1).0),
             faults: Arc::new(FaultMeters::new()),
             door: door().0,
+            pairs: pairs::door(PAIRS).0,
             drain: watch::channel(false).1,
             queue: Some(Arc::clone(&queue)),
             figures: Arc::default(),
