@@ -1,6 +1,6 @@
 //! `weir demo`: real small models and a gateway before them, in one process.
 
-use std::{io::Write, net::SocketAddr};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use super::{
     Demo,
@@ -48,6 +48,7 @@ pub(super) fn run(arguments: &Demo) -> Result<(), Failure> {
         let (data, admin, token) = (&ready.data_url, &ready.admin_url, ready.admin_token());
         let weir = std::env::current_exe()
             .map_or_else(|_| "weir".into(), |path| path.display().to_string());
+        let (asked, load) = demo::load_line(data, &key);
         let _ = writeln!(
             std::io::stdout(),
             "DATA={data} ADMIN={admin} KEY={key} TOKEN={token}\n\n\
@@ -56,7 +57,11 @@ pub(super) fn run(arguments: &Demo) -> Result<(), Failure> {
              # The command line: how the deployments stand, and one of them, live.\n\
              export WEIR_ADMIN_URL={admin} WEIR_ADMIN_TOKEN={token}\n\
              {weir} deployment list\n\
-             {weir} deployment watch demo/iris\n"
+             {weir} deployment watch demo/iris\n\n\
+             # Main against challenger, after {asked} flowers: how far they agree, and whether that is sure.\n\
+             {load}\n\
+             {weir} deployment verdict demo/iris\n\
+             {weir} deployment pairs demo/iris --order worst -n 5\n"
         );
         write_ready(&ready, arguments.ready_file.as_deref())
     })?;
@@ -69,7 +74,9 @@ async fn start_model(model: SampleModel) -> std::io::Result<SocketAddr> {
     let address = listener.local_addr()?;
     task::spawn("sample model", async move {
         // It serves as long as the demo runs.
-        if let Err(error) = demo::serve(model, listener, std::future::pending()).await {
+        if let Err(error) =
+            demo::serve(model, Duration::ZERO, listener, std::future::pending()).await
+        {
             tracing::error!(%error, model = model.model(), "sample model ended");
         }
     });

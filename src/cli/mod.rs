@@ -31,7 +31,7 @@ mod terminal;
 mod token;
 mod watch;
 
-use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -85,6 +85,9 @@ enum Command {
         /// Where to listen; port 0 takes a free one, printed at start
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+        /// By how many milliseconds each answer is later than it could be, to try out a slow model
+        #[arg(long, default_value_t = 0, value_name = "MS")]
+        delay_ms: u64,
     },
     /// Show how a gateway stands
     Status,
@@ -174,8 +177,13 @@ pub fn main() -> ExitCode {
         Command::Check { files } => return check(&files),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::SampleModel { model, listen } => {
-            sample_model::run(model, listen).map_err(Failure::from)
+        Command::SampleModel {
+            model,
+            listen,
+            delay_ms,
+        } => {
+            let delay = Duration::from_millis(delay_ms);
+            sample_model::run(model, delay, listen).map_err(Failure::from)
         }
         Command::Context(command) => context::run(command, &options),
         Command::Completions { shell } => completions::run(shell, &options.out()),

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
+    time::Duration,
 };
 
 use tokio::{
@@ -12,12 +13,12 @@ use tokio::{
 
 use crate::demo::{self, SampleModel};
 
-/// Serves `model` on `listen` until SIGTERM or SIGINT. The first line on stdout is the URL, with
+/// Serves `model` on `listen`, each answer later by `delay`, until SIGTERM or SIGINT. The first line on stdout is the URL, with
 /// port 0 shown resolved; it appears once connections are accepted.
 ///
 /// # Errors
 /// When the address can't be bound, or the runtime or the signals can't be set up.
-pub fn run(model: SampleModel, listen: SocketAddr) -> io::Result<()> {
+pub fn run(model: SampleModel, delay: Duration, listen: SocketAddr) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -33,7 +34,7 @@ pub fn run(model: SampleModel, listen: SocketAddr) -> io::Result<()> {
         let mut stdout = io::stdout();
         writeln!(stdout, "http://{}", listener.local_addr()?)?;
         stdout.flush()?;
-        demo::serve(model, listener, async move {
+        demo::serve(model, delay, listener, async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}

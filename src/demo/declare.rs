@@ -40,6 +40,7 @@ health_path = "/health"
 backends = [{{ url = "http://{challenger}" }}]
 health_path = "/health"
 sample = 1.0
+compare = {{ kind = "label", pointer = "/outputs/0/label" }}
 
 [[deployment]]
 project = "demo"
@@ -89,6 +90,18 @@ curl -s {admin_url}/metrics | grep '^weir_requests_total'
 curl -s {admin_url}/metrics | grep -E '^weir_(mirror_|requests_total.*role="challenger")'
 "#
     )
+}
+
+/// Flowers that the line of [`load_line`] asks about.
+const FLOWERS: u32 = 300;
+
+/// A line that asks about many different flowers, and how many they are.
+pub fn load_line(data_url: &str, key: &str) -> (u32, String) {
+    // Petals from 4.0 to 4.9 cm long: where the two species that resemble each other meet.
+    let flower = r#""{\"inputs\": [[6.$((i % 7)), 2.8, 4.$((i % 10)), 1.$((i % 9))]]}""#;
+    let call = format!("curl -s {data_url}/predict/demo/iris -H \"Authorization: Bearer {key}\"");
+    let line = format!("for i in $(seq {FLOWERS}); do {call} -d {flower} -o /dev/null; done");
+    (FLOWERS, line)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod iris;
 mod server;
 mod text;
 
-pub use declare::{curl_lines, declarations_toml, draw_key};
+pub use declare::{curl_lines, declarations_toml, draw_key, load_line};
 pub use server::serve;
 
 /// A model that weir can serve by itself.

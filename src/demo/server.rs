@@ -42,6 +42,8 @@ type Response = http::Response<Body>;
 struct Server {
     model: SampleModel,
     mind: Mind,
+    /// How long it thinks before it answers.
+    delay: Duration,
     streams_open: Arc<AtomicUsize>,
 }
 
@@ -52,14 +54,20 @@ enum Mind {
     Text(Arc<Trigrams>),
 }
 
-/// Serves `model` on `listener` until `shutdown`, then lets open exchanges end for five seconds.
+/// Serves `model` on `listener` until `shutdown`, then lets open exchanges end for five seconds. Each
+/// answer begins `delay` later than it could.
 ///
 /// # Errors
 /// What the listener reports.
 ///
 /// # Cancellation
 /// Dropping it closes the listener; connections already accepted live until the runtime ends.
-pub async fn serve<F>(model: SampleModel, listener: TcpListener, shutdown: F) -> io::Result<()>
+pub async fn serve<F>(
+    model: SampleModel,
+    delay: Duration,
+    listener: TcpListener,
+    shutdown: F,
+) -> io::Result<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -70,7 +78,7 @@ where
         }
     });
     let (asked, was_asked) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router(model)).with_graceful_shutdown(async move {
+    let server = axum::serve(listener, router(model, delay)).with_graceful_shutdown(async move {
         shutdown.await;
         drop(asked);
     });
@@ -85,7 +93,7 @@ where
     }
 }
 
-fn router(model: SampleModel) -> Router {
+fn router(model: SampleModel, delay: Duration) -> Router {
     let mind = match model {
         SampleModel::Iris => Mind::Iris(&iris::MAIN),
         SampleModel::IrisChallenger => Mind::Iris(&iris::CHALLENGER),
@@ -104,6 +112,7 @@ fn router(model: SampleModel) -> Router {
         .with_state(Arc::new(Server {
             model,
             mind,
+            delay,
             streams_open: Arc::default(),
         }))
 }
@@ -118,6 +127,7 @@ async fn predict(
     State(server): State<Arc<Server>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    server.think().await;
     let model = server.model.model();
     let body = match body {
         Ok(body) => body,
@@ -145,6 +155,7 @@ async fn stream(
     let Mind::Text(text) = &server.mind else {
         return not_found().await;
     };
+    server.think().await;
     let request = match body {
         Ok(body) => TextRequest::parse(&body),
         Err(rejection) => return refusal(rejection.status(), &rejection.body_text()),
@@ -158,6 +169,14 @@ async fn stream(
             respond(StatusCode::OK, "text/event-stream", Body::new(events))
         }
         Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+impl Server {
+    async fn think(&self) {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
     }
 }
 
@@ -205,7 +224,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let at = listener.local_addr().expect("an address");
         tokio::select! {
-            served = serve(model, listener, std::future::pending()) => panic!("{served:?}"),
+            served = serve(model, Duration::ZERO, listener, std::future::pending()) => panic!("{served:?}"),
             () = test(at) => {}
         }
     }
@@ -342,7 +361,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let at = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = serve(SampleModel::Text, listener, async {
+        let served = serve(SampleModel::Text, Duration::ZERO, listener, async {
             let _ = stopped.await;
         });
         let client = async {
