@@ -1,4 +1,5 @@
-//! What everything stands on: names and ids, secrets, the clock, chance, and the one way to spawn.
+//! What everything stands on: names and ids, secrets, the clock, chance, numbers as bytes, and the one way
+//! to spawn.
 
 pub mod async_id;
 pub mod chance;
@@ -9,3 +10,5 @@ pub mod memory;
 pub mod name;
 pub mod secret;
 pub mod task;
+pub mod trust;
+pub mod varint;

@@ -14,9 +14,9 @@ use super::{
     lock,
     point::Point,
     sampler::Key,
-    schema::{self, FileError},
+    schema,
 };
-use crate::{base::name::DeploymentName, telemetry::outcome::Role};
+use crate::{base::name::DeploymentName, store::side_file::FileError, telemetry::outcome::Role};
 
 /// How far ahead of the clock points are looked for, in seconds.
 const AHEAD_S: u64 = 86_400;
@@ -95,7 +95,9 @@ impl Monitor {
         let mut reader = lock(&self.reader);
         let opened = match &mut *reader {
             Some(reader) => Ok(reader),
-            none => schema::reader(&self.path).map(|opened| none.insert(opened)),
+            none => schema::FILE
+                .reader(&self.path)
+                .map(|opened| none.insert(opened)),
         };
         let (sql, whole_from_s) = match opened.map(|sql| (disk::whole_from_s(sql), sql)) {
             Ok((Ok(whole_from_s), sql)) => (Some(&*sql), whole_from_s),

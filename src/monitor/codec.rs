@@ -8,12 +8,10 @@
 //! ```
 
 use super::point::{Histogram, Point};
-use crate::telemetry::{scale::SLOTS, tally::Failed};
-
-/// The bytes are not what this program writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a chunk of a monitoring series is malformed")]
-pub(super) struct Malformed;
+use crate::{
+    base::varint::{Malformed, read, write},
+    telemetry::{scale::SLOTS, tally::Failed},
+};
 
 /// In a histogram's byte, the count has six bits and the distance two; the greatest of each says that
 /// a number follows.
@@ -162,33 +160,6 @@ fn read_histogram(bytes: &mut &[u8]) -> Result<Histogram, Malformed> {
         next = slot + 1;
     }
     Ok(Histogram { slots })
-}
-
-/// Appends a number, seven bits to a byte, the lowest first.
-pub(super) fn write(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// Reads a number.
-pub(super) fn read(bytes: &mut &[u8]) -> Result<u64, Malformed> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or(Malformed)?;
-        *bytes = rest;
-        let bits = u64::from(byte & 0x7f);
-        if bits << shift >> shift != bits {
-            return Err(Malformed);
-        }
-        number |= bits << shift;
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err(Malformed)
 }
 
 #[cfg(test)]

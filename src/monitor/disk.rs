@@ -9,14 +9,12 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
-    MonitorOptions, codec,
-    level::Level,
-    point::Point,
-    recent::Filling,
-    sampler::Key,
-    schema::{self, FileError},
+    MonitorOptions, codec, level::Level, point::Point, recent::Filling, sampler::Key, schema,
 };
-use crate::base::name::DeploymentName;
+use crate::{
+    base::{name::DeploymentName, varint},
+    store::side_file::{self, FileError},
+};
 
 /// In a chunk's id, the bits of the series; above them is the time.
 const SERIES_BITS: u32 = 24;
@@ -73,7 +71,7 @@ struct Seen {
 
 impl Disk {
     pub(super) fn open(path: &Path, options: &MonitorOptions) -> Result<Self, FileError> {
-        let sql = schema::writer(path, options.disk_bytes_max)?;
+        let sql = schema::FILE.writer(path, options.disk_bytes_max)?;
         sql.set_prepared_statement_cache_capacity(32);
         let ids = HashMap::new();
         Ok(Self { sql, ids })
@@ -227,28 +225,14 @@ impl Disk {
 
     /// Moves what is in the log to its place, and gives room back that is free for good.
     pub(super) fn tidy(&mut self) -> Result<(), FileError> {
-        let pages: u64 = self
-            .sql
-            .pragma_query_value(None, "page_count", |row| row.get(0))?;
-        let free: u64 = self
-            .sql
-            .pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-        // What goes makes room for what comes; only more than that is given back.
-        if free > pages / 4 {
-            let sql = format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})");
-            self.sql.execute_batch(&sql)?;
-        }
+        side_file::give_back(&self.sql, PAGES_AT_ONCE)?;
         let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
         self.sql.query_row(checkpoint, [], |_| Ok(()))?;
         Ok(())
     }
 
     fn used(&self) -> Result<u64, FileError> {
-        let get = |name| {
-            self.sql
-                .pragma_query_value(None, name, |row| row.get::<_, u64>(0))
-        };
-        Ok((get("page_count")? - get("freelist_count")?) * get("page_size")?)
+        side_file::used_bytes(&self.sql)
     }
 }
 
@@ -382,29 +366,22 @@ pub(super) fn points(
 
 fn write_entry(key: &Key, points: &[u8], out: &mut Vec<u8>) {
     let name = key.name.as_str().as_bytes();
-    codec::write(name.len() as u64, out);
+    varint::write(name.len() as u64, out);
     out.extend_from_slice(name);
     out.push(u8::from(key.is_challenger));
-    codec::write(points.len() as u64, out);
+    varint::write(points.len() as u64, out);
     out.extend_from_slice(points);
 }
 
-fn read_entry<'a>(rest: &mut &'a [u8]) -> Result<(Key, &'a [u8]), codec::Malformed> {
-    let length = codec::read(rest)?;
-    let name = std::str::from_utf8(part(rest, length)?).map_err(|_| codec::Malformed)?;
-    let name = DeploymentName::parse(name).map_err(|_| codec::Malformed)?;
-    let is_challenger = part(rest, 1)? != [0];
-    let length = codec::read(rest)?;
+fn read_entry<'a>(rest: &mut &'a [u8]) -> Result<(Key, &'a [u8]), varint::Malformed> {
+    let length = varint::read(rest)?;
+    let name = std::str::from_utf8(varint::part(rest, length)?).map_err(|_| varint::Malformed)?;
+    let name = DeploymentName::parse(name).map_err(|_| varint::Malformed)?;
+    let is_challenger = varint::part(rest, 1)? != [0];
+    let length = varint::read(rest)?;
     let key = Key {
         name,
         is_challenger,
     };
-    Ok((key, part(rest, length)?))
-}
-
-fn part<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8], codec::Malformed> {
-    let length = usize::try_from(length).map_err(|_| codec::Malformed)?;
-    let (part, behind) = rest.split_at_checked(length).ok_or(codec::Malformed)?;
-    *rest = behind;
-    Ok(part)
+    Ok((key, varint::part(rest, length)?))
 }

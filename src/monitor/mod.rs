@@ -45,8 +45,11 @@ pub use self::{
     point::{Histogram, Point},
     run::Running,
 };
-use self::{disk::Disk, recent::Recent, sampler::Sampler, schema::FileError};
-use crate::telemetry::{series, table};
+use self::{disk::Disk, recent::Recent, sampler::Sampler};
+use crate::{
+    store::side_file::{self, FileError, Standing},
+    telemetry::{series, table},
+};
 
 /// How long is kept what, and how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +89,7 @@ pub struct Monitor {
     recent: Mutex<Recent>,
     /// A reader found the file broken.
     is_broken: AtomicBool,
-    is_available: AtomicBool,
+    standing: Standing,
 }
 
 // === impl Monitor ===
@@ -105,10 +108,10 @@ impl Monitor {
             sampler: Mutex::new(Sampler::new(now_ms)),
             recent: Mutex::default(),
             is_broken: AtomicBool::new(false),
-            is_available: AtomicBool::new(true),
+            standing: Standing::default(),
         };
         let opened = monitor.reopen(&mut lock(&monitor.disk));
-        monitor.told(opened);
+        monitor.standing.tell(&schema::FILE, &monitor.path, opened);
         monitor
     }
 
@@ -153,16 +156,16 @@ impl Monitor {
             *disk = None;
         }
         drop(disk);
-        self.told(result);
+        self.standing.tell(&schema::FILE, &self.path, result);
         self.refresh();
     }
 
     /// Sets the gauges. They are forgotten unless this is called now and then.
     pub fn refresh(&self) {
-        let bytes = schema::bytes_on_disk(&self.path);
+        let bytes = side_file::bytes_on_disk(&self.path);
         series::gauge(&table::MONITORING_BYTES, &[]).set(bytes as f64);
-        let is_available = self.is_available.load(Ordering::Relaxed);
-        series::gauge(&table::MONITORING_AVAILABLE, &[]).set(f64::from(u8::from(is_available)));
+        let is_available = f64::from(u8::from(self.standing.is_available()));
+        series::gauge(&table::MONITORING_AVAILABLE, &[]).set(is_available);
     }
 
     fn try_write(
@@ -241,31 +244,12 @@ impl Monitor {
         *disk = None;
         let mut reader = lock(&self.reader);
         *reader = None;
-        let aside = schema::set_aside(&self.path)?;
-        tracing::warn!(
-            file = %self.path.display(), set_aside = %aside.display(), words,
-            "the monitoring series can't be read; a new file is begun"
-        );
+        schema::FILE.set_aside(&self.path, words)?;
         *disk = Some(Disk::open(&self.path, &self.options)?);
         let mut recent = lock(&self.recent);
         recent.forget_written();
         recent.begun();
         Ok(())
-    }
-
-    /// Says once that the file can't be used, and once that it can be again.
-    fn told(&self, result: Result<(), FileError>) {
-        let was_available = self.is_available.swap(result.is_ok(), Ordering::Relaxed);
-        let file = self.path.display();
-        match result {
-            Err(error) if was_available => {
-                tracing::warn!(%file, %error, "monitoring series are not written down for now");
-            }
-            Ok(()) if !was_available => {
-                tracing::info!(%file, "monitoring series are written again");
-            }
-            _ => {}
-        }
     }
 }
 

@@ -8,6 +8,8 @@
 //! Whoever uses a store knows these traits alone. `contract` holds what each implementation has to
 //! keep, as tests that run over every one of them. A revision is a number that only grows over the
 //! whole store; every commit gets its own, and each record carries that of its last commit.
+//!
+//! `side_file` is no part of that: files beside the store, for figures on which nothing rests.
 
 #[cfg(test)]
 mod contract;
@@ -15,6 +17,7 @@ mod jobs;
 mod limits;
 #[cfg(test)]
 mod memory;
+pub mod side_file;
 mod sqlite;
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! What is kept, on which level, for how long, and how much of it.
 
 use super::*;
-use crate::monitor::schema;
+use crate::store::side_file;
 
 #[test]
 fn steps_without_anything_are_left_out_and_the_running_one_is_the_last() {
@@ -131,7 +131,7 @@ fn the_file_stays_within_its_bytes_and_keeps_the_newest() {
         world.step();
         if world.now_s.is_multiple_of(60) {
             world.write();
-            let bytes = schema::bytes_on_disk(&world.path());
+            let bytes = side_file::bytes_on_disk(&world.path());
             assert!(bytes < (1 << 20) + (1 << 20), "{bytes}");
         }
     }

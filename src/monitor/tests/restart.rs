@@ -3,7 +3,7 @@
 use std::{fs, io::Write};
 
 use super::*;
-use crate::monitor::schema;
+use crate::store::side_file;
 
 #[test]
 fn the_next_process_goes_on_where_the_last_one_ended() {
@@ -121,5 +121,5 @@ fn while_another_program_holds_the_file_memory_keeps_what_happens() {
     world.write();
     world.restart(false);
     assert_eq!(world.requests(10), 180);
-    assert!(schema::bytes_on_disk(&world.path()) > 0);
+    assert!(side_file::bytes_on_disk(&world.path()) > 0);
 }
