@@ -5,6 +5,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     os::fd::AsFd,
+    time::Duration,
 };
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
@@ -57,6 +58,7 @@ pub(crate) struct Load {
 struct Shared {
     keys: Vec<String>,
     form: RequestForm,
+    deployments: usize,
     expected: Vec<u8>,
     chance: Chance,
     mark: u64,
@@ -93,6 +95,7 @@ impl Load {
         let shared = Shared {
             keys: (0..KEYS).map(wire::key).collect(),
             form: RequestForm::new("predict", &wire::json_body("inputs")),
+            deployments: DEPLOYMENTS,
             expected: wire::json_body("outputs"),
             chance: Chance::seeded(seed),
             mark: 0,
@@ -102,6 +105,42 @@ impl Load {
             clients,
             shared,
         })
+    }
+
+    /// Calls the first of the deployments only.
+    pub(crate) fn among(mut self, deployments: usize) -> Self {
+        self.shared.deployments = deployments.clamp(1, DEPLOYMENTS);
+        self
+    }
+
+    /// A closed loop of so many requests, all of them answered when it returns; how long it took.
+    pub(crate) fn bunch(&mut self, count: u64) -> Checked<Duration> {
+        let mut events = [EpollEvent::empty(); 256];
+        let started = now_ns();
+        let (mut left, mut under_way, mut heard_at) = (count, 0_usize, started);
+        for client in &mut self.clients {
+            if left > 0 {
+                client.send(&mut self.shared, 0)?;
+                (left, under_way) = (left - 1, under_way + 1);
+            }
+        }
+        while under_way > 0 {
+            let ready = self.epoll.wait(&mut events, 100u8)?;
+            heard_at = stalled(ready, now_ns(), heard_at)?;
+            for event in &events[..ready] {
+                let client = &mut self.clients[event.data() as usize];
+                if !client.receive(&self.shared)? {
+                    continue;
+                }
+                if left > 0 {
+                    client.send(&mut self.shared, 0)?;
+                    left -= 1;
+                } else {
+                    under_way -= 1;
+                }
+            }
+        }
+        Ok(Duration::from_nanos(now_ns() - started))
     }
 
     /// Every connection always has one request under way.
@@ -138,6 +177,28 @@ impl Load {
                     client.send(&mut self.shared, 0)?;
                 }
             }
+        }
+    }
+
+    /// Waits for the answers that a closed loop left under way.
+    pub(crate) fn finish(&mut self) -> Checked<()> {
+        let mut events = [EpollEvent::empty(); 256];
+        let mut left: Vec<usize> = (0..self.clients.len()).collect();
+        let mut heard_at = now_ns();
+        loop {
+            // All of them: the loop that ended has heard of some and not read them.
+            let mut waiting = Vec::with_capacity(left.len());
+            for &id in &left {
+                if !self.clients[id].receive(&self.shared)? {
+                    waiting.push(id);
+                }
+            }
+            left = waiting;
+            if left.is_empty() {
+                return Ok(());
+            }
+            let ready = self.epoll.wait(&mut events, 100u8)?;
+            heard_at = stalled(ready, now_ns(), heard_at)?;
         }
     }
 
@@ -226,7 +287,7 @@ impl Client {
     fn send(&mut self, shared: &mut Shared, intended: u64) -> Checked<()> {
         shared.mark += 1;
         (self.mark, self.intended, self.filled) = (shared.mark, intended, 0);
-        let deployment = shared.chance.below(DEPLOYMENTS as u64) as usize;
+        let deployment = shared.chance.below(shared.deployments as u64) as usize;
         let key = &shared.keys[shared.chance.below(KEYS as u64) as usize];
         let request = shared.form.fill(deployment, key, self.mark);
         match self.socket.write(request) {

@@ -1,6 +1,6 @@
 //! What a process has used, and the arithmetic of samples.
 
-use std::fs;
+use std::{fs, thread, time::Duration};
 
 use nix::{
     time::{ClockId, clock_getcpuclockid, clock_gettime},
@@ -11,6 +11,14 @@ use super::{Checked, child::Cores};
 
 /// The unit of /proc/stat: USER_HZ is 100 on every Linux that Rust runs on.
 const TICK_NS: u64 = 10_000_000;
+
+/// A process is quiet when it has used less than this share of a core for so long: longer than anything
+/// in weir gathers pairs before it hands them on.
+const QUIET_SHARE: f64 = 0.02;
+const QUIET_FOR: Duration = Duration::from_millis(600);
+/// How often that is looked at, and for how long.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const QUIET_WITHIN: Duration = Duration::from_secs(60);
 
 /// Whose CPU time is read: each of the three is one process.
 #[derive(Debug, Clone, Copy)]
@@ -135,6 +143,26 @@ pub(crate) fn memory_kib(pid: Pid) -> Checked<f64> {
 /// The CPU time that a process has used, in seconds.
 pub(crate) fn cpu_seconds(pid: Pid) -> Checked<f64> {
     Ok(clock_ns(clock_getcpuclockid(pid)?)? as f64 / 1e9)
+}
+
+/// Waits until a process does nothing more: then what it had put off is done.
+pub(crate) fn settle(pid: Pid) -> Checked<()> {
+    let clock = clock_getcpuclockid(pid)?;
+    let started = now_ns();
+    let (mut since, mut used) = (started, clock_ns(clock)?);
+    loop {
+        thread::sleep(LOOK_EVERY);
+        let (now, used_now) = (now_ns(), clock_ns(clock)?);
+        let most = QUIET_SHARE * QUIET_FOR.as_nanos() as f64;
+        if (used_now - used) as f64 > most {
+            (since, used) = (now, used_now);
+        } else if u128::from(now - since) >= QUIET_FOR.as_nanos() {
+            return Ok(());
+        }
+        if u128::from(now - started) > QUIET_WITHIN.as_nanos() {
+            return Err("still busy a minute after its load".into());
+        }
+    }
 }
 
 /// A field of `/proc/PID/status` that is given in KiB, such as `VmRSS`.

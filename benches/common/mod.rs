@@ -6,6 +6,7 @@ pub(crate) mod child;
 pub(crate) mod load;
 pub(crate) mod meter;
 pub(crate) mod model;
+pub(crate) mod scrape;
 pub(crate) mod start;
 pub(crate) mod table;
 pub(crate) mod ticker;

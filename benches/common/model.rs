@@ -33,6 +33,9 @@ const SLOT_NS: u64 = EVENT_EVERY_NS / SLOTS;
 /// Coprime with [`SLOTS`]: streams that open one after another land far apart.
 const SLOT_STEP: u64 = 89;
 
+/// A diverging challenger is wrong in one of so many answers.
+const WRONG_EVERY: u64 = 10;
+
 const LISTENER: u64 = u64::MAX;
 const TICK: u64 = u64::MAX - 1;
 
@@ -47,6 +50,7 @@ struct Model {
     /// The next slot to serve, counted from the clock's zero.
     next_tick: u64,
     reply: ReplyForm,
+    challenger: ReplyForm,
     expected: Vec<u8>,
     predicts: u64,
     challenges: u64,
@@ -69,6 +73,8 @@ struct Stream {
 enum Ask {
     Predict,
     Challenge,
+    /// As a challenger that is wrong now and then.
+    Diverge,
     Stream,
     Counts,
     Health,
@@ -89,6 +95,7 @@ pub(crate) fn serve() -> Checked<Infallible> {
         streams_opened: 0,
         next_tick: 0,
         reply: ReplyForm::new(),
+        challenger: ReplyForm::of_challenger(),
         expected: wire::json_body("inputs"),
         predicts: 0,
         challenges: 0,
@@ -197,6 +204,7 @@ impl Model {
         let ask = match path.split('/').nth(1) {
             Some("predict") => Ask::Predict,
             Some("challenger") => Ask::Challenge,
+            Some("diverging") => Ask::Diverge,
             Some("stream") => Ask::Stream,
             Some("counts") => Ask::Counts,
             Some("health") => Ask::Health,
@@ -221,16 +229,21 @@ impl Model {
         let body = head..connection.filled;
         connection.filled = 0;
         match ask {
-            Ask::Predict | Ask::Challenge => {
+            Ask::Predict | Ask::Challenge | Ask::Diverge => {
                 let body = &connection.buffer[body];
                 if !wire::is_body(body, &self.expected) {
                     return Ok(false);
                 }
-                match ask {
-                    Ask::Challenge => self.challenges += 1,
-                    _ => self.predicts += 1,
+                if let Ask::Predict = ask {
+                    self.predicts += 1;
+                    return Ok(send(&connection.socket, self.reply.fill(body)));
                 }
-                Ok(send(&connection.socket, self.reply.fill(body)))
+                self.challenges += 1;
+                let is_wrong =
+                    matches!(ask, Ask::Diverge) && self.challenges.is_multiple_of(WRONG_EVERY);
+                let wrong = is_wrong.then_some(self.challenges / WRONG_EVERY);
+                let answer = self.challenger.fill_wrong(body, wrong);
+                Ok(send(&connection.socket, answer))
             }
             Ask::Stream => self.open_stream(id),
             Ask::Counts => {

@@ -95,24 +95,62 @@ pub(crate) fn prompt_body() -> Vec<u8> {
 pub(crate) struct ReplyForm {
     bytes: Vec<u8>,
     body_at: usize,
+    /// Where the first digits of numbers are.
+    numbers: Vec<usize>,
+    /// The digit that is wrong now, and what it was.
+    wrong: Option<(usize, u8)>,
 }
 
 impl ReplyForm {
     /// `200 OK` with a body of [`json_body`].
     pub(crate) fn new() -> Self {
+        Self::of(&json_body("outputs"))
+    }
+
+    /// The same for a challenger: of the same length and meaning, but not the same bytes, since those
+    /// could be held against each other without reading any JSON.
+    pub(crate) fn of_challenger() -> Self {
+        let body = String::from_utf8_lossy(&json_body("outputs"))
+            .replacen("5.1,", "5.10,", 1)
+            .replacen(" ]}", "]}", 1);
+        Self::of(body.as_bytes())
+    }
+
+    fn of(body: &[u8]) -> Self {
         let mut bytes = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {BODY_BYTES}\r\n\r\n"
         )
         .into_bytes();
         let body_at = bytes.len();
-        bytes.extend_from_slice(&json_body("outputs"));
-        Self { bytes, body_at }
+        bytes.extend_from_slice(body);
+        let points = (body_at..bytes.len()).filter(|&at| bytes[at] == b'.');
+        let numbers = points.map(|at| at - 1).collect();
+        Self {
+            bytes,
+            body_at,
+            numbers,
+            wrong: None,
+        }
     }
 
     /// The bytes to send in answer to a request's body.
     pub(crate) fn fill(&mut self, request_body: &[u8]) -> &[u8] {
         self.bytes[self.body_at..][MARK].copy_from_slice(&request_body[MARK]);
         &self.bytes
+    }
+
+    /// The same, with one number wrong: another one each time that `wrong` is one more.
+    pub(crate) fn fill_wrong(&mut self, request_body: &[u8], wrong: Option<u64>) -> &[u8] {
+        if let Some((at, digit)) = self.wrong.take() {
+            self.bytes[at] = digit;
+        }
+        if let Some(wrong) = wrong {
+            let at = self.numbers[wrong as usize % self.numbers.len()];
+            self.wrong = Some((at, self.bytes[at]));
+            // No number of the body begins with it.
+            self.bytes[at] = b'9';
+        }
+        self.fill(request_body)
     }
 }
 

@@ -5,8 +5,19 @@ use std::fmt::Write;
 
 use crate::common::wire::{DEPLOYMENTS, KEYS, deployment, key};
 
+/// What becomes of a copy of each predict request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Copies {
+    /// There is none.
+    None,
+    /// It is sent, and its answer compared if weir does that by itself.
+    Made,
+    /// It is sent, and its answer compared with main's as JSON. Only weir does it.
+    Compared,
+}
+
 /// nginx: one process, which is master and worker in one.
-pub(crate) fn nginx(port: u16, model: u16, dir: &str, challenger: bool) -> String {
+pub(crate) fn nginx(port: u16, model: u16, dir: &str, copies: Copies) -> String {
     let mut keys = String::new();
     let mut pools = String::new();
     let mut places = String::new();
@@ -21,14 +32,14 @@ pub(crate) fn nginx(port: u16, model: u16, dir: &str, challenger: bool) -> Strin
                  keepalive_requests 1000000000; keepalive_timeout 3600s; }}\n"
             ),
         );
-        let mirror = if challenger {
+        let mirror = if copies != Copies::None {
             put(
                 &mut places,
                 format_args!(
                     "    location = /mirror/{name} {{ internal; proxy_pass http://{name}/challenger; }}\n"
                 ),
             );
-            format!(" mirror /mirror/{name};")
+            format!(" mirror /mirror/{name}; mirror_request_body on;")
         } else {
             String::new()
         };
@@ -132,7 +143,7 @@ frontend clients
 
 /// weir: its declarations. Everything else, limits, health probes and metrics included, stays as
 /// it is by default.
-pub(crate) fn weir(model: u16, challenger: bool) -> String {
+pub(crate) fn weir(model: u16, copies: Copies) -> String {
     let mut text = String::new();
     for name in (0..DEPLOYMENTS).map(deployment) {
         put(
@@ -142,7 +153,7 @@ pub(crate) fn weir(model: u16, challenger: bool) -> String {
                  [deployment.version.main]\nbackends = [{{ url = \"http://127.0.0.1:{model}\" }}]\n"
             ),
         );
-        if challenger {
+        if copies != Copies::None {
             put(
                 &mut text,
                 format_args!(
@@ -150,6 +161,10 @@ pub(crate) fn weir(model: u16, challenger: bool) -> String {
                      predict_path = \"/challenger\"\nsample = 1.0\n"
                 ),
             );
+        }
+        // A weir from before there was a comparison takes no such table.
+        if copies == Copies::Compared {
+            text.push_str("[deployment.version.challenger.compare]\nkind = \"json\"\n");
         }
     }
     for index in 0..KEYS {

@@ -11,6 +11,8 @@
 //! Three parts: `requests` (a closed loop: what a request costs when there is always one waiting),
 //! `rate` (a fixed arrival rate: what it costs and adds when there is not) and `streams` (tokens).
 //! Rounds interleave the proxies, ratios are taken within a round, tables show medians over rounds.
+//! `--shadow` asks something else, with tables of its own: what it adds to mirror every request and to
+//! compare every answer with main's.
 //! Every answer and every event is checked byte by byte: one that is wrong ends the run with exit
 //! code 1. Figures of two machines, or of two runs, are not comparable; their ratios nearly are.
 //!
@@ -26,6 +28,7 @@ mod options;
 mod proxy;
 mod report;
 mod rounds;
+mod shadow;
 mod streams;
 
 use std::{env, process::ExitCode};
@@ -57,7 +60,6 @@ fn main() -> ExitCode {
 
 fn bench() -> Checked<()> {
     let options = Options::read();
-    let programs = programs(&options)?;
     let cores = child::Cores::choose()?;
     if cores.proxy == cores.load {
         eprintln!("only one core may be used: load and proxy share it, latencies mean nothing");
@@ -65,6 +67,10 @@ fn bench() -> Checked<()> {
     // Behind the choice, which asks what this process may use.
     child::pin(cores.load)?;
     child::raise_file_limit()?;
+    if options.shadow {
+        return shadow::run(&options, cores);
+    }
+    let programs = programs(&options)?;
     println!(
         "{} rounds of {} s behind {} s of warm-up; proxy on core {}, load and model on core {}{}",
         options.rounds,

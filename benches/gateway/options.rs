@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::config::Copies;
+
 /// weir, nginx and HAProxy side by side on the same work.
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench gateway --")]
@@ -26,8 +28,8 @@ pub(crate) struct Options {
     /// Client connections of the parts `requests` and `rate`.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_900))]
     pub(crate) connections: u16,
-    /// Requests per second of the part `rate`.
-    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Requests per second of the part `rate`; with `--shadow` 2,000 unless given.
+    #[arg(long, default_value_t = 5_000, default_value_if("shadow", "true", "2000"), value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: u32,
     /// Requests of the part `rate` that leave at the same time. At 1 each wakes a sleeping proxy by
     /// itself; a load that sleeps in whole milliseconds sends 5,000/s as bursts of 5, which cost a
@@ -40,6 +42,18 @@ pub(crate) struct Options {
     /// Mirror every predict request: weir to a challenger, nginx with `mirror`.
     #[arg(long)]
     pub(crate) challenger: bool,
+    /// Instead of the parts: what it costs to mirror every predict request and to compare every pair
+    /// of answers, beside the same without, and nginx with and without its `mirror`.
+    #[arg(long, conflicts_with_all = ["only", "proxies", "challenger"])]
+    pub(crate) shadow: bool,
+    /// With `--shadow`: a weir from before it compared (commit dd01ed9 is the last such one). What
+    /// mirroring costs that one is the cost of a second exchange, by which this one is judged.
+    #[arg(long, requires = "shadow", value_name = "BINARY")]
+    pub(crate) against: Option<PathBuf>,
+    /// With `--shadow`: requests of each burst of a closed loop. Pairs are dropped when more than
+    /// 16,384 wait to be compared, and to compare half of them costs half.
+    #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) bunch: u32,
     /// A smoke run: one short round, few streams. Its figures mean little.
     #[arg(long)]
     pub(crate) quick: bool,
@@ -84,10 +98,19 @@ impl Options {
             options.seconds = 0.5;
             options.warmup = 0.1;
             options.streams = options.streams.min(200);
+            options.bunch = options.bunch.min(2_000);
         }
         options.seconds = options.seconds.clamp(0.1, 600.0);
         options.warmup = options.warmup.clamp(0.0, 60.0);
         options
+    }
+
+    /// What the parts' proxies do beside answering.
+    pub(crate) fn copies(&self) -> Copies {
+        match self.challenger {
+            true => Copies::Made,
+            false => Copies::None,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         start::{Model, Setup, Weir, binary, exchange, poll},
         wire::{self, RequestForm, json_body, loopback},
     },
-    config,
+    config::{self, Copies},
     options::Kind,
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Program {
 pub(crate) struct Proxy {
     child: Pinned,
     pub(crate) address: SocketAddr,
+    /// Where weir tells its figures.
+    pub(crate) admin: Option<SocketAddr>,
     /// Its memory before its first request, in KiB.
     pub(crate) idle_kib: f64,
 }
@@ -53,6 +55,16 @@ impl Program {
             Kind::Nginx => (on_path("nginx"), "-v", "apt-get install nginx-light"),
             Kind::Haproxy => (on_path("haproxy"), "-v", "apt-get install haproxy"),
         };
+        Self::at(kind, path, flag, help)
+    }
+
+    /// Another weir than the one to measure.
+    pub(crate) fn another_weir(path: &Path) -> Checked<Self> {
+        let path = path.to_owned();
+        Self::at(Kind::Weir, path, "--version", "name a weir binary")
+    }
+
+    fn at(kind: Kind, path: PathBuf, flag: &str, help: &str) -> Checked<Self> {
         let output = Command::new(&path)
             .arg(flag)
             .output()
@@ -90,14 +102,12 @@ impl Proxy {
         program: &Program,
         cores: Cores,
         model: &Model,
-        challenger: bool,
+        copies: Copies,
     ) -> Checked<(Self, tempfile::TempDir)> {
         let dir = tempfile::Builder::new().prefix("weir-bench-").tempdir()?;
         let started = match program.kind {
-            Kind::Weir => start_weir(program, cores, model, challenger, dir.path()),
-            Kind::Nginx | Kind::Haproxy => {
-                start_other(program, cores, model, challenger, dir.path())
-            }
+            Kind::Weir => start_weir(program, cores, model, copies, dir.path()),
+            Kind::Nginx | Kind::Haproxy => start_other(program, cores, model, copies, dir.path()),
         };
         let proxy = started.map_err(|e| format!("starting {}: {e}", program.kind.name()))?;
         Ok((proxy, dir))
@@ -123,11 +133,11 @@ fn start_weir(
     program: &Program,
     cores: Cores,
     model: &Model,
-    challenger: bool,
+    copies: Copies,
     dir: &Path,
 ) -> Checked<Proxy> {
     let declared = dir.join("bench.toml");
-    fs::write(&declared, config::weir(model.address.port(), challenger))?;
+    fs::write(&declared, config::weir(model.address.port(), copies))?;
     let setup = Setup {
         dir,
         declared: Some(&declared),
@@ -135,7 +145,11 @@ fn start_weir(
         core: Some(cores.proxy),
     };
     let weir = Weir::start(&program.path, setup)?;
-    Proxy::checked(weir.child, weir.data)
+    let proxy = Proxy::checked(weir.child, weir.data)?;
+    Ok(Proxy {
+        admin: Some(weir.admin),
+        ..proxy
+    })
 }
 
 /// nginx and HAProxy take no port 0, so a free one is looked for; another process may take it
@@ -144,7 +158,7 @@ fn start_other(
     program: &Program,
     cores: Cores,
     model: &Model,
-    challenger: bool,
+    copies: Copies,
     dir: &Path,
 ) -> Checked<Proxy> {
     let place = dir
@@ -162,7 +176,7 @@ fn start_other(
                 vec!["-db".into(), "-f".into(), dir.join("haproxy.cfg").into()]
             }
             Kind::Nginx | Kind::Weir => {
-                let text = config::nginx(port, model.address.port(), place, challenger);
+                let text = config::nginx(port, model.address.port(), place, copies);
                 fs::write(dir.join("nginx.conf"), text)?;
                 let file = dir.join("nginx.conf").into();
                 vec![
@@ -202,6 +216,7 @@ impl Proxy {
         Ok(Self {
             child,
             address,
+            admin: None,
             idle_kib,
         })
     }

@@ -142,13 +142,17 @@ pub(crate) fn print(options: &Options, programs: &[Program], samples: &Samples) 
         let titles: Vec<_> = columns.iter().map(|column| column.0).collect();
         table::print(&titles, &rows.collect::<Vec<_>>());
     }
-    let others = samples.0.iter().map(|sample| sample.get(OTHERS_BUSY));
+    disturbed(samples.0.iter().map(|sample| sample.get(OTHERS_BUSY)));
+    if programs.iter().any(|program| program.kind == Kind::Weir) {
+        goals(options, samples);
+    }
+}
+
+/// Says so when other programs took too much of the cores, of all shares that were read.
+pub(crate) fn disturbed(others: impl Iterator<Item = f64>) {
     let others = others.fold(0.0, f64::max);
     if others > OTHERS_MAX {
         println!("\ndisturbed: other programs took up to {others:.0} % of the two cores");
-    }
-    if programs.iter().any(|program| program.kind == Kind::Weir) {
-        goals(options, samples);
     }
 }
 

@@ -93,7 +93,7 @@ fn measure(
     let dir = tempfile::tempdir()?;
     let model = Model::start(Some(cores.load), dir.path())?;
     let mut proxy = program
-        .map(|program| Proxy::start(program, cores, &model, options.challenger))
+        .map(|program| Proxy::start(program, cores, &model, options.copies()))
         .transpose()?;
     let taken = take(
         options,
