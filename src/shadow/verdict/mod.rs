@@ -4,27 +4,43 @@
 //! ```text
 //! Seen ──add──▶ Evidence (counts, histograms: a few KiB, whatever the number of pairs)
 //!                  └──judge──▶ Judgement: estimates with intervals ▶ promote │ hold │ reject
+//!
+//! agreement        share     a share's interval: beta-binomial mixture of likelihood ratios
+//! error increase   bet       a mean's interval: what the best of many gamblers would own
+//! latency ratios   quantile  ranks between which a quantile lies ▶ scale: the latencies at those
 //! ```
+//!
+//! A usual interval holds at one moment chosen beforehand; who looks after every pair will see it
+//! miss sooner or later. These hold at all moments together. Each rests on a process that starts at
+//! one and that no gambler can make grow on average if the truth is `p`; that it ever reaches `1/α`
+//! has a probability of `α` at most (Ville 1939). The interval is all `p` for which it has not. So
+//! one may look after every pair, stop when one likes, and go on.
+//!
+//! What is promised: with `k` limits judged, each interval misses ever, from the first pair on, with
+//! a probability of `alpha / k` at most, so that all hold together with `1 - alpha`, however the
+//! four depend on each other. `reject` needs an interval wholly beyond its limit, `promote` all of
+//! them wholly within. Neither is taken back, but not every judgement repeats it: later pairs can
+//! widen what earlier ones said.
+//!
+//! What is assumed: each pair is a draw from the same distribution, independent of those before.
+//! Within a pair anything may depend on anything. Agreement and errors ask for less: that the
+//! chances, given all that came before, are the same for each pair. What drifts (other requests at
+//! night, a backend that warms up, a burst of errors in an outage) breaks this, and the intervals
+//! then hold the mean of what was seen only roughly. Copies that were dropped are no draws: what is
+//! dropped most, bodies too large or moments of load, is judged least, which is why they are counted.
 
-use crate::spec::VerdictSpec;
+mod bet;
+mod codec;
+mod evidence;
+mod judge;
+mod quantile;
+mod scale;
+mod share;
+#[cfg(test)]
+mod tests;
+mod words;
 
-/// What one pair says.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Seen {
-    /// Whether the answers agree; none when they were not compared.
-    pub agrees: Option<bool>,
-    /// Whether main's and whether the challenger's answer was an error; none when that says nothing
-    /// of them, since the client left.
-    pub errors: Option<(bool, bool)>,
-    /// How long both took, in nanoseconds, where both answered without an error.
-    pub latency_ns: Option<(u64, u64)>,
-}
-
-/// What all pairs of a challenger say together.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Evidence {
-    pairs: u64,
-}
+pub use evidence::{Evidence, Seen};
 
 /// What follows from the evidence.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +86,7 @@ pub struct Estimate {
     pub low: f64,
     /// It is surely not more.
     pub high: f64,
-    /// What it is judged by; none when it is not.
+    /// What it is judged by; none when it is not, be it that no value could break the limit.
     pub limit: Option<f64>,
 }
 
@@ -83,47 +99,6 @@ pub struct Ratio {
     pub challenger_ns: Option<f64>,
     /// Their ratio; `low` is 0 and `high` infinite while there is no bound.
     pub ratio: Estimate,
-}
-
-// === impl Evidence ===
-
-impl Evidence {
-    /// Takes a pair into account.
-    pub fn add(&mut self, seen: &Seen) {
-        let _ = seen;
-        self.pairs += 1;
-    }
-
-    /// Pairs taken into account.
-    pub fn pairs(&self) -> u64 {
-        self.pairs
-    }
-
-    /// What follows from it now.
-    pub fn judge(&self, limits: &VerdictSpec) -> Judgement {
-        let _ = limits;
-        Judgement {
-            state: VerdictState::Hold,
-            reasons: Vec::new(),
-            pairs: self.pairs,
-            agreement: Estimate::default(),
-            error_increase: Estimate::default(),
-            errors: (0, 0),
-            latency_p50: Ratio::default(),
-            latency_p99: Ratio::default(),
-        }
-    }
-
-    /// As bytes, to be kept.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.pairs.to_le_bytes().to_vec()
-    }
-
-    /// From bytes that were kept; none when they are not what [`Self::to_bytes`] makes.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let pairs = u64::from_le_bytes(bytes.try_into().ok()?);
-        Some(Self { pairs })
-    }
 }
 
 // === impl VerdictState ===
