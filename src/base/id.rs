@@ -41,6 +41,16 @@ impl ExchangeId {
         Self(u128::from(chance.next_u64()) << 64 | u128::from(chance.next_u64()))
     }
 
+    /// As bytes, to be kept.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// From bytes that were kept.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
     /// Whether this exchange belongs to a sample of the given share, in 2^-64ths. Stable: the same
     /// id always gives the same answer, and a larger share contains every smaller one.
     pub fn sampled(self, share: SampleShare) -> bool {

@@ -9,6 +9,7 @@
 //! and its path in capitals, joined by `_`: `data.listen` is `WEIR_DATA_LISTEN`.
 
 mod addresses;
+mod comparison;
 mod load;
 mod monitoring;
 mod notify;
@@ -24,6 +25,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use ipnet::IpNet;
 use serde::Serialize;
 
+pub use comparison::ComparisonSettings;
 pub use load::LoadError;
 pub use monitoring::MonitoringSettings;
 pub use notify::{NotifySettings, Password, SmtpSettings, SmtpTls};
@@ -70,6 +72,8 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// What each deployment did, step by step.
     pub monitoring: MonitoringSettings,
+    /// Pairs of main's and challengers' answers.
+    pub comparison: ComparisonSettings,
     /// Log lines.
     pub log: LogSettings,
     /// The log of each deployment.
@@ -402,6 +406,7 @@ impl Default for Settings {
                 series_idle_s: 600,
             },
             monitoring: MonitoringSettings::default(),
+            comparison: ComparisonSettings::default(),
             log: LogSettings {
                 format: LogFormat::Text,
                 level: LogLevel::Info,

@@ -5,6 +5,7 @@ use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 use super::{
     LogFormat, LogLevel, Settings, Token,
     addresses::{host, network, origin},
+    comparison::comparison,
     monitoring::monitoring,
     notify::{notify, smtp},
     queue::{queue, webhook},
@@ -255,6 +256,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
         );
     });
     reader.section("monitoring", |reader| monitoring(reader, &mut s.monitoring));
+    reader.section("comparison", |reader| comparison(reader, &mut s.comparison));
     reader.section("log", |reader| log(reader, &mut s));
     reader.section("logs", |reader| {
         let logs = &mut s.logs;

@@ -128,6 +128,7 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             ("/smtp/tls", _) => ("tls", "\"tls\""),
             ("/smtp/password", _) => ("p w", "\"***\""),
             ("/monitoring/disk_bytes_max", _) => ("8388608", "8388608"),
+            ("/comparison/disk_bytes_max", _) => ("16777216", "16777216"),
             ("/ejection/base_ms", _) => ("11", "11"),
             ("/ejection/max_ms", _) => ("10001", "10001"),
             _ => ("9", "9"),
@@ -256,6 +257,18 @@ fn what_else_can_be_wrong_with_a_file() {
         (
             "[monitoring]\ndisk_bytes_max = 8_388_607",
             "/monitoring/disk_bytes_max: must be from 8388608 to 1099511627776",
+        ),
+        (
+            "[comparison]\nkept_h = 87_601",
+            "/comparison/kept_h: must be from 0 to 87600",
+        ),
+        (
+            "[comparison]\ndisk_bytes_max = 16_777_215",
+            "/comparison/disk_bytes_max: must be from 16777216 to 1099511627776",
+        ),
+        (
+            "[comparison]\npending_pairs_max = 0",
+            "/comparison/pending_pairs_max: must be from 1 to 10000000",
         ),
         ("[[data]]", "/data: must be a table, not a list"),
         (

@@ -111,6 +111,8 @@ impl SideFile {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let sql = Connection::open_with_flags(path, flags)?;
         self.set_up(&sql)?;
+        // Before anything is written: another program's file is left as it is.
+        let is_new = self.identify(&sql)?;
         // These two hold for a file that is empty, and change nothing otherwise.
         sql.pragma_update(None, "page_size", self.page_bytes)?;
         sql.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -131,7 +133,9 @@ impl SideFile {
             "max_page_count",
             (bytes_max / page.max(512)).max(16) as i64,
         )?;
-        self.identify(&sql)?;
+        if is_new {
+            self.lay_out(&sql)?;
+        }
         Ok(sql)
     }
 
@@ -175,21 +179,26 @@ impl SideFile {
         sql.pragma_update(None, "temp_store", "MEMORY")
     }
 
-    fn identify(&self, sql: &Connection) -> Result<(), FileError> {
+    fn lay_out(&self, sql: &Connection) -> Result<(), FileError> {
+        let transaction = sql.unchecked_transaction()?;
+        transaction.execute_batch(self.tables)?;
+        transaction.pragma_update(None, "application_id", self.application_id)?;
+        transaction.pragma_update(None, "user_version", self.layout)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Whether there is nothing in it yet.
+    fn identify(&self, sql: &Connection) -> Result<bool, FileError> {
         let id: i32 = sql.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let layout: i32 = sql.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let tables = "SELECT count(*) FROM sqlite_schema";
         let tables: i64 = sql.query_row(tables, [], |row| row.get(0))?;
         if (id, layout, tables) == (0, 0, 0) {
-            let transaction = sql.unchecked_transaction()?;
-            transaction.execute_batch(self.tables)?;
-            transaction.pragma_update(None, "application_id", self.application_id)?;
-            transaction.pragma_update(None, "user_version", self.layout)?;
-            transaction.commit()?;
-            return Ok(());
+            return Ok(true);
         }
         match (id == self.application_id, layout == self.layout) {
-            (true, true) => Ok(()),
+            (true, true) => Ok(false),
             (true, false) => Err(FileError::Broken(format!(
                 "its layout is {layout}, and {} is the one that is known",
                 self.layout
