@@ -5,6 +5,7 @@
 //!          ─▶ ready ─▶ SIGTERM ─▶ drain ─▶ exit
 //! ```
 
+mod comparison;
 mod data_dir;
 mod later;
 mod monitoring;
@@ -52,6 +53,7 @@ use crate::{
     net::{guard::AddressGuard, listen::bind_all},
     notify::{MailError, Notifier},
     queue::SpillError,
+    shadow::{self, comparison::Comparison},
     snapshot::Current,
     spec::Declarations,
     store::{OpenError, Sqlite, SqliteOptions, StoreError},
@@ -155,6 +157,7 @@ pub struct Gateway {
     store: Arc<Sqlite>,
     later: Later,
     monitor: Arc<Monitor>,
+    comparison: Arc<Comparison>,
     notifier: Arc<Notifier>,
     guard: Arc<AddressGuard>,
     source: Source,
@@ -189,6 +192,7 @@ impl Gateway {
         let store = Arc::new(Sqlite::open(&settings.data_dir, SqliteOptions::default())?);
         // Not before the store: a start that is refused changes nothing.
         let monitor = monitoring::open(&settings);
+        let comparison = comparison::open(&settings, &current);
         let token = directory.token().clone();
         let parts = Parts {
             store: Arc::clone(&store) as _,
@@ -227,6 +231,7 @@ impl Gateway {
             store,
             later,
             monitor,
+            comparison,
             notifier,
             guard,
             source,
@@ -270,6 +275,7 @@ impl Gateway {
         let later = self.later;
         let queue = Arc::clone(&later.queue);
         let (notifier, monitor) = (self.notifier, self.monitor);
+        let comparison = self.comparison;
         let (control, guard) = (self.control, self.guard);
         let options = options::gateway(&settings, &guard);
         let (levelling, inboxes) = Levelling::new(self.workers.len(), options.connections_max);
@@ -279,11 +285,7 @@ impl Gateway {
             levelling: Arc::new(levelling),
             faults: Arc::clone(&faults),
             door,
-            pairs: crate::shadow::door::door(crate::shadow::door::DoorOptions {
-                pairs_max: 16_384,
-                bytes_max: 64 << 20,
-            })
-            .0,
+            pairs: comparison.door(),
             drain: draining,
             queue: Some(Arc::clone(&queue)),
             figures,
@@ -299,7 +301,12 @@ impl Gateway {
             self.exporter.clone(),
             Arc::clone(&is_ready),
             self.store,
-            refresh_others(later.refresh(), Arc::clone(&monitor), Arc::clone(&notifier)),
+            refresh_others(
+                later.refresh(),
+                Arc::clone(&monitor),
+                Arc::clone(&comparison),
+                Arc::clone(&notifier),
+            ),
         );
         let (stop_admin, admin_stopped) = watch::channel(false);
         runtime.block_on(async {
@@ -323,6 +330,7 @@ impl Gateway {
             notify::start(notifier);
             let runners = later.start(&settings, &shared, threads)?;
             let monitoring = monitor::Running::start(monitor)?;
+            let comparing = shadow::comparison::Running::start(comparison)?;
             follow(self.source, &control)?;
             let options = options::admin(&settings, self.admin.local_addr()?, self.data_address);
             let admin = Arc::clone(&control);
@@ -350,9 +358,14 @@ impl Gateway {
             }
             let _ = stop_admin.send(true);
             let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
-            let finished = tokio::task::spawn_blocking(move || monitoring.stop());
+            let finished = tokio::task::spawn_blocking(move || {
+                comparing.stop();
+                monitoring.stop();
+            });
             if tokio::time::timeout(FINISH_MAX, finished).await.is_err() {
-                tracing::warn!("the newest steps of monitoring series were not written down");
+                tracing::warn!(
+                    "the newest pairs and steps of monitoring series were not written down"
+                );
             }
             if let Err(error) = control.flush().await {
                 tracing::warn!(%error, "when keys were used last was not written down");
@@ -440,11 +453,13 @@ fn follow(source: Source, control: &Arc<Control>) -> io::Result<()> {
 fn refresh_others(
     later: impl Fn() + Send + Sync + 'static,
     monitor: Arc<Monitor>,
+    comparison: Arc<Comparison>,
     notifier: Arc<Notifier>,
 ) -> impl Fn() + Send + Sync + 'static {
     move || {
         later();
         monitor.refresh();
+        comparison.refresh();
         notifier.refresh();
     }
 }

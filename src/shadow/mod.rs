@@ -4,10 +4,12 @@
 //! worker: mirror ──▶ Pair ──lossy──▶ comparison: compare ▶ verdict ▶ journal ──▶ admin, control
 //! ```
 
+pub mod adaptive;
 pub mod compare;
 pub mod comparison;
 pub mod door;
 pub mod findings;
+pub mod journal;
 pub mod mirror;
 pub mod pair;
 pub mod ticket;

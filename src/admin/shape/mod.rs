@@ -5,6 +5,7 @@
 //! mistake at once; a test holds the two against each other.
 
 mod deployment;
+mod findings;
 mod happening;
 mod key;
 mod later;
@@ -18,6 +19,10 @@ mod time;
 mod version;
 
 pub use deployment::{Backend, Created, Deployment, FirstKey, Readme, Share, State, Status};
+pub use findings::{
+    ConfusionCell, DifferingPairs, HistogramBar, JsonFindings, JsonPlace, Kinds, LabelFindings,
+    NumberFindings, TensorFindings, TextFindings, UnreadablePairs,
+};
 pub use happening::{Deed, Happening, Refusal};
 pub use key::{Key, NewKeyShown, Revealed};
 pub use later::{
