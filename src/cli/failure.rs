@@ -26,6 +26,10 @@ pub(super) enum Code {
     Conflict = 6,
     /// The gateway and the declarations differ.
     Drift = 7,
+    /// Nothing is sure yet of a challenger.
+    Hold = 8,
+    /// A challenger is surely worse than declared.
+    Reject = 9,
 }
 
 /// Why a command ended early.
@@ -90,6 +94,11 @@ impl Failure {
     /// Its exit code; none when nothing failed.
     pub(super) fn code(&self) -> Option<Code> {
         self.code
+    }
+
+    /// Whether the same may succeed later: the gateway is gone for a while, or has trouble of its own.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.code, Some(Code::Unreachable | Code::Failed))
     }
 
     /// What happened.

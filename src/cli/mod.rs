@@ -9,6 +9,7 @@ pub mod sample_model;
 
 mod audit;
 mod check;
+mod comparison;
 mod completions;
 mod context;
 mod declare;
@@ -20,6 +21,7 @@ mod failure;
 mod key;
 mod later;
 mod logs;
+mod number;
 mod project;
 mod remote;
 mod serve;
@@ -63,7 +65,8 @@ Operate it:      weir status, weir deployment list, weir apply -f deployments.to
 Every setting with its default stands in config/weir.toml; the environment overrides the file, for
 example WEIR_DATA_LISTEN=0.0.0.0:8080.
 Exit codes: 0 done; 1 refused or failed; 2 usage, or a question not answered with yes; 3 gateway not
-reachable; 4 not found; 5 not allowed; 6 changed meanwhile or busy; 7 drift (`weir diff`).";
+reachable; 4 not found; 5 not allowed; 6 changed meanwhile or busy; 7 drift (`weir diff`);
+8 hold and 9 reject (`weir deployment verdict --exit-code`).";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -186,6 +186,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_challenger_is_compared_by_its_fields() {
+        let with = |own: Value| {
+            let mut challenger = json!({"backends": [{"url": "http://c"}]});
+            let members = challenger.as_object_mut().expect("a table");
+            members.extend(own.as_object().expect("a table").clone());
+            json!({"main": {"backends": [{"url": "http://a"}]}, "challenger": challenger})
+        };
+        let plain = with(json!({"verdict": {"min_agreement": 0.95}}));
+        let mut judged = with(json!({"compare": {"kind": "exact"}, "verdict": {"min_pairs": 7}}));
+        judged["auto_promote"] = json!(true);
+        assert_eq!(
+            lines(&plain, &judged),
+            [
+                "version.challenger.compare: - -> {\"kind\":\"exact\"}",
+                "version.challenger.verdict: - -> {\"min_pairs\":7}",
+                "version.auto_promote: - -> true",
+            ]
+        );
+        let other = with(json!({"compare": {"kind": "exact"}, "verdict": {"min_pairs": 8}}));
+        assert_eq!(
+            lines(&judged, &other),
+            [
+                "version.challenger.verdict.min_pairs: 7 -> 8",
+                "version.auto_promote: true -> -",
+            ]
+        );
+    }
+
+    #[test]
     fn another_order_of_parameters_is_a_difference() {
         let of = |parameters: &str| {
             let text = format!(

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::spec::{
-    BackendSpec, BackendUrl, ChallengerSpec, Example, Parameters, PoolSpec, Protocol, TimeoutsSpec,
-    VersionSpec, WarmUpSpec,
+    BackendSpec, BackendUrl, BudgetSpec, ChallengerSpec, CompareSpec, Example, KeepBodiesSpec,
+    Parameters, PoolSpec, Protocol, TimeoutsSpec, VerdictSpec, VersionSpec, WarmUpSpec,
 };
 
 /// Tables within tables that a file may hold; deeper, its parser gives up.
@@ -85,7 +85,7 @@ pub(super) fn sparse(version: &VersionSpec) -> Value {
     for (key, value) in members {
         let kept = match key.as_str() {
             "main" => pool(value, &json_of(&PoolSpec::default())),
-            "challenger" => pool(value, &json_of(&ChallengerSpec::default())),
+            "challenger" => challenger(value),
             "warm_up" => {
                 let path = value["path"].clone();
                 let mut kept = less(value, &json_of(&WarmUpSpec::default()));
@@ -103,6 +103,23 @@ pub(super) fn sparse(version: &VersionSpec) -> Value {
         }
     }
     Value::Object(sparse)
+}
+
+/// A pool, and of the tables in it only what differs from their own defaults.
+fn challenger(value: Value) -> Value {
+    let mut kept = pool(value, &json_of(&ChallengerSpec::default()));
+    let tables = [
+        ("compare", json_of(&CompareSpec::default())),
+        ("verdict", json_of(&VerdictSpec::default())),
+        ("keep_bodies", json_of(&KeepBodiesSpec::default())),
+        ("budget", json_of(&BudgetSpec::default())),
+    ];
+    for (name, default) in tables {
+        if let Some(table) = kept.get_mut(name) {
+            *table = less(table.take(), &default);
+        }
+    }
+    kept
 }
 
 fn pool(value: Value, default: &Value) -> Value {
@@ -156,6 +173,12 @@ mod tests {
         let backends = json!([{"url": "http://a"}, {"url": "http://b", "weight": 2}]);
         for json in [
             json!({"main": {"backends": backends}}),
+            json!({"main": {"backends": backends}, "auto_stop": true,
+                   "challenger": {"backends": backends,
+                       "compare": {"kind": "label", "pointer": "/label"},
+                       "verdict": {"min_agreement": 0.9, "max_latency_ratio_p99": 2.0},
+                       "keep_bodies": {"sample": 0.5, "redact": ["/user/*"]},
+                       "budget": {"requests_per_second": 5.0, "adaptive": true}}}),
             json!({"model": "m", "instances": 0, "labels": {"a": "b"},
                    "main": {"backends": backends, "predict_path": "/x", "tails": []},
                    "challenger": {"backends": backends, "sample": 0.5},

@@ -27,6 +27,8 @@ Examples:
   weir deployment create demo/iris --backend http://10.0.0.7:9001 --model iris:1.2
   weir deployment create demo/iris --backend http://a:9001=3 --backend http://b:9001=1 \\
       --challenger http://c:9001 --sample 0.1 --create-project
+  weir deployment create demo/iris --backend http://a:9001 --challenger http://c:9001 \\
+      --compare label --compare-pointer /label --min-agreement 0.98 --auto-stop
   weir deployment create demo/iris --file version.toml";
 
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@ use std::{path::PathBuf, str::FromStr};
 
 use serde_json::{Value, json};
 
-use super::{file, readme};
+use super::{challenger::ChallengerFlags, file, readme};
 use crate::{cli::failure::Failure, spec::BackendUrl};
 
 /// What is to answer.
@@ -17,15 +17,8 @@ pub(in crate::cli) struct VersionFlags {
     /// A backend of main, such as http://10.0.0.7:9001=2; may be given several times, and replaces all
     #[arg(long = "backend", value_name = "URL[=WEIGHT]")]
     backends: Vec<Backend>,
-    /// A backend of the challenger, likewise; a new challenger takes main's paths
-    #[arg(long = "challenger", value_name = "URL[=WEIGHT]")]
-    challengers: Vec<Backend>,
-    /// No challenger
-    #[arg(long, conflicts_with_all = ["challengers", "sample"])]
-    no_challenger: bool,
-    /// The share of requests that the challenger gets a copy of, 0.0 to 1.0
-    #[arg(long, value_name = "SHARE")]
-    sample: Option<f64>,
+    #[command(flatten)]
+    challenger: ChallengerFlags,
     /// What model it is
     #[arg(long, visible_alias = "model-checkpoint", alias = "model_checkpoint")]
     model: Option<String>,
@@ -66,7 +59,7 @@ pub(in crate::cli) struct VersionFlags {
 
 /// An address, and its share of the requests.
 #[derive(Debug, Clone, PartialEq)]
-struct Backend {
+pub(super) struct Backend {
     url: BackendUrl,
     weight: Option<u32>,
 }
@@ -118,7 +111,7 @@ impl VersionFlags {
                 version["main"][name] = json!(path);
             }
         }
-        self.put_challenger_on(version)?;
+        self.challenger.put_on(version)?;
         let lines = [
             ("model", &self.model),
             ("arch", &self.arch),
@@ -151,42 +144,10 @@ impl VersionFlags {
         }
         Ok(())
     }
-
-    fn put_challenger_on(&self, version: &mut Value) -> Result<(), Failure> {
-        if self.no_challenger {
-            version["challenger"] = Value::Null;
-        }
-        if !self.challengers.is_empty() {
-            if version["challenger"].is_null() {
-                let main = &version["main"];
-                let mut fresh = json!({});
-                for name in ["predict_path", "stream_path", "health_path"] {
-                    if !main[name].is_null() {
-                        fresh[name] = main[name].clone();
-                    }
-                }
-                version["challenger"] = fresh;
-            }
-            let challenger = &mut version["challenger"];
-            challenger["backends"] = pool(&self.challengers, &challenger["backends"]);
-        }
-        if let Some(sample) = self.sample {
-            // JSON has neither, and would say that nothing was said.
-            if !sample.is_finite() {
-                return Err(Failure::usage("--sample is a number from 0 to 1"));
-            }
-            if version["challenger"].is_null() {
-                return Err(Failure::usage("there is no challenger for --sample")
-                    .hint("name its backends with --challenger URL"));
-            }
-            version["challenger"]["sample"] = json!(sample);
-        }
-        Ok(())
-    }
 }
 
 /// The backends named, in place of those there were. One that stays keeps what nothing is said of.
-fn pool(named: &[Backend], there: &Value) -> Value {
+pub(super) fn pool(named: &[Backend], there: &Value) -> Value {
     let there = there.as_array().map_or(&[][..], Vec::as_slice);
     let backends = named.iter().map(|Backend { url, weight }| {
         let url = url.to_string();
@@ -329,25 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_challenger_that_stays_keeps_its_share() {
-        let mut version = live();
-        version["challenger"] = json!({"backends": [{"url": "http://c"}], "sample": 0.5});
-        let flags = flags("--challenger http://d").expect("flags");
-        flags.put_on(&mut version).expect("fits");
-        let expected = json!({"backends": [{"url": "http://d"}], "sample": 0.5});
-        assert_eq!(version["challenger"], expected);
-    }
-
-    #[test]
     fn what_does_not_fit_is_said() {
-        let alone = flags("--sample 0.5").expect("flags");
-        let failure = alone.put_on(&mut live()).expect_err("no challenger");
-        assert_eq!(failure.words(), "there is no challenger for --sample");
-        for none in ["NaN", "inf"] {
-            let line = format!("--challenger http://a --sample {none}");
-            let failure = flags(&line).expect(none).put_on(&mut live());
-            assert!(failure.is_err(), "{none}");
-        }
         let broken = flags("--input-example {").expect("flags");
         let failure = broken.put_on(&mut live()).expect_err("no JSON");
         assert!(

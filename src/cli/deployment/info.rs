@@ -8,10 +8,14 @@ use super::{
     calls::{KINDS, Kind, LANGUAGES, Language, block},
     near::full_name,
 };
-use crate::cli::{
-    failure::Failure,
-    remote::{Session, path_of},
-    terminal::{Table, ago, pairs},
+use crate::{
+    base::name::DeploymentName,
+    cli::{
+        comparison,
+        failure::Failure,
+        remote::{Session, path_of},
+        terminal::{Style, Table, ago, pairs},
+    },
 };
 
 /// What stands below the flags.
@@ -64,7 +68,8 @@ pub(super) fn run(arguments: &InfoArgs, session: &Session) -> Result<(), Failure
     let is_cut_out =
         arguments.call.is_some() || !matches!(arguments.calls, Calls::All | Calls::None);
     if !is_cut_out {
-        summary(&deployment, session)?;
+        let verdict = verdict(&deployment, &arguments.target.name()?, session);
+        shown(&deployment, verdict, session)?;
     }
     let is_gone = matches!(deployment["state"].as_str(), Some("deleting" | "deleted"));
     let blocks = arguments.blocks(&deployment);
@@ -82,8 +87,27 @@ pub(super) fn run(arguments: &InfoArgs, session: &Session) -> Result<(), Failure
 /// # Errors
 /// When nobody reads it.
 pub(super) fn summary(deployment: &Value, session: &Session) -> Result<(), Failure> {
+    shown(deployment, None, session)
+}
+
+/// The verdict on the live version's challenger, in a line. All else is shown without it, too.
+fn verdict(deployment: &Value, name: &DeploymentName, session: &Session) -> Option<String> {
+    if deployment["version"]["challenger"].is_null() {
+        return None;
+    }
+    let comparison = session.client.get(&path_of(name, "/comparison")).ok()?;
+    // Without colour: it stands among what is made safe.
+    comparison::line(&comparison, Style::new(false))
+}
+
+fn shown(deployment: &Value, verdict: Option<String>, session: &Session) -> Result<(), Failure> {
     let out = &session.out;
-    let mut lines = pairs(&known(deployment), out.style);
+    let mut known = known(deployment).to_vec();
+    if let Some(verdict) = verdict {
+        let behind = known.iter().position(|(name, _)| *name == "model");
+        known.insert(behind.unwrap_or(0), ("challenger", verdict));
+    }
+    let mut lines = pairs(&known, out.style);
     let backends = backends(deployment);
     if let Some(backends) = backends {
         lines.push(String::new());
@@ -258,7 +282,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::terminal::Style;
 
     fn iris() -> Value {
         json!({"project": "demo", "name": "iris", "display_name": "iris", "state": "live",

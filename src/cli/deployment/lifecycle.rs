@@ -1,14 +1,12 @@
 //! `weir deployment rollback`, `promote`, `stop` and `restart`.
 
-use std::str::FromStr;
-
 use serde_json::{Value, json};
 
 use super::{
     Target,
     started::{call, start},
 };
-use crate::cli::{failure::Failure, remote::Session, task::Patience};
+use crate::cli::{failure::Failure, number::Number, remote::Session, task::Patience};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RollbackArgs {
@@ -56,10 +54,6 @@ struct Reason {
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
-
-/// A version's number, also as it is shown elsewhere: `2`, `v2`, `iris_v2`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Number(pub(super) u32);
 
 /// Makes an earlier version live again.
 ///
@@ -113,40 +107,4 @@ fn because(arguments: &BecauseArgs, rest: &str, session: &Session) -> Result<(),
 
 fn only_if(flag: bool) -> Value {
     if flag { json!(true) } else { Value::Null }
-}
-
-// === impl Number ===
-
-impl FromStr for Number {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.rsplit_once("_v").map_or(text, |(_, digits)| digits);
-        let digits = digits.strip_prefix('v').unwrap_or(digits);
-        match digits.parse() {
-            Ok(number) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Self(number)),
-            _ => Err("a version is a number, such as 2, or iris_v2".to_owned()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_as_they_are_shown() {
-        for (text, number) in [
-            ("2", Some(2)),
-            ("v12", Some(12)),
-            ("iris_v3", Some(3)),
-            ("my_v2_v4", Some(4)),
-            ("+2", None),
-            ("iris", None),
-            ("", None),
-            ("-1", None),
-        ] {
-            assert_eq!(text.parse().ok(), number.map(Number), "{text}");
-        }
-    }
 }

@@ -6,10 +6,12 @@
 //!   the live version ──────────────────┘                                   │
 //! rollback, promote, stop, restart, delete ────────────────────────────────┴──▶ started: its end
 //! info ──▶ calls: the lines to paste
+//! logs, watch, verdict, pairs, pair: modules of their own beside this one
 //! ```
 
 mod apikeys;
 mod calls;
+mod challenger;
 mod create;
 mod delete;
 mod deploy;
@@ -32,6 +34,7 @@ pub(super) use apikeys::ApikeyCommand;
 pub(super) use target::Target;
 
 use super::{
+    comparison::{self, PAIRS_HELP, PairArgs, PairsArgs, VERDICT_HELP, VerdictArgs},
     failure::Failure,
     logs::LogsArgs,
     remote::{Session, path_of},
@@ -105,6 +108,30 @@ pub(super) enum DeploymentCommand {
         #[command(flatten)]
         arguments: WatchArgs,
     },
+    /// Show whether the challenger is as good as main, and why
+    #[command(after_help = VERDICT_HELP)]
+    Verdict {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        arguments: VerdictArgs,
+    },
+    /// List what main and the challenger answered to the same requests
+    #[command(after_help = PAIRS_HELP)]
+    Pairs {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        arguments: PairsArgs,
+    },
+    /// Show one of those pairs, with the bodies that were kept
+    #[command(after_help = "Example: weir deployment pair demo/iris 17")]
+    Pair {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        arguments: PairArgs,
+    },
     /// Show its readme, or write it
     #[command(after_help = "Example: weir deployment readme demo/iris --write README.md")]
     Readme(readme::ReadmeArgs),
@@ -177,6 +204,11 @@ fn dispatch(
         C::Watch { target, arguments } => {
             super::watch::run(target.if_named()?.as_ref(), &arguments, session)
         }
+        C::Verdict { target, arguments } => {
+            comparison::verdict(&target.name()?, &arguments, session)
+        }
+        C::Pairs { target, arguments } => comparison::pairs(&target.name()?, &arguments, session),
+        C::Pair { target, arguments } => comparison::pair(&target.name()?, &arguments, session),
         C::Readme(arguments) => readme::run(&arguments, session),
         C::Openapi { target } => {
             let document = session
@@ -207,6 +239,9 @@ impl DeploymentCommand {
             | Self::Readme(readme::ReadmeArgs { target, .. })
             | Self::Logs { target, .. }
             | Self::Watch { target, .. }
+            | Self::Verdict { target, .. }
+            | Self::Pairs { target, .. }
+            | Self::Pair { target, .. }
             | Self::Openapi { target } => Some(target),
             Self::Deploy(arguments) => Some(&arguments.target),
         }

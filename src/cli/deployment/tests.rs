@@ -31,6 +31,9 @@ fn every_verb_takes_a_name_in_either_form() {
         "versions",
         "logs",
         "watch",
+        "verdict --exit-code",
+        "pairs --result disagree",
+        "pair --id 17",
         "readme",
         "openapi",
         "create --backend http://a",
@@ -79,6 +82,25 @@ fn lines_written_for_sambastudio_are_taken() {
         "weir deployment add-apikey demo/iris",
         "weir endpoint info-apikey demo/iris",
         "weir endpoint edit-apikey demo/iris --apikey k1",
+    ] {
+        assert!(refused(line).is_some(), "{line}");
+    }
+}
+
+#[test]
+fn a_pair_by_its_number_behind_a_name() {
+    for line in [
+        "weir deployment pair demo/iris 17",
+        "weir endpoint pair demo/iris 17 -o json",
+        "weir deployment verdict demo/iris --version iris_v2 --watch",
+        "weir deployment pairs demo/iris --version 2 --format csv -n 5",
+    ] {
+        assert_eq!(refused(line), None, "{line}");
+    }
+    for line in [
+        "weir deployment pair demo/iris x",
+        "weir deployment pair demo/iris 17 --id 18",
+        "weir deployment verdict demo/iris --watch --exit-code",
     ] {
         assert!(refused(line).is_some(), "{line}");
     }

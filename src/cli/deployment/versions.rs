@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::{
     Target,
     history::{limit, took},
-    lifecycle::Number,
 };
 use crate::cli::{
     failure::Failure,
+    number::Number,
     remote::{Session, path_of},
     terminal::{Table, ago, pairs, safe},
 };
@@ -160,7 +160,9 @@ mod tests {
     fn a_version_is_shown_as_a_file_that_says_the_same() {
         let spec = json!({"model": "iris:1.3", "labels": {"a": "b"}, "parameters": {"t": 0.5},
             "main": {"backends": [{"url": "http://a", "weight": 3}], "health_path": "/ok"},
-            "challenger": {"backends": [{"url": "http://b"}], "sample": 0.5}});
+            "challenger": {"backends": [{"url": "http://b"}], "sample": 0.5,
+                "compare": {"kind": "json", "ignore": ["/id"]}, "budget": {"adaptive": true}},
+            "auto_promote": true});
         let spec = VersionSpec::from_json(&spec).expect("a version");
         let shown = serde_json::to_value(&spec).expect("JSON");
         let text = toml(&shown).expect("TOML");

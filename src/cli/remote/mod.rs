@@ -14,7 +14,7 @@ mod options;
 mod problem;
 mod shown;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub(super) use address::{address, check_token};
 pub(super) use client::{Answer, Call, Client};

@@ -60,6 +60,10 @@ fn way_to(unknown: &str) -> Option<&'static str> {
         "token_unknown" => "`weir token list` shows those there are",
         "task_unknown" => "`weir task list` shows those there are",
         "version_unknown" => "`weir deployment versions` shows those there are",
+        "comparison_unknown" => {
+            "`weir deployment deploy NAME --challenger URL` gives it one; it is compared from then on"
+        }
+        "pair_unknown" => "`weir deployment pairs` shows those that are kept",
         "async_unknown" => "`weir async list` shows those there are",
         "path_unknown" => "`weir status` shows the gateway's version; this command may be newer",
         _ => return None,

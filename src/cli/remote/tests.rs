@@ -13,7 +13,9 @@ use crate::cli::{
 };
 
 /// A gateway that gives these answers, one a connection, and then tells the heads of the requests.
-fn gateway(answers: &'static [&'static str]) -> (Session, JoinHandle<Vec<String>>) {
+pub(in crate::cli) fn gateway(
+    answers: &'static [&'static str],
+) -> (Session, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("its address"));
     let heads = thread::spawn(move || {

@@ -8,6 +8,8 @@ mod end;
 mod live;
 mod out;
 mod safe;
+mod screen;
+mod spark;
 mod style;
 mod table;
 
@@ -18,5 +20,7 @@ pub(super) use end::{on_end, on_interrupt};
 pub(super) use live::Live;
 pub(super) use out::Out;
 pub(super) use safe::safe;
+pub(super) use screen::Screen;
+pub(super) use spark::spark;
 pub(super) use style::Style;
 pub(super) use table::{Table, pairs};

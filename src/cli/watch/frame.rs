@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::{
-    figures::{Figures, failures},
-    spark::spark,
-};
+use super::figures::{Figures, failures};
 use crate::{
     base::name::DeploymentName,
-    cli::terminal::{Style, Table, ago, counted, grouped, safe},
+    cli::{
+        comparison,
+        terminal::{Style, Table, ago, counted, grouped, safe, spark},
+    },
 };
 
 /// The frame of one deployment.
@@ -19,10 +19,12 @@ pub(super) fn of_one(
     style: Style,
 ) -> Vec<String> {
     let deployment = &seen["deployment"];
-    let mut lines = vec![heading(name, deployment, style), String::new()];
-    if let Some(reason) = deployment["reason"].as_str() {
-        lines.insert(1, style.dim(&safe(reason)));
-    }
+    let mut lines = vec![heading(name, deployment, style)];
+    let reason = deployment["reason"].as_str();
+    lines.extend(reason.map(|reason| style.dim(&safe(reason))));
+    let verdict = comparison::line(&seen["comparison"], style);
+    lines.extend(verdict.map(|verdict| format!("challenger: {verdict}")));
+    lines.push(String::new());
     let Some(figures) = Figures::of(&seen["monitoring"], now_ms) else {
         lines.push("The gateway tells no figures.".to_owned());
         return lines;
@@ -282,6 +284,29 @@ mod tests {
                 "http://m:1  main  available          3",
             ]
         );
+    }
+
+    #[test]
+    fn the_verdict_on_a_challenger_stands_in_the_head() {
+        let mut seen = json!({
+            "deployment": {"state": "live", "live_version": 3, "reason": "one is down"},
+            "monitoring": null,
+            "comparison": {"pairs": 2, "verdict": {"state": "promote"}, "agreement":
+                {"value": 1.0, "low": 0.96, "high": 1.0}},
+        });
+        let name = DeploymentName::parse("demo/iris").expect("a name");
+        let shown = of_one(&name, &seen, 0, Style::new(false));
+        assert_eq!(
+            shown[1..4],
+            [
+                "one is down",
+                "challenger: promote, agreement 1.000 (0.960 to 1.000), 2 pairs",
+                "",
+            ]
+        );
+        seen["comparison"] = Value::Null;
+        let shown = of_one(&name, &seen, 0, Style::new(false));
+        assert_eq!(shown[1..3], ["one is down", ""]);
     }
 
     #[test]

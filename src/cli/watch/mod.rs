@@ -1,13 +1,11 @@
 //! `weir deployment watch`: rates, latencies and backends, live.
 //!
 //! ```text
-//! every --interval:  API ──▶ figures (numbers) ──▶ frame (lines) ──▶ screen (rewrites what is there)
+//! every --interval:  API ──▶ figures (numbers) ──▶ frame (lines) ──▶ terminal::Screen (rewrites what is there)
 //! ```
 
 mod figures;
 mod frame;
-mod screen;
-mod spark;
 
 use std::{
     thread,
@@ -16,10 +14,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use self::screen::Screen;
 use super::{
-    failure::{Code, Failure},
+    failure::Failure,
     remote::{Session, path_of},
+    terminal::Screen,
 };
 use crate::base::{clock::unix_ms, name::DeploymentName};
 
@@ -31,6 +29,17 @@ pub(super) struct WatchArgs {
     /// From one frame to the next, such as 2s or 500ms
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = interval)]
     interval: Duration,
+}
+
+/// For how long a verdict is shown before it is asked for again: it does not change in a moment.
+const JUDGED_FOR: Duration = Duration::from_secs(5);
+
+/// What is known of the challenger.
+#[derive(Debug, Default)]
+struct Judged {
+    comparison: Value,
+    version: Option<u64>,
+    at: Option<Instant>,
 }
 
 /// How far back the curves reach, in steps of 10 s.
@@ -48,7 +57,8 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let out = &session.out;
     let mut screen = None;
-    let mut seen = look(name, session)?;
+    let mut judged = Judged::default();
+    let mut seen = look(name, &mut judged, session)?;
     let mut trouble = None;
     loop {
         let began = Instant::now();
@@ -82,9 +92,9 @@ pub(super) fn run(
             return Ok(());
         }
         thread::sleep(arguments.interval.saturating_sub(began.elapsed()));
-        match look(name, session) {
+        match look(name, &mut judged, session) {
             Ok(new) => seen = new,
-            Err(failure) if may_pass(&failure) => {
+            Err(failure) if failure.may_pass() => {
                 trouble = Some(
                     out.style
                         .red(&format!("no new figures: {}", failure.words())),
@@ -95,18 +105,17 @@ pub(super) fn run(
     }
 }
 
-/// Whether a look may succeed later that failed so.
-fn may_pass(failure: &Failure) -> bool {
-    matches!(failure.code(), Some(Code::Unreachable | Code::Failed))
-}
-
 /// The time here, in milliseconds since 1970.
 fn now_ms() -> i64 {
     i64::try_from(unix_ms()).unwrap_or(i64::MAX)
 }
 
 /// What a frame is made from.
-fn look(name: Option<&DeploymentName>, session: &Session) -> Result<Value, Failure> {
+fn look(
+    name: Option<&DeploymentName>,
+    judged: &mut Judged,
+    session: &Session,
+) -> Result<Value, Failure> {
     let client = &session.client;
     let Some(name) = name else {
         return client.get("/api/v1/monitoring");
@@ -114,7 +123,32 @@ fn look(name: Option<&DeploymentName>, session: &Session) -> Result<Value, Failu
     let deployment = client.get(&path_of(name, ""))?;
     let query = format!("/monitoring?from=-{}s&step=10s", STEPS * 10);
     let monitoring = client.get(&path_of(name, &query))?;
-    Ok(json!({"deployment": deployment, "monitoring": monitoring}))
+    let comparison = judged.look(name, &deployment, session);
+    Ok(json!({"deployment": deployment, "monitoring": monitoring, "comparison": comparison}))
+}
+
+// === impl Judged ===
+
+impl Judged {
+    /// The comparison with the challenger; null without one, or while it can't be read: all else is
+    /// shown then, too.
+    fn look(&mut self, name: &DeploymentName, deployment: &Value, session: &Session) -> Value {
+        if deployment["version"]["challenger"].is_null() {
+            *self = Self::default();
+            return Value::Null;
+        }
+        let version = deployment["live_version"].as_u64();
+        let is_new = self.version == version && self.at.is_some_and(|at| at.elapsed() < JUDGED_FOR);
+        if !is_new {
+            let shown = session.client.get(&path_of(name, "/comparison"));
+            *self = Self {
+                comparison: shown.unwrap_or_default(),
+                version,
+                at: Some(Instant::now()),
+            };
+        }
+        self.comparison.clone()
+    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
@@ -136,6 +170,34 @@ fn interval(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::remote::tests::gateway;
+
+    const HELD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\nconnection: close\r\n\r\n\
+         {\"pairs\": 2}";
+    const UNKNOWN: &str =
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+
+    #[test]
+    fn a_verdict_is_asked_for_where_there_may_be_one_and_not_for_each_frame() {
+        // The third call would find nobody.
+        let (session, heads) = gateway(&[HELD, UNKNOWN]);
+        let name = DeploymentName::parse("demo/iris").expect("a name");
+        let mut judged = Judged::default();
+        let mut deployment = json!({"live_version": 1, "version": {"challenger": null}});
+        assert_eq!(judged.look(&name, &deployment, &session), Value::Null);
+        deployment["version"]["challenger"] = json!({"backends": []});
+        for _ in 0..3 {
+            let shown = judged.look(&name, &deployment, &session);
+            assert_eq!(shown, json!({"pairs": 2}));
+        }
+        // Another version is another challenger; what can't be read stands in nothing's way.
+        deployment["live_version"] = json!(2);
+        for _ in 0..3 {
+            assert_eq!(judged.look(&name, &deployment, &session), Value::Null);
+        }
+        let heads = heads.join().expect("heads");
+        assert!(heads[1].starts_with("get /api/v1/projects/demo/deployments/iris/comparison "));
+    }
 
     #[test]
     fn intervals_in_their_forms() {

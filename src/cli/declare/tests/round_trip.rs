@@ -13,9 +13,10 @@ use crate::{
     },
     cli::declare::{export, normal::sayable},
     spec::{
-        Access, BackendSpec, BackendUrl, ChallengerSpec, Declarations, DeploymentSpec, Example,
-        KeySpec, Parameters, PoolSpec, ProjectSpec, Protocol, ReadinessSpec, Scope, Tails,
-        TenantSpec, TimeoutsSpec, VersionSpec, WarmUpMethod, WarmUpSpec,
+        Access, BackendSpec, BackendUrl, BudgetSpec, ChallengerSpec, CompareKind, CompareSpec,
+        Declarations, DeploymentSpec, Example, JsonPointer, KeepBodiesSpec, KeySpec, Parameters,
+        PoolSpec, ProjectSpec, Protocol, ReadinessSpec, Scope, Tails, TenantSpec, TimeoutsSpec,
+        VerdictSpec, VersionSpec, WarmUpMethod, WarmUpSpec,
     },
 };
 
@@ -105,13 +106,89 @@ fn pool() -> BoxedStrategy<PoolSpec> {
 }
 
 fn challenger() -> BoxedStrategy<ChallengerSpec> {
-    (pool(), 0.0..=1.0f64, 0u32..100, 1u64..100_000)
-        .prop_map(|(pool, sample, queue_max, timeout_ms)| ChallengerSpec {
-            pool,
+    let pool = (pool(), 0.0..=1.0f64, 0u32..100, 1u64..100_000);
+    (pool, compare(), verdict(), keep_bodies(), budget())
+        .prop_map(|(pool, compare, verdict, keep_bodies, budget)| {
+            let (pool, sample, queue_max, timeout_ms) = pool;
+            ChallengerSpec {
+                pool,
+                sample,
+                queue_max,
+                timeout_ms,
+                compare,
+                verdict,
+                keep_bodies,
+                budget,
+                ..ChallengerSpec::default()
+            }
+        })
+        .boxed()
+}
+
+fn pointer() -> BoxedStrategy<JsonPointer> {
+    let odd = r#"(/(a|é|\*|0|~0|~1|"|'|\\| ){0,3}){0,3}"#;
+    odd.prop_map(|text: String| JsonPointer::parse(&text).expect("a pointer"))
+        .boxed()
+}
+
+fn compare() -> BoxedStrategy<CompareSpec> {
+    let kind = prop::sample::select(CompareKind::WORDS.to_vec());
+    let tolerance = (option::of(0.0..=1.0f64), option::of(0.0..=1.0f64));
+    let pointers = (vec(pointer(), 0..3), vec(pointer(), 0..3));
+    (kind, tolerance, pointers, option::of(pointer()), pointer())
+        .prop_map(|((_, kind), tolerance, pointers, pointer, needed)| {
+            let needs_one = matches!(kind, CompareKind::Label | CompareKind::Number);
+            CompareSpec {
+                kind,
+                tolerance_abs: tolerance.0,
+                tolerance_rel: tolerance.1,
+                ignore: pointers.0,
+                pointer: pointer.or(needs_one.then_some(needed)),
+                unordered: pointers.1,
+            }
+        })
+        .boxed()
+}
+
+fn verdict() -> BoxedStrategy<VerdictSpec> {
+    let some = (0.0..=1.0f64, 0.0..=1_000.0f64, 1e-9..=0.5f64, 0u64..1_000);
+    option::of(some)
+        .prop_map(|some| match some {
+            None => VerdictSpec::default(),
+            Some((min_agreement, max_latency_ratio_p99, alpha, min_pairs)) => VerdictSpec {
+                min_agreement,
+                max_latency_ratio_p99,
+                alpha,
+                min_pairs,
+                ..VerdictSpec::default()
+            },
+        })
+        .boxed()
+}
+
+fn keep_bodies() -> BoxedStrategy<KeepBodiesSpec> {
+    (0.0..=1.0f64, 0u64..=1 << 20, vec(pointer(), 0..3))
+        .prop_map(|(sample, bytes_max, redact)| KeepBodiesSpec {
             sample,
-            queue_max,
-            timeout_ms,
-            ..ChallengerSpec::default()
+            bytes_max,
+            redact,
+        })
+        .boxed()
+}
+
+fn budget() -> BoxedStrategy<BudgetSpec> {
+    let caps = (
+        option::of(0.0..=1e6f64),
+        option::of(0u32..99),
+        option::of(0u64..99),
+    );
+    (0.0..=1.0f64, caps, any::<bool>())
+        .prop_map(|(share, caps, adaptive)| BudgetSpec {
+            share,
+            requests_per_second: caps.0,
+            concurrency: caps.1,
+            bytes_per_second: caps.2,
+            adaptive,
         })
         .boxed()
 }
@@ -145,7 +222,7 @@ fn version() -> BoxedStrategy<VersionSpec> {
     let readiness = (option::of(0u64..9), option::of(0u64..9));
     let parts = (
         pool(),
-        option::of(challenger()),
+        (option::of(challenger()), any::<bool>(), any::<bool>()),
         option::of(warm_up()),
         readiness,
         prop_oneof![Just(60_000u64), 1u64..9],
@@ -154,7 +231,7 @@ fn version() -> BoxedStrategy<VersionSpec> {
         .prop_map(|(texts, free, parts)| {
             let (model, notes, arch, instances) = texts;
             let (parameters, labels, input, output) = free;
-            let (main, challenger, warm_up, (unreachable_ms, ready_ms), idle_ms) = parts;
+            let (main, (challenger, promotes, stops), warm_up, (unreachable_ms, ready_ms), idle_ms) = parts;
             // The API takes no example that is null.
             let example = |value: Option<Value>| value.filter(|v| !v.is_null()).map(Example::new);
             VersionSpec {
@@ -165,6 +242,8 @@ fn version() -> BoxedStrategy<VersionSpec> {
                 parameters: Parameters::new(parameters.into_iter().collect::<Map<_, _>>()),
                 labels: labels.into_iter().collect::<BTreeMap<_, _>>(),
                 main,
+                auto_promote: promotes && challenger.is_some(),
+                auto_stop: stops && challenger.is_some(),
                 challenger,
                 warm_up,
                 readiness: ReadinessSpec {
@@ -311,6 +390,7 @@ notes = """
 Trained on "all" of it.
 See C:\\models.
 """
+auto_stop = true
 
 [deployment.version.parameters]
 classes = 3
@@ -326,6 +406,8 @@ health_path = "/health"
 [deployment.version.challenger]
 backends = [{ url = "http://127.0.0.1:9003" }]
 sample = 0.5
+compare = { kind = "json", tolerance_rel = 0.01, ignore = ["/id"] }
+budget = { adaptive = true }
 
 [deployment.version.timeouts]
 first_byte_ms = 5000

@@ -3,7 +3,7 @@
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Values as a curve, the largest as high as it gets, nothing as the lowest. Gaps are spaces.
-pub(super) fn spark(values: &[Option<f64>]) -> String {
+pub(in crate::cli) fn spark(values: &[Option<f64>]) -> String {
     let max = values.iter().flatten().copied().fold(0.0, f64::max);
     let level = |value: &Option<f64>| match value {
         None => ' ',

@@ -9,7 +9,8 @@ use std::{
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::cli::{failure::Failure, terminal::on_end};
+use super::on_end;
+use crate::cli::failure::Failure;
 
 /// The terminal's own screen for programs, without a cursor (xterm's private modes 1049 and 25).
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
@@ -20,19 +21,19 @@ const BEGIN: &str = "\x1b[?2026h\x1b[H";
 const END: &str = "\x1b[J\x1b[?2026l";
 
 /// A terminal that shows frames. What was on it comes back when this goes.
-pub(super) struct Screen {}
+pub(in crate::cli) struct Screen {}
 
 // === impl Screen ===
 
 impl Screen {
     /// Whether standard output is a terminal that can.
-    pub(super) fn is_possible() -> bool {
+    pub(in crate::cli) fn is_possible() -> bool {
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         io::stdout().is_terminal() && !is_dumb
     }
 
     /// Takes the terminal over, until it is dropped or the process interrupted.
-    pub(super) fn enter() -> Self {
+    pub(in crate::cli) fn enter() -> Self {
         let mut out = io::stdout().lock();
         // A terminal that is gone shows itself at the first frame.
         let _ = out.write_all(ENTER.as_bytes()).and_then(|()| out.flush());
@@ -49,7 +50,7 @@ impl Screen {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub(super) fn show(&self, lines: &[String], interval: Duration) -> Result<(), Failure> {
+    pub(in crate::cli) fn show(&self, lines: &[String], interval: Duration) -> Result<(), Failure> {
         let (columns, rows) = size();
         let every = format!("every {:.1} s; Ctrl-C ends it", interval.as_secs_f64());
         let text = frame(lines, &every, columns, rows);
