@@ -297,6 +297,7 @@ impl Control {
         let live = Numbered {
             number,
             spec: Arc::new(spec.version),
+            is_challenger_stopped: false,
         };
         if let Some(retired) = new.enter(live, now) {
             self.prepare_retirement(change, name, &new.record, retired, &by, now)

@@ -21,6 +21,7 @@ use crate::{
         id::{Revision, VersionNumber},
         name::DeploymentName,
     },
+    snapshot::Numbered,
     spec::{
         ChallengerSpec, VersionSpec,
         body::{DeleteBody, PromoteBody, RestartBody, RollbackBody, StopBody},
@@ -44,7 +45,8 @@ impl Control {
         self.guard.check_version("", &spec)?;
         let ask = Ask::new(caller, "deploy", name, &spec, intent);
         let turn = self.turn_by(caller).await?;
-        self.deploy_now(turn, &ask, &spec, NewTask::new(TaskKind::Deploy, None))
+        let task = NewTask::new(TaskKind::Deploy, None);
+        self.deploy_now(turn, &ask, Change::default(), &spec, task)
             .await
     }
 
@@ -67,30 +69,26 @@ impl Control {
             return Ok(self.unchanged(known));
         }
         let live = held.live.as_ref().ok_or_else(|| not_live(name, &held))?;
-        let challenger = live.spec.challenger.as_ref().ok_or_else(|| {
+        let spec = promoted(name, live, keeps).ok_or_else(|| {
             let words = format!(
                 "{} has no challenger to promote",
                 display(&held.record, live.number)
             );
             ControlError::conflict("no_challenger", words)
         })?;
-        let mut spec = VersionSpec::clone(&live.spec);
-        spec.main = challenger.pool.clone();
-        spec.challenger = keeps.then(|| ChallengerSpec {
-            pool: live.spec.main.clone(),
-            ..challenger.clone()
-        });
-        spec.notes = format!("The challenger of {}_v{}.", name.deployment(), live.number);
         let mut task = NewTask::new(TaskKind::Deploy, None);
         task.promotes = true;
         task.note = body.reason;
-        self.deploy_now(turn, &ask, &spec, task).await
+        self.deploy_now(turn, &ask, Change::default(), &spec, task)
+            .await
     }
 
-    async fn deploy_now(
+    /// Takes a new version on, in this change.
+    pub(super) async fn deploy_now(
         self: &Arc<Self>,
         turn: Turn,
         ask: &Ask<'_>,
+        mut change: Change,
         spec: &VersionSpec,
         mut task: NewTask,
     ) -> Result<Done<Stored<Task>>, ControlError> {
@@ -102,7 +100,6 @@ impl Control {
         let now = unix_ms();
         let number = VersionNumber(held.record.versions + 1);
         let version = Version::new(number, json(spec), &ask.caller.name, now);
-        let mut change = Change::default();
         change.put(version.place(ask.name), &version, None);
         task.version = Some(number);
         self.begin_task(turn, ask, change, &held, task, |record| {
@@ -394,6 +391,27 @@ impl Control {
             epoch: done.epoch,
         })
     }
+}
+
+/// What a version is whose main is the challenger of this one, with or without the old main for its
+/// challenger; none when there is no challenger. It is not promoted by itself again: the two would
+/// change places for ever.
+pub(super) fn promoted(
+    name: &DeploymentName,
+    live: &Numbered,
+    keeps_main: bool,
+) -> Option<VersionSpec> {
+    let challenger = live.spec.challenger.as_ref()?;
+    let mut spec = VersionSpec::clone(&live.spec);
+    spec.main = challenger.pool.clone();
+    spec.challenger = keeps_main.then(|| ChallengerSpec {
+        pool: live.spec.main.clone(),
+        ..challenger.clone()
+    });
+    spec.auto_promote = false;
+    spec.auto_stop &= keeps_main;
+    spec.notes = format!("The challenger of {}_v{}.", name.deployment(), live.number);
+    Some(spec)
 }
 
 fn not_live(name: &DeploymentName, held: &Held) -> ControlError {

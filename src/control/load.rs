@@ -242,6 +242,7 @@ impl Control {
         Ok(Numbered {
             number,
             spec: Arc::new(spec),
+            is_challenger_stopped: stored.value.challenger_stopped.is_some(),
         })
     }
 

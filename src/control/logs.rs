@@ -75,7 +75,8 @@ fn lifecycle(happening: &Happening) -> (Level, Lifecycle) {
             | Action::KeyRevoke
             | Action::KeyReveal
             | Action::QueuePause
-            | Action::QueuePurge,
+            | Action::QueuePurge
+            | Action::ChallengerStop,
         ) => Level::Warn,
         _ => Level::Info,
     };

@@ -19,6 +19,7 @@ mod declare;
 mod declared_keys;
 mod declared_projects;
 mod deployments;
+mod easing;
 pub mod error;
 mod events;
 mod kept;
@@ -53,6 +54,7 @@ mod tenants;
 mod tests;
 mod tidy;
 mod tokens;
+mod verdicts;
 
 pub use audit::Refusal;
 pub use declare::Changes;

@@ -80,6 +80,7 @@ fn of_happening(happening: &Happening, state: &State) -> Option<Message> {
         Action::KeyRevoke => EventName::KeyRevoked,
         Action::PoolDown => EventName::PoolDown,
         Action::PoolUp => EventName::PoolUp,
+        Action::ChallengerStop => EventName::ChallengerStopped,
         _ => return None,
     };
     let name = &happening.deployment;

@@ -1,9 +1,12 @@
-//! The control plane's regular round: success rates, retry budgets, figures, and the series of
-//! what is live.
+//! The control plane's regular round: success rates, retry budgets, figures, the series of what is
+//! live, and the share of requests that goes to challengers.
 
 use std::{sync::Arc, time::Duration};
 
-use super::logs::{Ejected, refill};
+use super::{
+    easing::Easing,
+    logs::{Ejected, refill},
+};
 use crate::{
     base::clock::Tick,
     logs::Logs,
@@ -17,9 +20,13 @@ const ROUND: Duration = Duration::from_secs(1);
 /// Rounds between two reviews of success rates.
 const ROUNDS_PER_REVIEW: u64 = 5;
 
+/// Rounds between two looks at how main does beside challengers that step back for it.
+const ROUNDS_PER_EASING: u64 = 2;
+
 /// Looks after what is in force, forever.
 pub async fn review(current: Arc<Current>, faults: Arc<FaultMeters>, logs: Arc<Logs>) {
     let mut ejected = Ejected::default();
+    let mut easing = Easing::default();
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for count in 1u64.. {
@@ -29,6 +36,9 @@ pub async fn review(current: Arc<Current>, faults: Arc<FaultMeters>, logs: Arc<L
         refill(&snapshot, &logs);
         let now = Tick::now();
         ejected.look(&snapshot, &logs, now);
+        if count.is_multiple_of(ROUNDS_PER_EASING) {
+            easing.look(&snapshot, now);
+        }
         logs.tidy(now, |name| snapshot.route(name).is_some());
         series::gauge(&table::LOG_BYTES, &[]).set(logs.bytes() as f64);
         for leg in legs(&snapshot) {

@@ -289,6 +289,7 @@ impl Control {
         let mut happening = Happening::new(name, action, &task.actor, subject, now);
         happening.token.clone_from(&task.token);
         happening.version = task.version;
+        happening.evidence.clone_from(&task.evidence);
         happening.status = status.as_str().to_owned();
         happening.reason = Some(reason);
         let began = task.started_at_ms.unwrap_or(now);

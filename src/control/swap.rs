@@ -53,6 +53,7 @@ impl Control {
         );
         happening.version = Some(number);
         happening.reason.clone_from(&task.note);
+        happening.evidence.clone_from(&task.evidence);
         happening.duration_ms = task.started_at_ms.map(|began| now.saturating_sub(began));
         happening.task = Some(task.id.clone());
         change.happened(happening).route(name);
@@ -68,12 +69,14 @@ impl Control {
         change: &mut Change,
         name: &DeploymentName,
         new: &mut Held,
-        version: Numbered,
+        mut version: Numbered,
         by: &str,
         now: u64,
     ) -> Result<(), ControlError> {
         let number = version.number;
         let mut entered = self.stored_version(name, number).await?;
+        // It may have been stopped since the version was read: this is the turn.
+        version.is_challenger_stopped = entered.value.challenger_stopped.is_some();
         let since = entered.value.created_at_ms;
         if entered.value.deploy_ms.is_none() {
             entered.value.deploy_ms = Some(now.saturating_sub(since));

@@ -52,6 +52,7 @@ pub(super) struct NewTask {
     pub(super) force: bool,
     pub(super) promotes: bool,
     pub(super) note: Option<String>,
+    pub(super) evidence: Option<serde_json::Value>,
 }
 
 /// A task that was taken on, not yet stored.
@@ -100,6 +101,7 @@ impl NewTask {
             force: false,
             promotes: false,
             note: None,
+            evidence: None,
         }
     }
 }
@@ -177,6 +179,7 @@ impl Control {
             note: new.note,
             force: new.force,
             promotes: new.promotes,
+            evidence: new.evidence,
             created_at_ms: now,
             started_at_ms: None,
             ended_at_ms: None,
@@ -228,6 +231,7 @@ impl Control {
                 note: None,
                 force: false,
                 promotes: false,
+                evidence: None,
                 created_at_ms: now,
                 started_at_ms: None,
                 ended_at_ms: Some(now),

@@ -20,6 +20,7 @@ mod answer;
 mod codec;
 mod disk;
 mod level;
+mod past;
 mod point;
 mod recent;
 mod run;
@@ -42,6 +43,7 @@ use tokio::sync::Semaphore;
 pub use self::{
     answer::{Newest, Series, Shown},
     level::{Asked, Refused},
+    past::Past,
     point::{Histogram, Point},
     run::Running,
 };

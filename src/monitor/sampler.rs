@@ -2,15 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{
-    level::STEP_MS,
-    point::{Histogram, Point},
-};
+use super::{level::STEP_MS, past::Past, point::Point};
 use crate::{
     base::name::DeploymentName,
     telemetry::{
         outcome::Role,
-        seconds::Seconds,
         tally::{self, Counts, Tally},
     },
 };
@@ -45,13 +41,6 @@ struct Member {
     before: Counts,
     /// It is over, and was read after that.
     is_done: bool,
-}
-
-/// A histogram as it stood.
-#[derive(Default)]
-struct Past {
-    sum_ns: u64,
-    slots: Vec<(u8, u64)>,
 }
 
 // === impl Key ===
@@ -208,35 +197,5 @@ impl Entry {
             self.first_byte = first_byte;
         }
         point
-    }
-}
-
-// === impl Past ===
-
-impl Past {
-    /// What was recorded since, and how it stands now if anything was.
-    fn since(&self, seconds: &Seconds) -> (Histogram, Option<Past>) {
-        // Read before the slots: a sample that comes in between is seen again, not lost.
-        let sum_ns = seconds.sum_ns();
-        if sum_ns == self.sum_ns {
-            return (Histogram::default(), None);
-        }
-        let mut now = Past {
-            sum_ns,
-            slots: Vec::with_capacity(self.slots.len()),
-        };
-        let mut grown = Histogram::default();
-        let mut before = self.slots.iter().peekable();
-        seconds.slots(|slot, count| {
-            let slot = slot as u8;
-            let old = before
-                .next_if(|(old, _)| *old == slot)
-                .map_or(0, |(_, old)| *old);
-            if count > old {
-                grown.slots.push((slot, count - old));
-            }
-            now.slots.push((slot, count));
-        });
-        (grown, Some(now))
     }
 }

@@ -108,6 +108,7 @@ impl Message {
             EventName::KeyRevoked => format!("the key {key} is revoked"),
             EventName::PoolDown => format!("no backend of {version} is available"),
             EventName::PoolUp => format!("a backend of {version} is available again"),
+            EventName::ChallengerStopped => format!("the challenger of {version} is stopped"),
             EventName::Test => "a test message".to_owned(),
         };
         plain(&format!("[weir] {}: {words}", self.subject_of()))

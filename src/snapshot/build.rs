@@ -1,14 +1,16 @@
-//! Building a snapshot: a pure function of what is declared and of the snapshot before, from which
-//! it takes over what is to survive. What did not change is shared, so that one deployment's swap
-//! among a thousand compiles one.
+//! Building a snapshot: a function of what is declared and of the snapshot before, from which it takes
+//! over what is to survive. What did not change is shared, so that one deployment's swap among a
+//! thousand compiles one. It does one thing beside: the brakes of challengers, shared with what is in
+//! force, are set as declared, so that a challenger that is stopped is so for requests that began
+//! before, too.
 
 use std::sync::Arc;
 
 use http::HeaderValue;
 
 use super::{
-    Allowance, Books, Challenger, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route, Routes,
-    Rules, Snapshot, Standing,
+    Allowance, Books, Brake, Challenger, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route,
+    Routes, Rules, Snapshot, Standing,
 };
 use crate::{
     base::{
@@ -54,6 +56,8 @@ pub struct Numbered {
     pub number: VersionNumber,
     /// The version. Shared with the plan, so that what did not change is seen by its address.
     pub spec: Arc<VersionSpec>,
+    /// Whether its challenger was stopped: it gets no copies.
+    pub is_challenger_stopped: bool,
 }
 
 /// What applies to every deployment alike.
@@ -128,8 +132,23 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
     }
 }
 
-/// The plan of a version: the one there is, or a new one.
+/// The plan of a version: the one there is, or a new one. Its challenger's brake is as declared.
 fn plan(
+    numbered: &Numbered,
+    name: &DeploymentName,
+    life: u32,
+    old: Option<&Route>,
+    main_meters: &Arc<RoleMeters>,
+    options: &BuildOptions,
+) -> Arc<Plan> {
+    let plan = compiled(numbered, name, life, old, main_meters, options);
+    if let Some(challenger) = &plan.challenger {
+        challenger.brake.set_stopped(numbered.is_challenger_stopped);
+    }
+    plan
+}
+
+fn compiled(
     numbered: &Numbered,
     name: &DeploymentName,
     life: u32,
@@ -207,6 +226,14 @@ fn rival(
         let known = known.find(|known| known.per_second() == per_second);
         Some(known.map_or_else(|| Arc::new(Allowance::new(per_second)), Arc::clone))
     };
+    // Main is as slow behind a swap as before it: a share that was shrunk stays so until the next look.
+    let brake = Brake::new();
+    let eased = old
+        .iter()
+        .find(|old| old.is_adaptive && old.share_max > 0.0);
+    if let Some(old) = eased.filter(|_| spec.budget.adaptive) {
+        brake.set_share((old.brake.share() / old.share_max).min(1.0) * spec.share());
+    }
     Challenger {
         leg: leg(&spec.pool, name, number, role_meters, legs, options),
         share: SampleShare::new(spec.share()),
@@ -223,7 +250,7 @@ fn rival(
             keep_bodies: spec.keep_bodies.clone(),
             books: Books::default(),
         }),
-        brake: Arc::default(),
+        brake: Arc::new(brake),
         is_adaptive: spec.budget.adaptive,
         share_max: spec.share(),
         requests: allowance(spec.budget.requests_per_second, |old| &old.requests),
@@ -291,6 +318,7 @@ mod tests {
         Numbered {
             number: VersionNumber(number),
             spec: Arc::new(parsed.deployments[0].version.clone()),
+            is_challenger_stopped: false,
         }
     }
 
@@ -371,6 +399,43 @@ mod tests {
                 .deployed(2)
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_brake_is_as_declared_on_the_plan_in_force_too() {
+        let rival = |number: u32, is_challenger_stopped| {
+            let mut numbered = numbered(&[1], number);
+            let mut spec = VersionSpec::clone(&numbered.spec);
+            spec.challenger = Some(ChallengerSpec {
+                pool: spec.main.clone(),
+                ..ChallengerSpec::default()
+            });
+            numbered.spec = Arc::new(spec);
+            numbered.is_challenger_stopped = is_challenger_stopped;
+            numbered
+        };
+        let is_stopped = |plan: &Plan| plan.challenger.as_ref().map(|own| own.brake.is_stopped());
+        let first = built(iris(Ok(rival(1, false)), vec![]), &Snapshot::empty(), 1);
+        let plan = live(&first);
+        assert_eq!(is_stopped(&plan), Some(false));
+        for (epoch, stopped) in [(2, true), (3, false), (4, true)] {
+            let next = built(iris(Ok(rival(1, stopped)), vec![]), &first, epoch);
+            assert!(Arc::ptr_eq(&plan, &live(&next)));
+            assert_eq!(is_stopped(&plan), Some(stopped));
+        }
+        // A kept one stays as it is, and the next version's is another.
+        let kept = vec![rival(1, true)];
+        let second = built(iris(Ok(rival(2, false)), kept), &first, 5);
+        assert_eq!(is_stopped(&live(&second)), Some(false));
+        assert_eq!(is_stopped(&plan), Some(true));
+        // One that is compiled anew begins so.
+        let (name, mut declared) = iris(Ok(rival(1, true)), vec![]);
+        if let Some(declared) = &mut declared {
+            declared.fresh = true;
+        }
+        let fresh = built((name, declared), &second, 6);
+        assert!(!Arc::ptr_eq(&plan, &live(&fresh)));
+        assert_eq!(is_stopped(&live(&fresh)), Some(true));
     }
 
     #[test]

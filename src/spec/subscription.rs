@@ -27,6 +27,9 @@ pub enum EventName {
     /// One is again.
     #[serde(rename = "pool.up")]
     PoolUp,
+    /// A challenger that is surely worse gets no more copies.
+    #[serde(rename = "challenger.stopped")]
+    ChallengerStopped,
     /// Nothing happened; somebody tries whether messages arrive.
     #[serde(rename = "test")]
     Test,
@@ -59,13 +62,14 @@ pub struct NoEvent {
 
 impl EventName {
     /// Those that can be subscribed to.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::VersionReady,
         Self::VersionFailed,
         Self::RolledBack,
         Self::KeyRevoked,
         Self::PoolDown,
         Self::PoolUp,
+        Self::ChallengerStopped,
     ];
 
     /// Its word.
@@ -77,6 +81,7 @@ impl EventName {
             Self::KeyRevoked => "key.revoked",
             Self::PoolDown => "pool.down",
             Self::PoolUp => "pool.up",
+            Self::ChallengerStopped => "challenger.stopped",
             Self::Test => "test",
         }
     }

@@ -174,6 +174,11 @@ impl RoleMeters {
         [name.project(), name.deployment(), self.role.as_str()]
     }
 
+    /// From a request's head to the head of its answer.
+    pub fn first_byte(&self) -> &Seconds {
+        self.tally.first_byte()
+    }
+
     /// Exchanges under way.
     pub fn in_flight(&self) -> u64 {
         self.tally.in_flight()

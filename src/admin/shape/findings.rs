@@ -132,8 +132,8 @@ pub struct NumberFindings {
     pub max_abs: f64,
     /// By how much the three above may be wrong, as a share of themselves.
     pub quantiles_error_rel: f64,
-    /// How the differences are spread: at most 64 bars in order, each twice as wide as the last or by
-    /// another factor that all share. Those without any are left out.
+    /// How the differences are spread: at most 64 bars, in order, on a logarithmic scale for each sign.
+    /// Bars without any are left out.
     pub histogram: Vec<HistogramBar>,
 }
 

@@ -511,6 +511,9 @@ pub enum EventName {
     /// One is again.
     #[serde(rename = "pool.up")]
     PoolUp,
+    /// A challenger that is surely worse gets no more copies.
+    #[serde(rename = "challenger.stopped")]
+    ChallengerStopped,
 }
 
 /// A new tenant.

@@ -19,13 +19,14 @@ use super::{
 use crate::base::name::Name;
 
 /// What somebody can hear of.
-const EVENTS: [&str; 6] = [
+const EVENTS: [&str; 7] = [
     "version.ready",
     "version.failed",
     "deployment.rolled_back",
     "key.revoked",
     "pool.down",
     "pool.up",
+    "challenger.stopped",
 ];
 
 /// How long a test message is waited for, in seconds.

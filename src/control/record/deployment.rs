@@ -148,6 +148,22 @@ pub struct Version {
     pub live_until_ms: Option<u64>,
     /// Who retired it.
     pub retired_by: Option<String>,
+    /// When weir stopped its challenger, and why. It stays stopped whenever this version is live: the
+    /// evidence is of this very version. The same spec as a new version begins with new evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenger_stopped: Option<StoppedChallenger>,
+    /// When weir took on to promote its challenger. It does so once, whatever comes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_promoted_at_ms: Option<u64>,
+}
+
+/// That a version's challenger gets no more copies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoppedChallenger {
+    /// Since when.
+    pub at_ms: u64,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// How a version stands.
@@ -236,6 +252,8 @@ impl Version {
             live_from_ms: None,
             live_until_ms: None,
             retired_by: None,
+            challenger_stopped: None,
+            auto_promoted_at_ms: None,
         }
     }
 

@@ -55,6 +55,9 @@ pub struct Happening {
     /// For a retired version: until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at_ms: Option<u64>,
+    /// What weir itself saw that made it do this, as it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<serde_json::Value>,
 }
 
 /// What happened.
@@ -115,6 +118,8 @@ pub enum Action {
     PoolDown,
     /// One is again.
     PoolUp,
+    /// The live version's challenger, surely worse than is declared, gets no more copies.
+    ChallengerStop,
 }
 
 /// Something that was done to what is no deployment: a tenant, a project, an admin token, a key of a
@@ -193,6 +198,7 @@ impl Happening {
             count: None,
             started_at_ms: None,
             ended_at_ms: None,
+            evidence: None,
         }
     }
 }
@@ -230,6 +236,7 @@ impl Action {
             Self::WebhookRotate => "webhook-rotate",
             Self::PoolDown => "pool-down",
             Self::PoolUp => "pool-up",
+            Self::ChallengerStop => "challenger-stop",
         }
     }
 }

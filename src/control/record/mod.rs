@@ -21,7 +21,8 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use deployment::{
-    Deployment, DeploymentState, Managed, Readme, Share, Version, VersionStatus, display,
+    Deployment, DeploymentState, Managed, Readme, Share, StoppedChallenger, Version, VersionStatus,
+    display,
 };
 pub use history::{Action, Deed, Happening};
 pub use key::{Key, KeyStatus};

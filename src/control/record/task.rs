@@ -34,6 +34,9 @@ pub struct Task {
     /// Whether the version is the former challenger.
     #[serde(default)]
     pub promotes: bool,
+    /// What weir itself saw that made it ask for this; the history will show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<serde_json::Value>,
     /// When it was asked for.
     pub created_at_ms: u64,
     /// When its turn came.

@@ -9,6 +9,7 @@ mod life;
 mod limits;
 mod notify;
 mod requests;
+mod verdicts;
 
 use std::{
     net::SocketAddr,

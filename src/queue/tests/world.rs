@@ -55,6 +55,7 @@ pub(super) fn publish(current: &Current, life: Option<u32>) {
         live: Ok(Numbered {
             number: VersionNumber(1),
             spec: Arc::new(parsed.deployments[0].version.clone()),
+            is_challenger_stopped: false,
         }),
         kept: Vec::new(),
         queue: QueueRules {

@@ -4,8 +4,9 @@
 //! size. A window's quantile is itself an estimate: the median of 20 answers that vary as usual
 //! (lognormal, sigma 0.5) goes up and down by 14 %, so that a bare limit of 1.25 would be crossed in one
 //! window of twenty, ninety times an hour. So windows are smoothed a little, and the limit is raised to
-//! five mean deviations where those are more, as TCP's timeout is (RFC 6298: four of them, and a mean
-//! deviation since it needs no squares and minds outliers less). Five are four standard deviations.
+//! six mean deviations where those are more, as TCP's timeout is (RFC 6298: four of them, and a mean
+//! deviation since it needs no squares and minds outliers less). Six are nearly five standard
+//! deviations.
 
 /// What is known of a latency.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -40,14 +41,15 @@ const RISE: f64 = 1.25;
 const RISE_CALM: f64 = 1.1;
 
 /// The same, in mean deviations.
-const DEVIATIONS: f64 = 5.0;
+const DEVIATIONS: f64 = 6.0;
 const DEVIATIONS_CALM: f64 = 2.0;
 
 /// A fall by so many is one, beyond [`RISE_CALM`].
 const DEVIATIONS_FALL: f64 = 3.0;
 
-/// Windows before anything is judged: 20 s.
-const LEARNT_MIN: u32 = 10;
+/// Windows before anything is judged: a minute. With half of that, one main in some hundreds looked
+/// steadier than it was, and was taken for raised for the next hour.
+const LEARNT_MIN: u32 = 30;
 
 /// How fast what is usual is followed.
 const HALF_LIFE_S: f64 = 300.0;
@@ -85,11 +87,6 @@ impl Level {
             rise if rise < calm => Mood::Calm,
             _ => Mood::Uneasy,
         }
-    }
-
-    /// Takes what is now for what is usual.
-    pub(super) fn accept(&mut self) {
-        self.usual = self.smooth;
     }
 
     /// The first windows weigh the same, later ones fade.

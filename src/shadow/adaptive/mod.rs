@@ -2,9 +2,9 @@
 //! what it usually is, and how much less while it is not.
 //!
 //! ```text
-//!            first byte, p50 and p90, every 2 s              calm:   + 1/16, up to 1
-//! main ──▶ window ──▶ Level: usual, noise ──▶ Mood ──▶ factor  raised: / 2, down to 1/64
-//!                                                            uneasy: as it is, for a minute
+//!            first byte: p50, p90, every 2 s         calm    + 1/16, up to 1
+//! main ──▶ Window ──▶ Level: usual, noise ──▶ Mood:  raised  / 2, down to 1/64   ──▶ factor
+//!                                                    uneasy  as it is, for a minute
 //! ```
 //!
 //! Additive increase, multiplicative decrease: of the linear rules it is the one that comes to rest at a
@@ -17,12 +17,15 @@
 //!
 //! What is assumed, and what follows from it:
 //!
-//! - What main does in its first windows is usual. Meanwhile the challenger gets little
+//! - What main does in its first minute is usual. Meanwhile the challenger gets little
 //!   ([`FACTOR_FIRST`]), so that a challenger which harms from the first second is not part of it.
 //! - Only a rise that comes at a smaller share as well is main's own. So nothing is learnt while the
-//!   share is held back, until the lowest share has not helped for [`DOUBT_S`]: then main is taken to
-//!   have become slower by itself. At the full share what is usual is followed slowly; harm that creeps
-//!   in over many half-lives is followed as well, and is the verdict's to tell.
+//!   share is held back, until the lowest share has not helped for `DOUBT_S`: then main is taken to
+//!   have become slower by itself, and what is usual is learnt anew. At the full share it is followed
+//!   slowly; harm that creeps in over many half-lives is followed as well, and is the verdict's to tell.
+//! - What was learnt may be wrong: main may have been faster than usual just then, or steadier. When
+//!   the share was held back for `HELD_S` it is learnt anew too, at the share of the beginning. So no
+//!   error lasts, and none adds up: what is learnt then is main beside a sixteenth, each time.
 //! - Windows with few requests tell nothing. The share is given back in them at a quarter of the pace:
 //!   little traffic bears a little more, but few answers may also mean a main that stalls.
 
@@ -57,6 +60,8 @@ pub struct Adaptive {
     uneasy_s: f64,
     /// How long the lowest share has not helped.
     in_vain_s: f64,
+    /// How long it has not had its full share.
+    held_s: f64,
 }
 
 /// Answers that a window must have to tell anything.
@@ -81,6 +86,10 @@ const UNEASY_S: f64 = 60.0;
 /// When main does not recover at the lowest share in so long, it is slower by itself.
 const DOUBT_S: f64 = 180.0;
 
+/// When the full share was not had in so long, what is usual is learnt anew. Envoy's controller does
+/// that every minute, at a cost to all traffic; here it costs some pairs.
+const HELD_S: f64 = 900.0;
+
 /// A window is never taken for longer, so that one after a long silence weighs no more than others.
 const WINDOW_S_MAX: f64 = 10.0;
 
@@ -102,6 +111,7 @@ impl Adaptive {
             last: None,
             uneasy_s: 0.0,
             in_vain_s: 0.0,
+            held_s: 0.0,
         }
     }
 
@@ -120,6 +130,15 @@ impl Adaptive {
         let Some(p50) = p50 else {
             return self.give(INCREASE_BLIND);
         };
+        self.held_s = if self.factor < 1.0 {
+            self.held_s + seconds
+        } else {
+            0.0
+        };
+        if self.held_s >= HELD_S {
+            self.forget();
+            self.factor = self.factor.min(FACTOR_FIRST);
+        }
         // Where the share is held back nothing is learnt of it.
         let is_whole = self.factor >= 1.0;
         let mut mood = self.p50.observe(p50, seconds, is_whole);
@@ -142,8 +161,7 @@ impl Adaptive {
         if self.factor <= FACTOR_MIN {
             self.in_vain_s += seconds;
             if self.in_vain_s >= DOUBT_S {
-                self.p50.accept();
-                self.p90.accept();
+                self.forget();
             }
         }
         let is_long = self.uneasy_s >= UNEASY_S && self.factor < 1.0;
@@ -151,6 +169,12 @@ impl Adaptive {
             self.factor = (self.factor / 2.0).max(FACTOR_MIN);
         }
         self.factor
+    }
+
+    /// Learns anew what is usual.
+    fn forget(&mut self) {
+        (self.p50, self.p90) = (Level::default(), Level::default());
+        (self.uneasy_s, self.in_vain_s, self.held_s) = (0.0, 0.0, 0.0);
     }
 
     fn give(&mut self, more: f64) -> f64 {

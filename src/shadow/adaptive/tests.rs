@@ -83,49 +83,53 @@ impl World {
 }
 
 #[test]
-fn it_begins_small_and_has_its_share_within_a_minute() {
+fn it_begins_small_and_has_its_share_within_two_minutes() {
     let mut world = World::new(1, 100, 0.5);
-    world.run(20, |_| 10.0 * MS);
+    world.run(60, |_| 10.0 * MS);
     assert_eq!(world.adaptive.factor(), FACTOR_FIRST);
     let seconds = world.until(10.0 * MS, |factor| factor == 1.0);
     assert!(seconds <= 40, "{seconds}");
 }
 
-/// Prints what the noise alone costs. Measured over 100 simulated hours each: see the limits.
+/// Prints what the noise alone costs. Over 200 simulated hours of each case with 20 answers it was 0.04
+/// shrinkings an hour, and 0.015 in the first ten minutes.
 #[test]
 fn noise_alone_hardly_ever_shrinks_it() {
-    // Answers in a window, sigma, shrinkings an hour that are borne, the first minutes included.
-    let cases = [
-        (20, 0.3, 0.5),
-        (20, 0.5, 0.5),
-        (20, 1.0, 0.5),
-        (100, 0.5, 0.2),
-        (100, 1.0, 0.5),
-    ];
-    for (count, sigma, most) in cases {
-        let hours = if count == 20 { 40 } else { 10 };
-        let mut worlds: Vec<World> = (0..hours)
-            .map(|seed| World::new(seed, count, sigma))
-            .collect();
-        let mut share = 0.0;
-        for world in &mut worlds {
-            world.run(60, |_| 10.0 * MS);
-            for _ in 0..1_770 {
-                share += world.step(10.0 * MS) / (1_770.0 * hours as f64);
+    // Answers in a window, sigma, hours.
+    for (count, sigma, hours) in [(20, 0.3, 20), (20, 0.5, 20), (20, 1.0, 20), (100, 0.5, 4)] {
+        let (mut halvings, mut share) = (0, 0.0);
+        for seed in 0..hours {
+            let mut world = World::new(seed, count, sigma);
+            world.run(120, |_| 10.0 * MS);
+            for _ in 0..1_740 {
+                share += world.step(10.0 * MS) / (1_740.0 * hours as f64);
             }
+            halvings += world.halvings;
         }
-        let halvings: u32 = worlds.iter().map(|world| world.halvings).sum();
         let hourly = f64::from(halvings) / hours as f64;
         println!("{count} answers, sigma {sigma}: {hourly:.2} an hour, mean factor {share:.4}");
-        assert!(hourly <= most, "{count} {sigma}: {hourly}");
-        assert!(share > 0.98, "{count} {sigma}: {share}");
+        assert!(hourly <= 0.2, "{count} {sigma}: {hourly}");
+        assert!(share > 0.99, "{count} {sigma}: {share}");
+    }
+}
+
+#[test]
+fn what_changes_slowly_is_followed() {
+    for seed in 0..5 {
+        let mut world = World::settled(seed, 100, 0.5);
+        // Twice as slow within two hours, and back.
+        for step in 0..7_200 {
+            let hours = f64::from(step) / 1_800.0;
+            world.step(10.0 * MS * (1.0 - (hours - 2.0).abs() / 2.0).exp2());
+        }
+        assert!(world.halvings <= 1, "{seed}: {}", world.halvings);
     }
 }
 
 #[test]
 fn it_shrinks_within_a_few_windows_when_latency_doubles() {
-    for (count, sigma) in [(20, 0.5), (100, 0.5), (1_000, 1.0)] {
-        for seed in 0..20 {
+    for (count, sigma) in [(20, 0.5), (100, 0.5), (400, 1.0)] {
+        for seed in 0..6 {
             let mut world = World::settled(seed, count, sigma);
             let first = world.until(20.0 * MS, |factor| factor < 1.0);
             let lowest = world.until(20.0 * MS, |factor| factor == FACTOR_MIN);
@@ -155,7 +159,7 @@ fn a_rise_in_the_tail_alone_is_seen() {
 
 #[test]
 fn it_recovers_by_sixteenths() {
-    for seed in 0..20 {
+    for seed in 0..10 {
         let mut world = World::settled(seed, 100, 0.5);
         world.run(30, |_| 25.0 * MS);
         assert!(world.adaptive.factor() <= 1.0 / 32.0);

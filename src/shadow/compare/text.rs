@@ -6,7 +6,7 @@
 //! ```text
 //! up to STEPS_MAX of 64 cells     by characters, exact
 //! longer                          by words; exact within the bound
-//! longer still                    by words, in as many pieces as the bound asks for: a lower bound of
+//! longer still                    by words, in pieces as large as the bound allows: a lower bound of
 //!                                 the similarity, the tighter the less text has moved
 //! over TEXT_BYTES_MAX             not compared
 //! ```
@@ -80,22 +80,21 @@ fn distance(a: &str, b: &str) -> f64 {
         return share(edits::distance(&a, &b, symbols.len()), &a, &b);
     }
     let mut symbols = Symbols::new();
+    let [main, other] = [a, b];
     let [a, b] = [a, b].map(|text| symbols.row(Words(text)));
-    let pieces = edits::steps(a.len(), b.len()).div_ceil(STEPS_MAX).max(1);
-    // Edits of the pieces one behind the other are edits of the whole, if not always the fewest.
-    let piece = |row: &[u32], at| {
-        let bound = |at| row.len() * at / pieces;
-        bound(at)..bound(at + 1)
-    };
-    let edits = (0..pieces).map(|at| {
-        let (a, b) = (&a[piece(&a, at)], &b[piece(&b, at)]);
-        edits::distance(a, b, symbols.len())
-    });
-    share(edits.sum(), &a, &b)
+    if edits::steps(a.len(), b.len()) <= STEPS_MAX {
+        return share(edits::distance(&a, &b, symbols.len()), &a, &b);
+    }
+    // Which one is taken to pieces does not depend on whose it is.
+    let is_turned = (b.len(), other) < (a.len(), main);
+    let (a, b) = if is_turned { (b, a) } else { (a, b) };
+    let edits = edits::distance_in_pieces(&a, &b, symbols.len(), STEPS_MAX);
+    share(edits, &a, &b)
 }
 
 fn share(edits: usize, a: &[u32], b: &[u32]) -> f64 {
-    edits as f64 / a.len().max(b.len()).max(1) as f64
+    let most = a.len().max(b.len()).max(1);
+    edits.min(most) as f64 / most as f64
 }
 
 /// The words of a text, the spaces between them left out.

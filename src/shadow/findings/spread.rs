@@ -54,7 +54,8 @@ pub struct Bar {
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Kept {
-    scale: i32,
+    /// Without it nobody knows what the buckets are.
+    scale: Option<i32>,
     zero: u64,
     below: Vec<(i32, u64)>,
     above: Vec<(i32, u64)>,
@@ -179,10 +180,11 @@ fn bound(index: i32, scale: i32) -> f64 {
 impl From<Kept> for Spread {
     fn from(kept: Kept) -> Self {
         // What another version or a damaged file says is taken as far as it makes sense.
-        if !(SCALE_LAST..=SCALE_FIRST).contains(&kept.scale) {
+        let scales = SCALE_LAST..=SCALE_FIRST;
+        let Some(scale) = kept.scale.filter(|scale| scales.contains(scale)) else {
             return Self::default();
-        }
-        let within = index(1.0 / LIMIT, kept.scale)..=index(LIMIT, kept.scale);
+        };
+        let within = index(1.0 / LIMIT, scale)..=index(LIMIT, scale);
         let side = |counts: Vec<(i32, u64)>| {
             let counts = counts.into_iter();
             counts
@@ -190,7 +192,7 @@ impl From<Kept> for Spread {
                 .collect()
         };
         let mut spread = Self {
-            scale: kept.scale,
+            scale,
             zero: kept.zero,
             below: side(kept.below),
             above: side(kept.above),
@@ -203,7 +205,7 @@ impl From<Kept> for Spread {
 impl From<Spread> for Kept {
     fn from(spread: Spread) -> Self {
         Self {
-            scale: spread.scale,
+            scale: Some(spread.scale),
             zero: spread.zero,
             below: spread.below.into_iter().collect(),
             above: spread.above.into_iter().collect(),

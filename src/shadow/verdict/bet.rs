@@ -11,8 +11,8 @@
 //! ever reaches `1/α` with a probability of `α` at most, and when it does, `m` is excluded. Since
 //! nobody knows the best `c`, many of them begin with a part of the capital each, and their sum is
 //! looked at. (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by
-//! betting", theorem 2 and section 4.4, where the sum is called dKelly; here the bets do not change,
-//! so that the three counts are all that has to be kept.)
+//! betting", section 4: the capital process and its inversion; the sum is the "diversified Kelly" of
+//! its supplement. Here the bets do not change, so that three counts are all that has to be kept.)
 
 /// The parts `c` that are bet, and each one's share of the capital. The best is about
 /// `(mean - m) (1 + m) / variance`. Where errors are rare and few are too many it is near 1; small
@@ -142,9 +142,9 @@ mod tests {
         assert_eq!(interval(counts(0, 0, 0), 0.05), (-1.0, 1.0));
         assert_eq!(interval(counts(50, 0, 0), 0.05).0, -1.0);
         assert_eq!(interval(counts(0, 0, 50), 0.05).1, 1.0);
-        // Without a single error, an increase of 0.02 is excluded after 300 pairs; with no price at
-        // all it would be after 204.
-        assert!(interval(counts(0, 300, 0), 0.05 / 3.0).1 < 0.02);
+        // Without a single error, an increase of 0.02 is excluded after 302 pairs; with no price
+        // at all, for the whole of alpha and one side alone, it would be after 203.
+        assert!(interval(counts(0, 302, 0), 0.05 / 3.0).1 < 0.02);
     }
 
     proptest! {

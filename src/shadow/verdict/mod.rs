@@ -19,8 +19,9 @@
 //! What is promised: with `k` limits judged, each interval misses ever, from the first pair on, with
 //! a probability of `alpha / k` at most, so that all hold together with `1 - alpha`, however the
 //! four depend on each other. `reject` needs an interval wholly beyond its limit, `promote` all of
-//! them wholly within. Neither is taken back, but not every judgement repeats it: later pairs can
-//! widen what earlier ones said.
+//! them wholly within. What was said once may be acted on at once, and rests on the same promise as if
+//! it had been said at the end; yet a later judgement can be less sure again, since each looks at the
+//! evidence as it stands and not at what was said before.
 //!
 //! What is assumed: each pair is a draw from the same distribution, independent of those before.
 //! Within a pair anything may depend on anything. Agreement and errors ask for less: that the

@@ -11,10 +11,13 @@
 //! that count is ever one with `E(k) >= 1/α` with a probability of `α` at most. `E` is convex in
 //! `k`, so that those counts are the ones up to some `few` and from some `many` on. An edge of a
 //! histogram with no more than `few` draws below it is therefore surely no higher than the quantile,
-//! one with `many` or more surely no lower: below the first lie no more draws than at or below the
-//! quantile would. This holds for all edges at once, and needs no shape of the distribution, ties
-//! included. (Howard and Ramdas 2022, "Sequential estimation of quantiles with applications to
-//! A/B testing and best-arm identification", theorem 1 (c), the beta-binomial bound.)
+//! one with `many` or more surely no lower. This holds for all edges at once, and needs no shape of
+//! the distribution. Nor does it mind ties: a draw at the quantile is made a hit with the odds that
+//! bring the probability to `p`; then no fewer are hits than lie below any edge up to the quantile,
+//! and no more than lie below any edge beyond it. (Howard and Ramdas 2022, "Sequential estimation of
+//! quantiles with applications to A/B testing and best-arm identification": the beta-binomial
+//! sequence for a fixed quantile, with its equations 37 and 38 for the ties. Their A/B test, which
+//! multiplies the evidence of two sides, is not for these: it asks for independent ones.)
 
 use super::share::ln_beta;
 
@@ -31,7 +34,7 @@ pub(super) struct Watched {
 /// The median, which some hundred pairs already tell something of.
 pub(super) const P50: Watched = Watched {
     p: 0.5,
-    strength: 40.0,
+    strength: 60.0,
 };
 
 /// The 99th percentile, of which less than 500 pairs tell nothing.

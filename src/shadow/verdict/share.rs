@@ -9,9 +9,10 @@
 //! is a martingale that starts at 1 if `p` is the truth, whatever `π` is, as long as it was chosen
 //! without the data. The interval is `{p: E(p) < 1/α}`; by Ville's inequality it ever misses the
 //! truth with a probability of `α` at most. (Robbins 1970, "Statistical methods related to the law of
-//! the iterated logarithm", section 3; with a beta mixture in closed form: Howard, Ramdas, McAuliffe,
-//! Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic confidence sequences", section 3 and
-//! the two-sided beta-binomial mixture of Howard, Ramdas, McAuliffe, Sekhon 2020, proposition 7.)
+//! the iterated logarithm"; in this closed form: Howard, Ramdas, McAuliffe, Sekhon 2021,
+//! "Time-uniform, nonparametric, nonasymptotic confidence sequences", proposition 7 in appendix A.3,
+//! the two-sided beta-binomial mixture. There its centre moves with `p`; here it stays, so that the
+//! excluded `p` are those of too small a likelihood.)
 
 use libm::lgamma;
 

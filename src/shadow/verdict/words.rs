@@ -96,17 +96,48 @@ struct Figures {
 fn figures(estimate: Estimate) -> Figures {
     let limit = estimate.limit.unwrap_or_default();
     let Estimate { n, low, high, .. } = estimate;
-    let shows = |end: f64, decimals: i32| {
-        let unit = 10f64.powi(decimals);
-        ((end * unit).round() / unit).partial_cmp(&limit) == end.partial_cmp(&limit)
+    let shows = |end: f64, decimals: usize| {
+        rounded(end, decimals).partial_cmp(&limit) == end.partial_cmp(&limit)
     };
     let decimals = (2..6)
         .find(|decimals| shows(low, *decimals) && shows(high, *decimals))
-        .unwrap_or(6) as usize;
+        .unwrap_or(6);
+    let [from, to] = [low, high].map(|end| format!("{:.decimals$}", rounded(end, decimals)));
     let between = if high.is_infinite() {
-        format!("{low:.decimals$} or more")
+        format!("{from} or more")
     } else {
-        format!("{low:.decimals$} to {high:.decimals$}")
+        format!("{from} to {to}")
     };
     Figures { limit, between, n }
+}
+
+/// A zero is none with a minus.
+fn rounded(end: f64, decimals: usize) -> f64 {
+    let unit = 10f64.powi(decimals as i32);
+    (end * unit).round() / unit + 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_show_on_which_side_of_the_limit_they_are() {
+        let between = |low, high, limit| {
+            let limit = Some(limit);
+            figures(Estimate {
+                n: 9,
+                value: None,
+                low,
+                high,
+                limit,
+            })
+            .between
+        };
+        assert_eq!(between(0.612, 0.731, 0.95), "0.61 to 0.73");
+        assert_eq!(between(0.612, 0.949_6, 0.95), "0.6120 to 0.9496");
+        assert_eq!(between(-0.002, 0.031, 0.02), "0.00 to 0.03");
+        assert_eq!(between(-0.002, 0.031, 0.0), "-0.002 to 0.031");
+        assert_eq!(between(1.7, f64::INFINITY, 1.5), "1.70 or more");
+    }
 }

@@ -4,7 +4,7 @@ mod golden;
 mod properties;
 mod speed;
 
-use super::{Answer, Compared, Detail, Found, Uncompared, compare};
+use super::{Answer, Compared, Detail, Found, compare};
 use crate::spec::{CompareKind, CompareSpec, JsonPointer};
 
 /// A whole answer with this body.

@@ -1,14 +1,17 @@
 //! How long comparisons take, to be looked at rather than held to: with
 //! `cargo test --release --lib compare::tests::speed -- --ignored --nocapture`.
 
-use std::{hint::black_box, time::Instant};
+use std::{hint::black_box, time::Duration};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::*;
 
 fn report(name: &str, spec: &CompareSpec, main: &Answer<'_>, challenger: &Answer<'_>) {
-    let start = Instant::now();
-    let mut rounds = 0_u32;
-    while start.elapsed().as_millis() < 500 {
+    // Of this thread alone: others may be busy.
+    let spent = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time");
+    let (start, mut rounds) = (spent(), 0_u32);
+    while spent() - start < Duration::from_millis(300) {
         black_box(compare(
             black_box(spec),
             black_box(main),
@@ -16,7 +19,7 @@ fn report(name: &str, spec: &CompareSpec, main: &Answer<'_>, challenger: &Answer
         ));
         rounds += 1;
     }
-    let each = start.elapsed() / rounds;
+    let each = (spent() - start) / rounds;
     let Compared::Looked(found) = compare(spec, main, challenger) else {
         panic!("{name} was not compared");
     };

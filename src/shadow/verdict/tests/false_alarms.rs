@@ -38,18 +38,22 @@ fn cases() -> Vec<Case> {
     vec![
         case(
             "A/A, and any difference is too much",
-            World::same(),
+            World {
+                stalls: 0.05,
+                ..World::same()
+            },
             VerdictSpec {
                 max_error_increase: 0.0,
                 max_latency_ratio_p50: 1.0,
                 max_latency_ratio_p99: 1.0,
-                ..limits.clone()
+                ..limits
             },
         ),
         case(
             "all four on their limits",
             World {
                 slower: 1.5,
+                stalls: 0.05,
                 ..on_all
             },
             VerdictSpec {
@@ -57,7 +61,7 @@ fn cases() -> Vec<Case> {
                 max_error_increase: 0.02,
                 max_latency_ratio_p50: 1.5,
                 max_latency_ratio_p99: 1.5,
-                ..limits.clone()
+                ..limits
             },
         ),
         case(
@@ -65,7 +69,7 @@ fn cases() -> Vec<Case> {
             on_all,
             VerdictSpec {
                 min_agreement: 0.95,
-                ..limits.clone()
+                ..limits
             },
         ),
         case(
@@ -73,7 +77,7 @@ fn cases() -> Vec<Case> {
             on_all,
             VerdictSpec {
                 max_error_increase: 0.02,
-                ..limits.clone()
+                ..limits
             },
         ),
         case(
@@ -84,7 +88,7 @@ fn cases() -> Vec<Case> {
             },
             VerdictSpec {
                 max_latency_ratio_p50: 1.5,
-                ..limits.clone()
+                ..limits
             },
         ),
         case(

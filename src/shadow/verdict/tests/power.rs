@@ -150,11 +150,11 @@ fn a_worse_challenger_is_rejected_within_some_times_the_pairs_of_one_look() {
     let tail = World::with_p99(1.5);
     let errors_only = VerdictSpec {
         max_error_increase: 0.0,
-        ..only.clone()
+        ..only
     };
     let p99_only = VerdictSpec {
         max_latency_ratio_p99: 1.0,
-        ..only.clone()
+        ..only
     };
     let p99_slack = VerdictSpec {
         max_latency_ratio_p99: 1.2,

@@ -18,6 +18,8 @@ pub(super) struct World {
     pub(super) slower: f64,
     /// By which power the challenger's latencies beyond the median are stretched, 1 being as main's.
     pub(super) tail: f64,
+    /// How probable it is that either stalls, on its own, for a time that has no variance.
+    pub(super) stalls: f64,
 }
 
 /// The logarithm of the latencies spreads by this much: the 99th percentile is 4 times the median.
@@ -41,6 +43,7 @@ impl World {
             shared_errors: 0.5,
             slower: 1.0,
             tail: 1.0,
+            stalls: 0.0,
         }
     }
 
@@ -65,7 +68,8 @@ impl World {
         self.own_errors * (1.0 - self.main_errors) - self.main_errors * (1.0 - self.shared_errors)
     }
 
-    /// How many times main's the challenger's 99th percentile is.
+    /// How many times main's the challenger's 99th percentile is, unless it both has a tail of its own
+    /// and stalls.
     pub(super) fn p99_ratio(&self) -> f64 {
         self.slower * ((self.tail - 1.0) * SPREAD * Z99).exp()
     }
@@ -86,7 +90,7 @@ impl World {
         }
     }
 
-    /// Log-normal, and correlated as the same request makes them.
+    /// Log-normal, and correlated as the same request makes them; a stall is Pareto's.
     pub(super) fn latencies(&self, chance: &Chance) -> (u64, u64) {
         let (request, own) = normals(chance);
         let (other, _) = normals(chance);
@@ -94,7 +98,15 @@ impl World {
         let main = SPREAD * (SHARED * request + rest * own);
         let challenger = SPREAD * (SHARED * request + rest * other);
         let challenger = challenger.max(0.0) * self.tail + challenger.min(0.0);
-        let ns = |log: f64| (MEDIAN_NS * log.exp()) as u64;
+        let ns = |log: f64| {
+            let is_stalled = self.stalls > 0.0 && chance.unit() < self.stalls;
+            let stall = if is_stalled {
+                -(1.0 - chance.unit()).ln() / 1.2
+            } else {
+                0.0
+            };
+            (MEDIAN_NS * (log + stall).exp()) as u64
+        };
         (ns(main), ns(challenger + self.slower.ln()))
     }
 }

@@ -93,6 +93,7 @@ pub(super) fn current() -> Arc<Current> {
         live: Ok(Numbered {
             number: VersionNumber(1),
             spec: Arc::new(parsed.deployments[0].version.clone()),
+            is_challenger_stopped: false,
         }),
         kept: Vec::new(),
         queue: QueueRules::default(),
