@@ -5,7 +5,7 @@
 //! address ──▶ InProject, OfDeployment, OfVersion ... (decoded once, checked as names)
 //! ```
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, RawPathParams},
@@ -182,6 +182,8 @@ pub(super) struct OfKey(pub(super) Scope, pub(super) String);
 pub(super) struct OfSubscription(pub(super) Name, pub(super) String);
 /// `/tokens/{token}`.
 pub(super) struct OfToken(pub(super) String);
+/// A deployment's `/comparison/pairs/{pair}`.
+pub(super) struct OfPair(pub(super) DeploymentName, pub(super) u64);
 /// A deployment's `/async/{request}`.
 pub(super) struct OfRequest(pub(super) DeploymentName, pub(super) AsyncId);
 /// `/tasks/{task}`.
@@ -266,6 +268,7 @@ named_by! {
     OfSubscription: at =>
         Self(at.project()?, at.id("subscription", "subscription_unknown")?);
     OfToken: at => Self(at.id("token", "token_unknown")?);
+    OfPair: at => Self(at.deployment()?, pair(at.text("pair")?)?);
     OfRequest: at => Self(at.deployment()?, request(at.text("request")?)?);
     OfTask: at => Self(at.id("task", "task_unknown")?);
 }
@@ -275,10 +278,21 @@ fn request(text: &str) -> Result<AsyncId, Problem> {
     AsyncId::parse(text).ok_or_else(|| super::later::unknown(text))
 }
 
-fn version(text: &str) -> Result<VersionNumber, Problem> {
-    let plain = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
-    let number = text.parse().ok().filter(|_| plain);
-    number.map(VersionNumber).ok_or_else(|| {
+/// What can be no number is answered as one that no pair has.
+fn pair(text: &str) -> Result<u64, Problem> {
+    let number = number::<i64>(text).and_then(|number| u64::try_from(number).ok());
+    number.ok_or_else(|| super::comparison::pair_unknown(text))
+}
+
+/// A number from 1 up, written in one way.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    let is_plain = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
+}
+
+/// What can be no number is answered as one that no version has.
+pub(super) fn version(text: &str) -> Result<VersionNumber, Problem> {
+    number(text).map(VersionNumber).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
             "version_unknown",

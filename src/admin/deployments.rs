@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Shared,
+    Plane, Shared,
     answer::{Answer, Answered},
     call::{Call, OfDeployment, OfProject},
     json::Json,
@@ -108,9 +108,19 @@ fn asked_for(call: &mut Call) -> Result<(DeploymentFilter, Page), Problem> {
 }
 
 fn shown(plane: &Shared, listed: Listed<Shown>) -> Answer {
-    Answer::ok(&List::of(listed, |shown| {
-        Deployment::new(&shown, &plane.options.data_url)
-    }))
+    Answer::ok(&List::of(listed, |shown| plane.shape(&shown)))
+}
+
+impl Plane {
+    /// A deployment with how its challenger stands, which is known by heart.
+    fn shape(&self, shown: &Shown) -> Deployment {
+        let comparison = self.comparison.as_ref().zip(shown.challenger);
+        let seen = comparison.and_then(|(comparison, challenger)| {
+            let life = shown.stored.value.first_version;
+            comparison.in_short(&shown.name, life, challenger.version)
+        });
+        Deployment::new(shown, &self.options.data_url, seen)
+    }
 }
 
 /// Creates a deployment and deploys its first version in the background.
@@ -151,7 +161,7 @@ async fn create(
 }
 
 fn created(plane: &Shared, now: &CreatedNow, intent: &Intent, epoch: Epoch) -> Answer {
-    let mut deployment = Deployment::new(&now.shown, &plane.options.data_url);
+    let mut deployment = plane.shape(&now.shown);
     deployment.task = Some(Task::from(&now.task));
     let first_key = now.first_key.as_ref().map(|first| FirstKey {
         id: first.key.value.id.to_string(),
@@ -179,7 +189,7 @@ async fn read(
 ) -> Answered {
     call.plain()?;
     let shown = plane.control.deployment(&call.caller, &name).await?;
-    Answer::ok(&Deployment::new(&shown, &plane.options.data_url))
+    Answer::ok(&plane.shape(&shown))
         .tag_all(shown.stored.revision)
         .unless_known(&call.headers)
 }
@@ -206,7 +216,7 @@ async fn edit(
     let done = control
         .edit_deployment(&call.caller, &name, body, &intent)
         .await?;
-    let shape = Deployment::new(&done.value, &plane.options.data_url);
+    let shape = plane.shape(&done.value);
     let revision = done.value.stored.revision;
     Ok(Answer::changed(intent.dry_run, StatusCode::OK, done.epoch, shape).tag_all(revision))
 }

@@ -30,10 +30,7 @@ use super::{
 };
 use crate::{
     base::{clock::unix_ms, name::DeploymentName},
-    control::{
-        self, Events, Page,
-        access::{Object, Verb},
-    },
+    control::{self, Events, Page},
     logs::{Asked, Follower, Level, Line},
 };
 
@@ -216,13 +213,8 @@ impl Following {
         }
     }
 
-    /// The token was good when it began, and could read this; either may have been taken back since.
     fn may_go_on(&self) -> bool {
-        let object = Object::Deployment(&self.name);
-        guard::caller(&self.plane, &self.headers).is_some_and(|caller| {
-            let permitted = self.plane.control.permit(&caller, Verb::Read, object);
-            permitted.is_ok()
-        })
+        guard::still_reads(&self.plane, &self.headers, &self.name)
     }
 }
 

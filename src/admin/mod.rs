@@ -16,6 +16,7 @@
 mod answer;
 mod audit;
 mod call;
+mod comparison;
 mod deployments;
 mod described;
 mod etag;
@@ -71,6 +72,7 @@ use crate::{
         record::{Stored, Task},
     },
     monitor::Monitor,
+    shadow::comparison::Comparison,
 };
 
 /// What the admin plane is told once.
@@ -97,6 +99,8 @@ pub struct Beside {
     pub later: Option<AsyncParts>,
     /// None where nothing is kept of what deployments do.
     pub monitor: Option<Arc<Monitor>>,
+    /// None where challengers' answers are not compared with main's.
+    pub comparison: Option<Arc<Comparison>>,
 }
 
 /// What all handlers and guards share.
@@ -106,6 +110,8 @@ pub(crate) struct Plane {
     later: Option<AsyncParts>,
     /// None where nothing is kept of what deployments do.
     monitor: Option<Arc<Monitor>>,
+    /// None where challengers' answers are not compared with main's.
+    comparison: Option<Arc<Comparison>>,
     options: AdminOptions,
     hosts: guard::Hosts,
     origins: guard::Origins,
@@ -131,6 +137,7 @@ impl Plane {
             control,
             later: beside.later,
             monitor: beside.monitor,
+            comparison: beside.comparison,
             hosts: guard::Hosts::new(options.listen, &options.hosts),
             origins: guard::Origins::new(&options.origins),
             options,
@@ -177,6 +184,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(history::routes())
         .merge(logs::routes())
         .merge(monitoring::routes())
+        .merge(comparison::routes())
         .merge(shares::routes())
         .merge(readme::routes())
         .merge(keys::routes())

@@ -1,7 +1,7 @@
 //! Query parameters, read strictly: one that is unknown, given twice or malformed is a 400 with
 //! words, since a misspelt `dry_run` must not become a real run.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
 use utoipa::IntoParams;
 
@@ -179,12 +179,26 @@ impl Query {
         default: usize,
         most: usize,
     ) -> Result<usize, Problem> {
+        self.within(name, default, 0..=most)
+    }
+
+    /// A whole number within a range.
+    ///
+    /// # Errors
+    /// 400 when it is none.
+    pub(super) fn within(
+        &mut self,
+        name: &str,
+        default: usize,
+        range: RangeInclusive<usize>,
+    ) -> Result<usize, Problem> {
         let Some(text) = self.text(name) else {
             return Ok(default);
         };
+        let (low, high) = (range.start(), range.end());
         number(&text)
-            .filter(|count| *count <= most)
-            .ok_or_else(|| wrong(name, &format!("is a whole number from 0 to {most}")))
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| wrong(name, &format!("is a whole number from {low} to {high}")))
     }
 
     /// How long to wait for a task.
@@ -212,14 +226,18 @@ impl Query {
     /// # Errors
     /// 400 when the limit is no number from 1 to 1,000, or the cursor is empty or long.
     pub(super) fn page(&mut self) -> Result<Page, Problem> {
-        let limit = match self.text("limit") {
-            None => LIMIT_DEFAULT,
-            Some(text) => number(&text)
-                .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-                .ok_or_else(|| wrong("limit", "is a whole number from 1 to 1000"))?,
-        };
+        let limit = self.limit()?.unwrap_or(LIMIT_DEFAULT);
         let after = self.short_text("cursor")?;
         Ok(Page { after, limit })
+    }
+
+    /// How many items at most.
+    ///
+    /// # Errors
+    /// 400 when it is no number from 1 to 1,000.
+    pub(super) fn limit(&mut self) -> Result<Option<usize>, Problem> {
+        let limit = self.within("limit", 0, 1..=LIMIT_MAX)?;
+        Ok(Some(limit).filter(|limit| *limit > 0))
     }
 
     /// Ends the reading.

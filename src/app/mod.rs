@@ -326,10 +326,12 @@ impl Gateway {
             let parts = admin::Beside {
                 later: Some(later.admin()),
                 monitor: Some(Arc::clone(&monitor)),
+                comparison: Some(Arc::clone(&comparison)),
             };
             notify::start(notifier);
             let runners = later.start(&settings, &shared, threads)?;
             let monitoring = monitor::Running::start(monitor)?;
+            control.watch_verdicts(Arc::clone(&comparison));
             let comparing = shadow::comparison::Running::start(comparison)?;
             follow(self.source, &control)?;
             let options = options::admin(&settings, self.admin.local_addr()?, self.data_address);

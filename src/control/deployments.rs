@@ -21,6 +21,7 @@ use crate::{
         id::{Revision, VersionNumber},
         name::DeploymentName,
     },
+    snapshot::Plan,
     spec::{
         DeploymentSpec, Scope, VersionSpec,
         body::{DeploymentPatch, NewDeployment},
@@ -42,6 +43,19 @@ pub struct Shown {
     pub live: Option<Arc<VersionSpec>>,
     /// The backends of that version, as they stand.
     pub backends: Vec<BackendShown>,
+    /// Its challenger, if it has one.
+    pub challenger: Option<ChallengerShown>,
+}
+
+/// The challenger of a live version, as its brake lets it run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChallengerShown {
+    /// The version.
+    pub version: VersionNumber,
+    /// Whether it gets no copies any more.
+    pub is_stopped: bool,
+    /// The share of requests that is copied just now, 0.0 to 1.0.
+    pub share: f64,
 }
 
 /// A backend as it stands.
@@ -154,6 +168,7 @@ impl Control {
                 task: Some(task.at(revision)),
                 live: None,
                 backends: Vec::new(),
+                challenger: None,
             },
             first_key: key.as_ref().map(|drawn| NewSecret {
                 key: Stored {
@@ -232,6 +247,7 @@ impl Control {
             task: None,
             live: None,
             backends: Vec::new(),
+            challenger: None,
         })
         .await
     }
@@ -263,6 +279,10 @@ impl Control {
 
     pub(super) fn show(&self, state: &State, name: &DeploymentName, held: &Held) -> Shown {
         let task = held.record.latest_task.as_ref();
+        let snapshot = self.current.load_full();
+        let plan = snapshot
+            .route(name.as_str())
+            .and_then(|route| route.live().ok());
         Shown {
             name: name.clone(),
             stored: Stored {
@@ -273,34 +293,9 @@ impl Control {
                 .and_then(|id| state.task(id))
                 .map(|task| (**task).clone()),
             live: held.live.as_ref().map(|live| Arc::clone(&live.spec)),
-            backends: self.backends(name),
+            backends: plan.map(|plan| backends(plan)).unwrap_or_default(),
+            challenger: plan.and_then(|plan| challenger(plan)),
         }
-    }
-
-    fn backends(&self, name: &DeploymentName) -> Vec<BackendShown> {
-        let snapshot = self.current.load_full();
-        let Some(Ok(plan)) = snapshot.route(name.as_str()).map(|route| route.live()) else {
-            return Vec::new();
-        };
-        let now = Tick::now();
-        let roles = ["main", "challenger"].into_iter().zip(plan.legs());
-        roles
-            .flat_map(|(role, leg)| leg.pool.members().iter().map(move |m| (role, m)))
-            .map(|(role, member)| {
-                let backend = &member.backend;
-                let state = match (backend.health(), backend.breaker.is_ejected(now)) {
-                    (Health::Down, _) => "unhealthy",
-                    (_, true) => "ejected",
-                    _ => "available",
-                };
-                BackendShown {
-                    role,
-                    url: backend.url().to_string(),
-                    state,
-                    in_flight: backend.in_flight(),
-                }
-            })
-            .collect()
     }
 
     /// Changes what people may change of a deployment.
@@ -367,6 +362,40 @@ impl Control {
         let state = self.state();
         Ok(self.unchanged(self.show(&state, name, &new)))
     }
+}
+
+fn backends(plan: &Plan) -> Vec<BackendShown> {
+    let now = Tick::now();
+    let roles = ["main", "challenger"].into_iter().zip(plan.legs());
+    roles
+        .flat_map(|(role, leg)| leg.pool.members().iter().map(move |m| (role, m)))
+        .map(|(role, member)| {
+            let backend = &member.backend;
+            let state = match (backend.health(), backend.breaker.is_ejected(now)) {
+                (Health::Down, _) => "unhealthy",
+                (_, true) => "ejected",
+                _ => "available",
+            };
+            BackendShown {
+                role,
+                url: backend.url().to_string(),
+                state,
+                in_flight: backend.in_flight(),
+            }
+        })
+        .collect()
+}
+
+fn challenger(plan: &Plan) -> Option<ChallengerShown> {
+    let challenger = plan.challenger.as_ref()?;
+    let is_stopped = challenger.brake.is_stopped();
+    // Samples are nested: of two shares, the smaller one is what is left.
+    let share = challenger.share_max.min(challenger.brake.share());
+    Some(ChallengerShown {
+        version: plan.version,
+        is_stopped,
+        share: if is_stopped { 0.0 } else { share },
+    })
 }
 
 /// The record of a deployment that is made from a declaration.

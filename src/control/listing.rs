@@ -205,6 +205,7 @@ impl Control {
                         task: None,
                         live: None,
                         backends: Vec::new(),
+                        challenger: None,
                     });
                 }
                 if found.len() == part.count {

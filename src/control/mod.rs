@@ -58,7 +58,7 @@ mod verdicts;
 
 pub use audit::Refusal;
 pub use declare::Changes;
-pub use deployments::{BackendShown, Created, Shown};
+pub use deployments::{BackendShown, ChallengerShown, Created, Shown};
 pub use events::{Event, EventKind, Events};
 pub use keys::{KeyShown, NewSecret};
 pub use limits::Limits;

@@ -29,7 +29,7 @@ use std::time::Duration;
 use axum::{
     Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -41,6 +41,10 @@ pub(super) use origin::Origins;
 pub(super) use token::caller;
 
 use super::{Shared, problem::Problem, query};
+use crate::{
+    base::name::DeploymentName,
+    control::access::{Object, Verb},
+};
 
 /// How long any call may take, beside what it asks to wait.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -81,6 +85,15 @@ async fn timeout(request: Request, next: Next) -> Response {
     answer.unwrap_or_else(|_| {
         let words = "the call took too long; what it started may still happen";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", words).into_response()
+    })
+}
+
+/// Whether whoever asked may still read a deployment: of answers that take long, since the token, or
+/// its reach, may have been taken back meanwhile.
+pub(super) fn still_reads(plane: &Shared, headers: &HeaderMap, name: &DeploymentName) -> bool {
+    caller(plane, headers).is_some_and(|caller| {
+        let object = Object::Deployment(name);
+        plane.control.permit(&caller, Verb::Read, object).is_ok()
     })
 }
 

@@ -3,8 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::admin::moment;
+
 /// What a segment of an address may hold: name, pattern, description, example.
-const SEGMENTS: [(&str, &str, &str, &str); 10] = [
+const SEGMENTS: [(&str, &str, &str, &str); 11] = [
     ("tenant", NAME, "The tenant's name", "default"),
     ("project", NAME, "The project's name", "demo"),
     ("deployment", NAME, "The deployment's URL name", "iris"),
@@ -19,6 +21,7 @@ const SEGMENTS: [(&str, &str, &str, &str); 10] = [
     ("token", ID, "The token's public id", "t7"),
     ("subscription", ID, "The subscription's id", "s7"),
     ("task", ID, "The task's id", "t7"),
+    ("pair", "^[1-9][0-9]{0,17}$", "The pair's number", "17"),
     (
         "request",
         "^[0-9A-Za-z]{31,40}$",
@@ -115,7 +118,7 @@ const CONDITIONAL: [&str; 11] = [
     "resume", "rotate",
 ];
 
-const TAGS: [(&str, &str); 18] = [
+const TAGS: [(&str, &str); 19] = [
     ("tenants", "Organisations"),
     ("projects", "Groups of deployments inside a tenant"),
     ("deployments", "Stable names that applications call"),
@@ -130,6 +133,10 @@ const TAGS: [(&str, &str); 18] = [
         "A deployment's newest requests, and what happened to it",
     ),
     ("monitoring", "What deployments did, step by step"),
+    (
+        "comparison",
+        "Whether a challenger is as good as main, pair by pair and in all",
+    ),
     ("shares", "Who else may see and call a deployment"),
     ("readme", "What people write about a deployment"),
     ("keys", "What lets applications call deployments"),
@@ -309,6 +316,12 @@ impl Operation<'_> {
             // What it goes on behind, and a check that tells it from a typing mistake.
             own["schema"] = json!({"type": "string",
                 "pattern": "^[0-9A-Za-z._/-]{1,127}~[0-9a-f]{8}$"});
+        }
+        for own in &mut all {
+            if matches!(own["name"].as_str(), Some("from" | "to")) {
+                own["schema"] = json!({"type": "string", "minLength": 1, "maxLength": 64,
+                    "pattern": moment::PATTERN});
+            }
         }
         let header = |name: &str, words: &str, schema: Value| {
             json!({"name": name, "in": "header", "required": false, "description": words,

@@ -66,7 +66,24 @@ pub(super) fn complete(document: &mut Value) {
     schemas["WarmUpSpec"]["if"] = json!({"required": ["method"],
         "properties": {"method": {"const": "GET"}}});
     schemas["WarmUpSpec"]["then"] = json!({"properties": {"body": {"maxLength": 0}}});
+    compared(schemas);
     plain_numbers(document);
+}
+
+/// What of a challenger depends on what else of it.
+fn compared(schemas: &mut Value) {
+    let off = json!({"enum": [false, null]});
+    schemas["VersionSpec"]["anyOf"] = json!([
+        {"required": ["challenger"], "properties": {"challenger": {"type": "object"}}},
+        {"properties": {"auto_promote": off, "auto_stop": off}},
+    ]);
+    let kind = |words: Value| json!({"required": ["kind"], "properties": {"kind": words}});
+    schemas["CompareSpec"]["allOf"] = json!([
+        {"if": kind(json!({"enum": ["label", "number"]})),
+         "then": {"required": ["pointer"], "properties": {"pointer": {"type": "string"}}}},
+        {"if": kind(json!({"const": "text"})),
+         "then": {"properties": {"tolerance_abs": {"maximum": 1}}}},
+    ]);
 }
 
 /// One member at least that is not null.

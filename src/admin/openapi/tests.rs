@@ -284,6 +284,9 @@ fn the_limits_that_are_described_are_those_that_are_read() {
                     &version["main"]["backends"],
                 );
             }
+            if let Some(under) = at.strip_suffix("/compare/kind") {
+                put(&mut base, &format!("{under}/compare/pointer"), &json!("/a"));
+            }
             if at.contains("/warm_up/") {
                 let under = &at[..at.find("/warm_up/").expect("it is there") + 8];
                 put(&mut base, &format!("{under}/path"), &json!("/"));
@@ -328,6 +331,58 @@ fn the_patterns_that_are_described_take_what_is_read() {
             good,
             "{name}"
         );
+    }
+    assert_eq!(
+        schema("JsonPointer")["pattern"],
+        "^(/([^/~]|~[01])*){0,64}$"
+    );
+    let challenger = |with: Value| {
+        let pool = json!([{"url": "http://m:1"}]);
+        let mut challenger = json!({"backends": pool});
+        for (name, value) in with.as_object().expect("a table") {
+            challenger[name] = value.clone();
+        }
+        json!({"main": {"backends": pool}, "challenger": challenger})
+    };
+    for (good, pointer) in [
+        (true, String::new()),
+        (true, "/a~1b/*/0".into()),
+        (true, "/".repeat(64)),
+        (false, "/".repeat(65)),
+        (false, "a".into()),
+        (false, "/a~2".into()),
+        (false, format!("/{}", "a".repeat(1_024))),
+    ] {
+        for with in [
+            json!({"compare": {"pointer": pointer}}),
+            json!({"compare": {"ignore": [pointer]}}),
+            json!({"keep_bodies": {"redact": [pointer]}}),
+        ] {
+            assert_eq!(is_read("VersionSpec", &challenger(with)), good, "{pointer}");
+        }
+    }
+    // What depends on what.
+    for (good, compare) in [
+        (false, json!({"kind": "label"})),
+        (false, json!({"kind": "number", "pointer": null})),
+        (true, json!({"kind": "number", "pointer": ""})),
+        (true, json!({"kind": "text", "tolerance_abs": 1})),
+        (false, json!({"kind": "text", "tolerance_abs": 1.5})),
+        (true, json!({"kind": "json", "tolerance_abs": 1.5})),
+        (true, json!({"ignore": vec!["/a"; 64]})),
+        (false, json!({"ignore": vec!["/a"; 65]})),
+    ] {
+        let body = challenger(json!({"compare": compare}));
+        assert_eq!(is_read("VersionSpec", &body), good, "{compare}");
+    }
+    for act in ["auto_promote", "auto_stop"] {
+        let mut body = challenger(json!({}));
+        body[act] = json!(true);
+        assert!(is_read("VersionSpec", &body), "{act}");
+        body["challenger"] = Value::Null;
+        assert!(!is_read("VersionSpec", &body), "{act}");
+        body[act] = json!(false);
+        assert!(is_read("VersionSpec", &body), "{act}");
     }
     for (good, secret) in [(false, 15), (true, 16), (true, 512), (false, 513)] {
         let body = json!({"secret": "k".repeat(secret)});

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Task, Time, request};
+use super::{DeploymentChallenger, Task, Time, request};
 use crate::{
     base::name::DeploymentName,
     control::{self, Shown, record},
+    shadow::comparison::InShort,
     spec::Access as Declared,
 };
 
@@ -68,6 +69,8 @@ pub struct Deployment {
     pub version: Option<serde_json::Value>,
     /// The live version's backends, as they stand.
     pub backends: Vec<Backend>,
+    /// The live version's challenger, if it has one.
+    pub challenger: Option<DeploymentChallenger>,
 }
 
 /// What a deployment is doing.
@@ -178,8 +181,9 @@ pub struct Status {
 // === impl Deployment ===
 
 impl Deployment {
-    /// Shapes a deployment that applications reach at `data_url`.
-    pub fn new(shown: &Shown, data_url: &str) -> Self {
+    /// Shapes a deployment that applications reach at `data_url`, and of whose challenger this was
+    /// seen.
+    pub fn new(shown: &Shown, data_url: &str, seen: Option<InShort>) -> Self {
         let (name, kept) = (&shown.name, &shown.stored.value);
         let live = shown.live.as_deref();
         Self {
@@ -208,6 +212,10 @@ impl Deployment {
             task: shown.task.as_ref().map(Task::from),
             version: live.and_then(|spec| serde_json::to_value(spec).ok()),
             backends: shown.backends.iter().map(Backend::from).collect(),
+            challenger: shown
+                .challenger
+                .as_ref()
+                .map(|running| DeploymentChallenger::new(running, seen)),
         }
     }
 }

@@ -44,6 +44,9 @@ pub struct Happening {
     pub started_at: Option<Time>,
     /// For a retired version: until when.
     pub ended_at: Option<Time>,
+    /// What weir itself saw that made it do this: of a challenger, the verdict with its figures.
+    #[schema(value_type = Option<Object>)]
+    pub evidence: Option<serde_json::Value>,
 }
 
 /// Something that was done to a tenant, a project, a token, or a key that is no deployment's.
@@ -117,6 +120,7 @@ impl Happening {
             count: entry.count,
             started_at: entry.started_at_ms.map(Time),
             ended_at: entry.ended_at_ms.map(Time),
+            evidence: entry.evidence,
         }
     }
 }
@@ -153,5 +157,29 @@ impl Refusal {
             host: refusal.host,
             peer: refusal.peer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::name::DeploymentName;
+
+    #[test]
+    fn what_weir_did_by_itself_is_shown_with_its_evidence() {
+        let name = DeploymentName::parse("demo/iris").expect("a name");
+        let action = record::Action::Promote;
+        let mut entry = record::Happening::new(&name, action, "system", "iris_v2".to_owned(), 0);
+        let shown =
+            |entry: &record::Happening| json!(Happening::new(1, entry.clone()))["evidence"].take();
+        assert_eq!(shown(&entry), json!(null));
+        // Entries that were kept before there was any are read as before.
+        assert!(json!(entry).get("evidence").is_none());
+        entry.evidence = Some(json!({"verdict": "promote", "pairs": 300}));
+        assert_eq!(shown(&entry), json!({"verdict": "promote", "pairs": 300}));
+        let kept = serde_json::from_value(json!(entry));
+        assert_eq!(kept.ok(), Some(entry));
     }
 }

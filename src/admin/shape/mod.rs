@@ -4,6 +4,7 @@
 //! `request` holds the bodies as the document describes them. They are read in `spec`, with every
 //! mistake at once; a test holds the two against each other.
 
+mod comparison;
 mod deployment;
 mod findings;
 mod happening;
@@ -11,6 +12,7 @@ mod key;
 mod later;
 mod log;
 mod monitoring;
+mod pair;
 pub mod people;
 pub mod request;
 mod subscription;
@@ -18,6 +20,11 @@ mod task;
 mod time;
 mod version;
 
+pub use comparison::{
+    Bounds, Compared, ComparedErrors, ComparedLatency, ComparedPairs, ComparedPool, Comparison,
+    ComparisonPoint, ComparisonSeries, DeploymentChallenger, Estimate, LatencyRatio, Verdict,
+    VerdictLimits, VerdictState,
+};
 pub use deployment::{Backend, Created, Deployment, FirstKey, Readme, Share, State, Status};
 pub use findings::{
     ConfusionCell, DifferingPairs, HistogramBar, JsonFindings, JsonPlace, Kinds, LabelFindings,
@@ -31,6 +38,7 @@ pub use later::{
 };
 pub use log::{LogLifecycle, LogLine, LogLost, LogRequest, LogWhat};
 pub use monitoring::{Monitoring, MonitoringNow};
+pub use pair::{Pair, PairBodies, PairBody, PairDetail, PairGaps, PairSide, PairWhole, PairWord};
 pub use people::{NewTokenShown, Project, Tenant, Token};
 pub use subscription::{Subscription, SubscriptionDelivery, Target};
 pub use task::{Task, TaskAnswer, TaskKind, TaskStatus};

@@ -218,7 +218,7 @@ impl MonitoringNow {
 }
 
 /// Milliseconds, to the microsecond: no more is known.
-fn ms(ns: f64) -> f64 {
+pub(super) fn ms(ns: f64) -> f64 {
     (ns / 1e3).round() / 1e3
 }
 

@@ -255,6 +255,26 @@ impl Case {
         }
     }
 
+    /// A case that stands so.
+    #[cfg(test)]
+    pub(super) fn standing_so(standing: &Standing) -> Self {
+        Self {
+            judgement: standing.judgement.clone(),
+            counts: Counts {
+                since_ms: standing.since_ms,
+                first_pair_at_ms: standing.first_pair_at_ms,
+                last_pair_at_ms: standing.last_pair_at_ms,
+                agree: standing.agree,
+                disagree: standing.disagree,
+                uncompared: standing.uncompared.to_vec(),
+                skipped: standing.skipped.to_vec(),
+                findings: standing.findings.clone(),
+                ..Counts::default()
+            },
+            ..Self::new(standing.limits)
+        }
+    }
+
     /// Keeps its series from being forgotten.
     pub(super) fn touch(&self) {
         self.meters.iter().for_each(LazyCounter::touch);

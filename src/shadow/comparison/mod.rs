@@ -62,10 +62,14 @@ impl Comparison {
         way: DoorOptions,
         current: Arc<Current>,
     ) -> Self {
+        Self::with(Arc::new(Journal::open(path, journal)), way, current)
+    }
+
+    fn with(journal: Arc<Journal>, way: DoorOptions, current: Arc<Current>) -> Self {
         let (door, listener) = door(way);
         Self {
             current,
-            journal: Arc::new(Journal::open(path, journal)),
+            journal,
             door,
             listener: Mutex::new(Some(listener)),
             cases: Mutex::default(),
@@ -113,7 +117,9 @@ impl Comparison {
         version: VersionNumber,
     ) -> Option<InShort> {
         let key = challenger(name, life, version);
-        self.cases().get(&key).map(Case::in_short)
+        let cases = self.cases();
+        let case = cases.get(&key).filter(|case| !case.is_empty());
+        case.map(Case::in_short)
     }
 
     /// Sets the gauges. They are forgotten unless this is called now and then.
@@ -134,6 +140,24 @@ impl Comparison {
     /// What is in it is whole whenever it is let go of.
     fn cases(&self) -> MutexGuard<'_, HashMap<Challenger, Case>> {
         self.cases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Comparison {
+    /// A comparison without a thread, whose pairs are in this journal.
+    pub(crate) fn of_journal(journal: Arc<Journal>) -> Self {
+        let way = DoorOptions {
+            pairs_max: 16,
+            bytes_max: 1 << 20,
+        };
+        Self::with(journal, way, Arc::new(Current::empty()))
+    }
+
+    /// Has a challenger stand so.
+    pub(crate) fn put_standing(&self, name: &DeploymentName, life: u32, standing: &Standing) {
+        let key = challenger(name, life, standing.version);
+        self.cases().insert(key, Case::standing_so(standing));
     }
 }
 
