@@ -211,6 +211,7 @@ fn declared() -> Changes {
             let live = Numbered {
                 number: VersionNumber(1),
                 spec: Arc::new(spec.version),
+                is_challenger_stopped: false,
             };
             let declared = Declared {
                 name: spec.name.clone(),

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    base::{clock::Tick, name::DeploymentName},
+    base::{clock::Tick, id::VersionNumber, name::DeploymentName},
     monitor::Past,
     shadow::adaptive::{Adaptive, Window},
     snapshot::{Challenger, Route, Snapshot},
@@ -20,10 +20,10 @@ pub(super) struct Easing {
     mains: HashMap<DeploymentName, Main>,
 }
 
-/// A deployment's main, as it was seen so far.
+/// A version's main, as it was seen so far. What is usual for one says nothing of the next.
 struct Main {
-    /// Of which life of the name.
-    life: u32,
+    /// Of which life of the name, and of which version.
+    of: (u32, VersionNumber),
     first_byte: Past,
     adaptive: Adaptive,
 }
@@ -47,21 +47,22 @@ impl Easing {
             if adaptive(route).next().is_none() {
                 continue;
             }
-            let (name, life) = (route.name(), route.queue().life);
-            let main = known.remove(name).filter(|main| main.life == life);
-            let main = match main {
+            let Ok(live) = route.live() else { continue };
+            let of = (route.queue().life, live.version);
+            let main = known.remove(route.name()).filter(|main| main.of == of);
+            let (mut main, window) = match main {
                 Some(mut main) => {
                     let window = main.window(route);
-                    let factor = step(&mut main.adaptive, window);
-                    for challenger in adaptive(route) {
-                        challenger.brake.set_share(challenger.share_max * factor);
-                    }
-                    main
+                    (main, window)
                 }
-                // What came before the first look belongs to no window.
-                None => Main::begin(route),
+                // What came before belongs to no window of it.
+                None => (Main::begin(route, of), Window::default()),
             };
-            self.mains.insert(name.clone(), main);
+            let factor = step(&mut main.adaptive, window);
+            for challenger in adaptive(route) {
+                challenger.brake.set_share(challenger.share_max * factor);
+            }
+            self.mains.insert(route.name().clone(), main);
         }
     }
 }
@@ -75,11 +76,11 @@ fn adaptive(route: &Route) -> impl Iterator<Item = &Challenger> {
 // === impl Main ===
 
 impl Main {
-    fn begin(route: &Route) -> Self {
+    fn begin(route: &Route, of: (u32, VersionNumber)) -> Self {
         let mut first_byte = Past::default();
         first_byte.take(route.main_meters().first_byte());
         Self {
-            life: route.queue().life,
+            of,
             first_byte,
             adaptive: Adaptive::new(),
         }
@@ -98,53 +99,74 @@ impl Main {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
-        base::id::{Epoch, VersionNumber},
+        base::id::Epoch,
         snapshot::{BuildOptions, Declared, Idle, Numbered, QueueRules, build},
         spec::{Access, Declarations},
     };
 
-    const NAME: &str = "easing/iris";
+    /// A test's own deployment: all of one name share their histograms.
+    struct Mine(&'static str);
 
-    /// The deployment in this life, live with a challenger of half of all, or stopped.
-    fn snapshot(before: &Snapshot, number: u32, life: u32, state: Option<bool>) -> Snapshot {
-        let adaptive = state.unwrap_or(false);
-        let text = format!(
-            "[[deployment]]\nproject = \"easing\"\nname = \"iris\"\n\
-             [deployment.version]\n\
-             main = {{ backends = [{{ url = \"http://127.0.0.1:1\" }}] }}\n\
-             [deployment.version.challenger]\n\
-             backends = [{{ url = \"http://127.0.0.1:2\" }}]\nsample = 0.5\n\
-             budget = {{ adaptive = {adaptive} }}"
-        );
-        let parsed = Declarations::from_toml(&text).expect("declarations");
-        let live = Numbered {
-            number: VersionNumber(number),
-            spec: std::sync::Arc::new(parsed.deployments[0].version.clone()),
-            is_challenger_stopped: false,
-        };
-        let name = DeploymentName::parse(NAME).expect("a name");
-        let declared = Declared {
-            name: name.clone(),
-            access: Access::Keys,
-            shared: Vec::new(),
-            live: state.map(|_| live).ok_or(Idle::Stopped),
-            kept: Vec::new(),
-            queue: QueueRules {
-                life,
-                ..QueueRules::default()
-            },
-            fresh: false,
-        };
-        let options = BuildOptions::default();
-        build([(name, Some(declared))], before, Epoch(1), &options)
-    }
+    impl Mine {
+        fn route<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Arc<Route>> {
+            snapshot.route(&format!("easing/{}", self.0))
+        }
 
-    fn brake(snapshot: &Snapshot) -> f64 {
-        let route = snapshot.route(NAME).expect("declared");
-        let plan = route.live().expect("live");
-        plan.challenger.as_ref().expect("it has one").brake.share()
+        fn answer(&self, snapshot: &Snapshot, ms: u64) {
+            let route = self.route(snapshot).expect("declared");
+            route.main_meters().record_first_byte(ms * 1_000_000, 0);
+        }
+
+        fn brake(&self, snapshot: &Snapshot) -> f64 {
+            let plan = self.route(snapshot).and_then(|route| route.live().ok());
+            let challenger = plan.expect("live").challenger.as_ref();
+            challenger.expect("it has one").brake.share()
+        }
+
+        /// It in this life, live with a challenger of half of all, or stopped.
+        fn snapshot(
+            &self,
+            before: &Snapshot,
+            number: u32,
+            life: u32,
+            state: Option<bool>,
+        ) -> Snapshot {
+            let adaptive = state.unwrap_or(false);
+            let text = format!(
+                "[[deployment]]\nproject = \"easing\"\nname = \"{}\"\n\
+                 [deployment.version]\n\
+                 main = {{ backends = [{{ url = \"http://127.0.0.1:1\" }}] }}\n\
+                 [deployment.version.challenger]\n\
+                 backends = [{{ url = \"http://127.0.0.1:2\" }}]\nsample = 0.5\n\
+                 budget = {{ adaptive = {adaptive} }}",
+                self.0
+            );
+            let parsed = Declarations::from_toml(&text).expect("declarations");
+            let live = Numbered {
+                number: VersionNumber(number),
+                spec: Arc::new(parsed.deployments[0].version.clone()),
+                is_challenger_stopped: false,
+            };
+            let name = DeploymentName::parse(&format!("easing/{}", self.0)).expect("a name");
+            let declared = Declared {
+                name: name.clone(),
+                access: Access::Keys,
+                shared: Vec::new(),
+                live: state.map(|_| live).ok_or(Idle::Stopped),
+                kept: Vec::new(),
+                queue: QueueRules {
+                    life,
+                    ..QueueRules::default()
+                },
+                fresh: false,
+            };
+            let options = BuildOptions::default();
+            build([(name, Some(declared))], before, Epoch(1), &options)
+        }
     }
 
     /// The windows that a look hands over, when each makes the share half.
@@ -159,16 +181,13 @@ mod tests {
 
     #[test]
     fn a_brake_follows_what_happened_since_the_last_look() {
-        let mut easing = Easing::default();
-        let first = snapshot(&Snapshot::empty(), 1, 1, Some(true));
-        let main = |snapshot: &Snapshot, ms: u64| {
-            let route = snapshot.route(NAME).expect("declared");
-            route.main_meters().record_first_byte(ms * 1_000_000, 0);
-        };
-        main(&first, 900);
-        assert!(windows(&mut easing, &first).is_empty(), "it only begins");
-        assert_eq!(brake(&first), 1.0);
-        (0..10).for_each(|_| main(&first, 20));
+        let (mine, mut easing) = (Mine("iris"), Easing::default());
+        let first = mine.snapshot(&Snapshot::empty(), 1, 1, Some(true));
+        mine.answer(&first, 900);
+        let nothing = Window::default();
+        assert_eq!(windows(&mut easing, &first), [nothing], "it only begins");
+        assert!((mine.brake(&first) - 0.25).abs() < 1e-9, "half of a half");
+        (0..10).for_each(|_| mine.answer(&first, 20));
         let [window] = windows(&mut easing, &first)[..] else {
             panic!("one deployment");
         };
@@ -177,39 +196,46 @@ mod tests {
             let ms = read.expect("there were some") / 1e6;
             assert!((18.0..23.0).contains(&ms), "{ms}");
         }
-        assert!((brake(&first) - 0.25).abs() < 1e-9, "half of a half");
-        let nothing = Window {
-            count: 0,
-            first_byte_ns_p50: None,
-            first_byte_ns_p90: None,
-        };
         assert_eq!(windows(&mut easing, &first), [nothing]);
 
-        // A swap brings a new brake, which begins where the old one was.
-        let second = snapshot(&first, 2, 1, Some(true));
-        assert!((brake(&second) - 0.25).abs() < 1e-9);
-        assert_eq!(windows(&mut easing, &second), [nothing], "it goes on");
+        // A swap brings a new brake, which begins where the old one was; and what is known of main
+        // is known of the old one.
+        mine.answer(&first, 900);
+        let second = mine.snapshot(&first, 2, 1, Some(true));
+        assert!((mine.brake(&second) - 0.25).abs() < 1e-9);
+        assert_eq!(windows(&mut easing, &second), [nothing]);
 
         // One that is not adaptive is left alone, and nothing is known any more.
-        let third = snapshot(&second, 3, 1, Some(false));
+        let third = mine.snapshot(&second, 3, 1, Some(false));
         assert!(windows(&mut easing, &third).is_empty());
-        assert_eq!(brake(&third), 1.0);
+        assert_eq!(mine.brake(&third), 1.0);
         assert!(easing.mains.is_empty());
     }
 
     #[test]
-    fn what_is_known_goes_with_the_deployment() {
-        let mut easing = Easing::default();
-        let first = snapshot(&Snapshot::empty(), 1, 1, Some(true));
-        windows(&mut easing, &first);
-        assert_eq!(windows(&mut easing, &first).len(), 1);
-        let again = snapshot(&first, 2, 2, Some(true));
-        assert!(windows(&mut easing, &again).is_empty(), "another life");
-        let stopped = snapshot(&again, 2, 2, None);
-        assert!(windows(&mut easing, &stopped).is_empty());
-        assert!(easing.mains.is_empty());
-        windows(&mut easing, &again);
-        assert!(windows(&mut easing, &Snapshot::empty()).is_empty());
-        assert!(easing.mains.is_empty());
+    fn what_is_known_goes_with_the_version_and_the_deployment() {
+        let (mine, mut easing) = (Mine("flan"), Easing::default());
+        let mut look = |snapshot: &Snapshot| {
+            if mine.route(snapshot).is_some() {
+                mine.answer(snapshot, 1);
+            }
+            let counts: Vec<_> = windows(&mut easing, snapshot)
+                .iter()
+                .map(|w| w.count)
+                .collect();
+            (counts, easing.mains.len())
+        };
+        let first = mine.snapshot(&Snapshot::empty(), 1, 1, Some(true));
+        assert_eq!(look(&first), (vec![0], 1), "it begins");
+        assert_eq!(look(&first), (vec![1], 1), "it goes on");
+        let second = mine.snapshot(&first, 2, 1, Some(true));
+        assert_eq!(look(&second), (vec![0], 1), "another version");
+        assert_eq!(look(&second), (vec![1], 1));
+        let again = mine.snapshot(&second, 2, 2, Some(true));
+        assert_eq!(look(&again), (vec![0], 1), "another life");
+        let stopped = mine.snapshot(&again, 2, 2, None);
+        assert_eq!(look(&stopped), (vec![], 0));
+        assert_eq!(look(&again), (vec![0], 1));
+        assert_eq!(look(&Snapshot::empty()), (vec![], 0));
     }
 }

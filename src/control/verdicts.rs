@@ -71,8 +71,7 @@ impl Control {
         let control = Arc::clone(self);
         task::spawn("verdicts", async move {
             let verdicts = move |name: &DeploymentName, life, version| {
-                let standing = comparison.standing(name, life, version);
-                standing.map(|standing| standing.judgement)
+                comparison.judgement(name, life, version)
             };
             let mut rounds = tokio::time::interval(ROUND);
             rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

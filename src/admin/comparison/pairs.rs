@@ -12,7 +12,6 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    VersionParams,
     download::{Download, Form},
     version,
 };
@@ -42,6 +41,12 @@ const LIMIT_DEFAULT: usize = 100;
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only the document is made from it")]
 struct PairParams {
+    /// Only those of this version's challenger: its number, or `{deployment}_v{number}`.
+    #[param(
+        pattern = "^([a-z0-9][a-z0-9._-]{0,62}_v)?[1-9][0-9]{0,9}$",
+        example = "3"
+    )]
+    version: Option<String>,
     /// Only those with this result.
     #[param(inline)]
     result: Option<ResultWord>,
@@ -116,7 +121,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 /// with `=`, `+`, `-`, `@`, a tab or a carriage return, has an apostrophe in front.
 #[utoipa::path(get, tag = "comparison", operation_id = "comparison_pairs",
     path = "/api/v1/projects/{project}/deployments/{deployment}/comparison/pairs",
-    params(VersionParams, PairParams, ListParams),
+    params(PairParams, ListParams),
     responses((status = 200, content((List<Pair> = "application/json"),
         (Pair = "application/x-ndjson"), (String = "text/csv")))))]
 async fn list(

@@ -76,9 +76,10 @@ pub enum PairWord {
     Uncompared,
 }
 
-/// What a comparator has to say.
+/// What a comparator has to say; `what` is which one, or that the statuses decided, or that the
+/// challenger's answer could not be read.
 #[derive(Serialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "what", rename_all = "lowercase")]
 pub enum PairDetail {
     /// The statuses decided.
     Status,

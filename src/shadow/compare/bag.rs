@@ -22,7 +22,7 @@ use super::{
 /// `u64`.
 const REST_MAX: usize = 64;
 
-/// Two items that agree, or one of each side that nothing else was found for.
+/// Items that are paired, for they agree.
 type Pairs<'a, 'n> = Vec<(&'a Node<'n>, &'a Node<'n>)>;
 
 /// Who agrees with whom, and who is paired with whom.

@@ -7,7 +7,7 @@
 //!
 //! A pair for each request must not take the store's one writer and its syncs, and no answer rests on
 //! this file: while it can't be used pairs are counted and dropped, and when it is broken it is set
-//! aside and begun anew. A crash of the system may cost what came in the last seconds.
+//! aside and begun anew. A crash of the system may cost what came since the log was moved to its place.
 //!
 //! `write` has one caller, the comparison's thread. Readers are on connections of their own, and see
 //! what was committed.
@@ -136,7 +136,7 @@ impl Journal {
     }
 
     /// Writes pairs, replaces states and adds points, all in one commit or nothing; then forgets a
-    /// little. `may_forget` says whether the clock can be trusted with what is too old. To be called
+    /// little. A batch should not have more than some MiB of bodies: the log grows by as much. `may_forget` says whether the clock can be trusted with what is too old. To be called
     /// now and then, also with nothing to write. Blocks.
     pub fn write(
         &self,

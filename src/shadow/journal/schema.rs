@@ -10,7 +10,7 @@
 //!
 //! A filter is a set of classes, so that each page is read off the front of a few runs of an index, one
 //! for each challenger and class, however many pairs there are. Distances are in an index only where
-//! pairs disagree: elsewhere they say nothing, and a million pairs take 13 MiB less.
+//! pairs disagree: elsewhere nobody asks for the greatest.
 
 use crate::store::side_file::SideFile;
 
