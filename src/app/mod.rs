@@ -332,7 +332,7 @@ impl Gateway {
             let runners = later.start(&settings, &shared, threads)?;
             let monitoring = monitor::Running::start(monitor)?;
             control.watch_verdicts(Arc::clone(&comparison));
-            let comparing = shadow::comparison::Running::start(comparison)?;
+            let comparing = shadow::comparison::Running::start(&comparison)?;
             follow(self.source, &control)?;
             let options = options::admin(&settings, self.admin.local_addr()?, self.data_address);
             let admin = Arc::clone(&control);

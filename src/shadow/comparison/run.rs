@@ -68,7 +68,7 @@ impl Running {
     ///
     /// # Errors
     /// When the system has no thread, or the comparison was started before.
-    pub fn start(comparison: Arc<Comparison>) -> io::Result<Self> {
+    pub fn start(comparison: &Arc<Comparison>) -> io::Result<Self> {
         let mut listener = comparison
             .listener
             .lock()
@@ -79,7 +79,7 @@ impl Running {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let mut work = Work {
-            comparison: Arc::clone(&comparison),
+            comparison: Arc::clone(comparison),
             unwritten: Vec::new(),
             deployed: HashMap::new(),
             unread: HashMap::new(),

@@ -76,8 +76,8 @@ pub(super) fn encode(record: &Record, has_bodies: bool, out: &mut Vec<u8>) {
         (HAS_DETAIL, record.detail.is_some()),
     ];
     out.extend([VERSION, mask(&flags)]);
-    let kind = place(&KINDS, record.kind);
-    out.push(kind << 4 | place(&RESULTS, record.result));
+    let kind = place(&KINDS, &record.kind);
+    out.push(kind << 4 | place(&RESULTS, &record.result));
     out.extend(record.exchange.to_bytes());
     match packed {
         Some(bytes) => write_bytes(&bytes, out),
@@ -142,7 +142,7 @@ fn write_side(side: &SideRecord, out: &mut Vec<u8>) {
         (FIRST_BYTE, side.first_byte_ns.is_some()),
         (GAPS, side.gaps.is_some()),
     ];
-    let ended = side.ended.map_or(0, |ended| place(&ENDINGS, ended) + 1);
+    let ended = side.ended.map_or(0, |ended| place(&ENDINGS, &ended) + 1);
     out.push(mask(&flags) | ended);
     if let Some(status) = side.status {
         varint::write(status.into(), out);
@@ -334,8 +334,8 @@ fn mask(flags: &[(u8, bool)]) -> u8 {
     set.fold(0, |mask, (flag, _)| mask | flag)
 }
 
-fn place<T: PartialEq>(all: &[T], one: T) -> u8 {
-    all.iter().position(|each| *each == one).unwrap_or(0) as u8
+fn place<T: PartialEq>(all: &[T], one: &T) -> u8 {
+    all.iter().position(|each| each == one).unwrap_or(0) as u8
 }
 
 fn at<T: Copy>(all: &[T], place: u8) -> Option<T> {
