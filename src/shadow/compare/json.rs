@@ -56,10 +56,15 @@ pub(super) fn compare<'a>(spec: &CompareSpec, main: &mut Node<'a>, other: &mut N
     differ.found()
 }
 
-/// Two texts that are byte by byte the same.
-pub(super) fn same() -> Found {
+/// Two texts that agree, and whose numbers differ by so much at the most.
+pub(super) fn agreed(max_abs: f64, max_rel: f64) -> Found {
     let spec = CompareSpec::default();
-    Differ::new(Tolerance::new(&spec, ABS, REL)).found()
+    let differ = Differ {
+        max_abs,
+        max_rel,
+        ..Differ::new(Tolerance::new(&spec, ABS, REL))
+    };
+    differ.found()
 }
 
 // === impl Differ ===
