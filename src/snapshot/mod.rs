@@ -247,7 +247,9 @@ impl Route {
         found.is_ok()
     }
 
-    /// The live version, or why there is none.
+    /// The live version, or why there is none. This is where the arm that answers is chosen, from the
+    /// snapshot alone; a candidate that answers its share would be chosen here, by the exchange's id and
+    /// its own [`Brake`].
     ///
     /// # Errors
     /// [`Idle`] when the deployment exists and does not answer.
