@@ -54,18 +54,26 @@ pub fn caught<F: Future>(name: &'static str, future: F) -> Caught<F> {
     Caught { name, future }
 }
 
+/// The same for what runs at once.
+///
+/// # Errors
+/// [`Panicked`].
+pub fn attempt<T>(name: &'static str, run: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        tracing::error!(task = name, panic = words(&*panic), "panicked");
+        Panicked
+    })
+}
+
 impl<F: Future> Future for Caught<F> {
     type Output = Result<F::Output, Panicked>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let future = this.future;
-        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        match attempt(this.name, || future.poll(cx)) {
             Ok(polled) => polled.map(Ok),
-            Err(panic) => {
-                tracing::error!(task = *this.name, panic = words(&*panic), "panicked");
-                Poll::Ready(Err(Panicked))
-            }
+            Err(Panicked) => Poll::Ready(Err(Panicked)),
         }
     }
 }
@@ -110,5 +118,10 @@ mod tests {
         assert!(ended.is_ok());
         let caught = caught("panics", async { panic!("on purpose") }).await;
         assert_eq!(caught, Err::<(), _>(Panicked));
+        assert_eq!(
+            attempt("panics", || panic!("on purpose")),
+            Err::<(), _>(Panicked)
+        );
+        assert_eq!(attempt("does not", || 7), Ok(7));
     }
 }

@@ -270,6 +270,13 @@ impl Exchange {
         self.request_bytes = total;
     }
 
+    /// The next piece of the answer's body is asked for.
+    pub(super) fn ask(&mut self) {
+        if let Some(witness) = &mut self.witness {
+            witness.ask();
+        }
+    }
+
     /// A piece of the answer's body passes.
     pub(super) fn pass(&mut self, piece: &[u8]) {
         self.response_bytes += piece.len() as u64;

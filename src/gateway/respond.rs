@@ -337,6 +337,7 @@ impl Body for ReplyBody {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             Kind::Backend(body) => {
+                this.exchange.ask();
                 let polled = Pin::new(body).poll_frame(cx);
                 polled.map(|next| next.map(|read| read.map_err(ReplyError::Backend)))
             }

@@ -20,11 +20,6 @@ use std::{
 };
 
 use super::pair::Pair;
-use crate::{
-    snapshot::Skipped,
-    telemetry::{series, table},
-};
-
 /// What may be on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoorOptions {
@@ -105,6 +100,12 @@ impl Room {
         fits
     }
 
+    /// How much is taken.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Gives room back.
     pub(super) fn give_back(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -148,24 +149,37 @@ impl PairTeller {
         }
     }
 
-    /// Hands what has gathered to the comparison, without waiting.
+    /// Hands what has gathered to the comparison, without waiting. What it can't take now waits for the
+    /// next time: there are no more pairs than there may be, however few of them are in a batch.
     pub fn flush(&self) {
         if self.batch.borrow().is_empty() {
             return;
         }
         let batch = self.batch.take();
-        if let Err(refused) = self.door.channel.try_send(batch) {
-            let (mpsc::TrySendError::Full(lost) | mpsc::TrySendError::Disconnected(lost)) = refused;
-            let count = lost.len() as u64;
-            self.room().pairs.fetch_sub(count, Ordering::Relaxed);
-            lost.iter().for_each(lose);
+        match self.door.channel.try_send(batch) {
+            Ok(()) => {}
+            Err(mpsc::TrySendError::Full(batch)) => *self.batch.borrow_mut() = batch,
+            Err(mpsc::TrySendError::Disconnected(lost)) => self.lose_all(&lost),
         }
+    }
+
+    fn lose_all(&self, lost: &[Pair]) {
+        let count = lost.len() as u64;
+        self.room().pairs.fetch_sub(count, Ordering::Relaxed);
+        lost.iter().for_each(lose);
+    }
+}
+
+/// A worker's last copies end with it, behind its last flush.
+impl Drop for PairTeller {
+    fn drop(&mut self) {
+        self.flush();
+        self.lose_all(&self.batch.take());
     }
 }
 
 fn lose(pair: &Pair) {
-    pair.rules.books.count(Skipped::PairDropped);
-    series::count(&table::COMPARISON_DROPPED, &["queue_full"], 1);
+    pair.drop_for("queue_full");
 }
 
 // === impl PairListener ===

@@ -105,6 +105,8 @@ struct Fate {
     response_bytes: u64,
     ended: Option<Ended>,
     error: Option<Box<str>>,
+    /// weir had no connection left for it: that says nothing of the challenger.
+    is_own: bool,
 }
 
 // === impl Mirror ===
@@ -141,20 +143,25 @@ impl Mirror {
             started: Tick::now(),
             started_at_ms: unix_ms(),
         };
+        ticket.making.is_sent.set(true);
         let timeout_ms = challenger.timeout_ms;
         let mirror = Rc::clone(self);
         task::spawn_local("mirror", async move {
             let watch = mirror.watchdog.watch();
             watch.start_total(timeout_ms, copy.started);
             if within(&watch, place.run()).await.is_ok() {
-                mirror.run(copy, &watch).await;
+                // How long others took before it is not the challenger's.
+                let ran_from = Tick::now();
+                watch.start_total(timeout_ms, ran_from);
+                mirror.run(copy, ran_from, &watch).await;
             } else {
+                ticket.making.is_sent.set(false);
                 ticket.count(Skipped::Timeout);
             }
         });
     }
 
-    async fn run(&self, copy: Copy, watch: &Rc<Watch>) {
+    async fn run(&self, copy: Copy, ran_from: Tick, watch: &Rc<Watch>) {
         let Some(challenger) = copy.plan.challenger.as_ref() else {
             return;
         };
@@ -165,8 +172,13 @@ impl Mirror {
         let (now, leg) = (Tick::now(), &challenger.leg);
         let duration_ns = now.ns_since(copy.started);
         let ended = fate.ended.unwrap_or(Ended::Complete);
-        let side = sight.end(ended, fate.fault, fate.error.as_deref(), now);
-        copy.making.challenged(side);
+        let mut side = sight.end(ended, fate.fault, fate.error.as_deref(), now);
+        let ran_ms = now.ns_since(ran_from) / 1_000_000;
+        side.was_given_up = side.is_error() && ran_ms >= challenger.timeout_ms;
+        match fate.is_own {
+            true => copy.making.skip(Skipped::QueueFull),
+            false => copy.making.challenged(side),
+        }
         if let Some(budget) = &challenger.bytes {
             budget.charge(fate.response_bytes as f64, now);
         }
@@ -255,6 +267,7 @@ impl Mirror {
                     }
                     _ => {}
                 }
+                fate.is_own = matches!(error, ExchangeError::Busy(_));
                 fate.fault = Some(error.to_fault().code());
                 fate.error = Some(error.to_string().into());
             }

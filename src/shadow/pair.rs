@@ -5,7 +5,11 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::door::Room;
-use crate::{base::id::ExchangeId, snapshot::Rules, telemetry::outcome::Ended};
+use crate::{
+    base::id::ExchangeId,
+    snapshot::{Rules, Skipped},
+    telemetry::{outcome::Ended, series, table},
+};
 
 /// A request that both have answered, or failed to.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct Pair {
     pub is_stream: bool,
     /// Whether its bodies are kept.
     pub keeps: bool,
+    /// Bytes of an answer that are read for the comparison.
+    pub bytes_max: u64,
     /// The request's body, where that is so.
     pub request: Option<Captured>,
     /// What that is, and how it is packed.
@@ -43,10 +49,14 @@ pub struct Side {
     pub fault: Option<&'static str>,
     /// What went wrong, in words.
     pub error: Option<Box<str>>,
-    /// From the request written to the head of the answer.
+    /// From the request's last byte written to the head of the answer; none when that came before.
     pub first_byte_ns: Option<u64>,
-    /// From the request written to the last byte of the answer.
+    /// From the request's last byte written to the last byte of the answer.
     pub latency_ns: Option<u64>,
+    /// Whether much of that was somebody else's time: a client's who took the answer slowly, or a disk's.
+    pub was_held_up: bool,
+    /// Whether it was given up at the limit that copies have.
+    pub was_given_up: bool,
     /// Between the pieces of a stream.
     pub gaps: Gaps,
     /// Bytes of the answer's body.
@@ -82,12 +92,24 @@ pub struct Gaps {
 /// Gaps of one stream that are kept for quantiles.
 pub const GAPS_MAX: usize = 1_024;
 
+// === impl Pair ===
+
+impl Pair {
+    /// Counts it as one that nobody compares.
+    pub(super) fn drop_for(&self, reason: &'static str) {
+        self.rules.books.count(Skipped::PairDropped);
+        series::count(&table::COMPARISON_DROPPED, &[reason], 1);
+    }
+}
+
 // === impl Side ===
 
 impl Side {
-    /// Whether it counts as an error: no answer, one of 500 or more, or one that broke off.
+    /// Whether it counts as an error: no answer, one of 500 or more, or one that broke off. One that
+    /// weir has read enough of is none.
     pub fn is_error(&self) -> bool {
-        self.status.is_none_or(|status| status >= 500) || self.ended != Some(Ended::Complete)
+        let is_whole = matches!(self.ended, Some(Ended::Complete | Ended::TooLarge));
+        self.status.is_none_or(|status| status >= 500) || !is_whole
     }
 }
 
@@ -120,21 +142,38 @@ impl Captured {
         }
         let left = bytes_max.saturating_sub(self.bytes.len() as u64);
         let taken = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let fits = self
-            .room
-            .as_ref()
-            .is_none_or(|room| room.take(taken as u64));
+        let fits = self.grow(taken, bytes_max);
         if fits {
             self.bytes.extend_from_slice(&piece[..taken]);
         }
         self.is_cut = !fits || taken < piece.len();
+    }
+
+    /// Makes place for so many bytes more: by half as much again as there is, so that what comes in
+    /// small pieces is not copied each time, and counted, since it is what the memory holds.
+    fn grow(&mut self, more: usize, bytes_max: u64) -> bool {
+        let (held, has) = (self.bytes.len(), self.bytes.capacity());
+        let needed = held + more;
+        if needed <= has {
+            return true;
+        }
+        let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        let wanted = needed.max((has + has / 2).min(most));
+        let fits = self
+            .room
+            .as_ref()
+            .is_none_or(|room| room.take((wanted - has) as u64));
+        if fits {
+            self.bytes.reserve_exact(wanted - held);
+        }
+        fits
     }
 }
 
 impl Drop for Captured {
     fn drop(&mut self) {
         if let Some(room) = &self.room {
-            room.give_back(self.bytes.len() as u64);
+            room.give_back(self.bytes.capacity() as u64);
         }
     }
 }
@@ -150,5 +189,44 @@ impl Gaps {
             let us = u32::try_from(ns / 1_000).unwrap_or(u32::MAX);
             self.first_us.push(us);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shadow::door::{DoorOptions, door};
+
+    fn room(bytes_max: u64) -> Arc<Room> {
+        let pairs_max = 1;
+        let (door, _) = door(DoorOptions {
+            pairs_max,
+            bytes_max,
+        });
+        Arc::clone(door.teller().room())
+    }
+
+    #[test]
+    fn what_a_body_takes_up_is_counted_and_given_back() {
+        let room = room(10_000);
+        let mut body = Captured::within(&room);
+        for _ in 0..300 {
+            body.push(&[7; 10], 5_000);
+            assert_eq!(room.held(), body.bytes.capacity() as u64);
+        }
+        assert_eq!((body.bytes().len(), body.is_cut()), (3_000, false));
+        assert!(room.held() <= 4_500, "{}", room.held());
+        // Cut where it is told to end, and held no more than that.
+        body.push(&[7; 3_000], 5_000);
+        assert_eq!((body.bytes().len(), body.is_cut()), (5_000, true));
+        assert_eq!(room.held(), 5_000);
+        // Cut where the room ends, with nothing taken for what does not fit.
+        let mut other = Captured::within(&room);
+        other.push(&[7; 4_000], u64::MAX);
+        other.push(&[7; 2_000], u64::MAX);
+        assert_eq!((other.bytes().len(), other.is_cut()), (4_000, true));
+        assert_eq!(room.held(), 9_000);
+        drop((body, other));
+        assert_eq!(room.held(), 0);
     }
 }

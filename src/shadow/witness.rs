@@ -7,7 +7,11 @@
 //!
 //! Both run on the same worker. What one of them has not seen to its end makes no pair.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
 
 use http::{HeaderMap, HeaderValue, header};
 
@@ -18,7 +22,7 @@ use super::{
 use crate::{
     base::{clock::Tick, id::ExchangeId},
     fault::Code,
-    snapshot::Rules,
+    snapshot::{Rules, Skipped},
     telemetry::outcome::Ended,
     upstream::{answer::Answer, upload::Frames},
 };
@@ -34,7 +38,11 @@ pub(super) struct Making {
     pub(super) keeps: bool,
     /// Bytes of an answer that are kept for the comparison.
     pub(super) bytes_max: u64,
+    /// How long a copy may run.
+    pub(super) timeout_ms: u64,
     pub(super) teller: Rc<PairTeller>,
+    /// Whether there is a copy, of which nothing else was counted.
+    pub(super) is_sent: Cell<bool>,
     pub(super) halves: RefCell<Halves>,
 }
 
@@ -61,7 +69,17 @@ pub(super) struct Sight {
     head_at: Option<Tick>,
     /// When the last piece came.
     piece_at: Option<Tick>,
+    /// When it was handed on, until the next one is asked for.
+    handed_at: Option<Tick>,
+    /// How long nobody asked for the next one.
+    held_ns: u64,
+    /// When the last one was there, if that was told.
+    over_at: Option<Tick>,
 }
+
+/// So many times the time that an answer was held up has to fit in its latency: what is more is not the
+/// backend's, and what it did meanwhile nobody knows.
+const HELD_PARTS: u64 = 20;
 
 // === impl Making ===
 
@@ -99,10 +117,28 @@ impl Making {
     }
 }
 
+impl Making {
+    /// Whether main took longer than a copy may run.
+    fn is_late(&self, main: &Side) -> bool {
+        let most_ns = self.timeout_ms.saturating_mul(1_000_000);
+        main.latency_ns.is_some_and(|ns| ns >= most_ns)
+    }
+
+    /// Counts a copy that was sent and makes no pair.
+    pub(super) fn skip(&self, skipped: Skipped) {
+        self.is_sent.set(false);
+        self.rules.books.count(skipped);
+    }
+}
+
 impl Drop for Making {
     fn drop(&mut self) {
         let halves = self.halves.take();
         if let (Some(main), Some(challenger)) = (halves.main, halves.challenger) {
+            if challenger.was_given_up && self.is_late(&main) {
+                // Main itself took longer than a copy may: that says nothing of the challenger.
+                return self.skip(Skipped::Timeout);
+            }
             self.teller.tell(Pair {
                 rules: Arc::clone(&self.rules),
                 exchange: self.exchange,
@@ -112,9 +148,12 @@ impl Drop for Making {
                 request: halves.request,
                 request_type: halves.request_type,
                 keeps: self.keeps,
+                bytes_max: self.bytes_max,
                 main,
                 challenger,
             });
+        } else if self.is_sent.get() {
+            self.skip(Skipped::Aborted);
         }
     }
 }
@@ -130,6 +169,16 @@ impl Witness {
     /// A piece of its body is.
     pub fn piece(&mut self, data: &[u8]) {
         self.sight.piece(data);
+    }
+
+    /// The next piece is asked for: whoever takes them has taken those before.
+    pub fn ask(&mut self) {
+        self.sight.ask();
+    }
+
+    /// The last piece was there, and what is still to be done is not the backend's.
+    pub fn over(&mut self) {
+        self.sight.over_at = Some(Tick::now());
     }
 
     /// It is over.
@@ -153,13 +202,16 @@ impl Sight {
             bytes_max,
             head_at: None,
             piece_at: None,
+            handed_at: None,
+            held_ns: 0,
+            over_at: None,
         }
     }
 
     pub(super) fn head(&mut self, answer: &Answer) {
         let side = &mut self.side;
         side.status = Some(answer.status.as_u16());
-        side.first_byte_ns = Some(answer.waited_ns);
+        side.first_byte_ns = answer.answered_ns;
         side.content_type = answer.headers.get(header::CONTENT_TYPE).cloned();
         side.content_encoding = answer.headers.get(header::CONTENT_ENCODING).cloned();
         self.head_at = Some(answer.head_at);
@@ -168,11 +220,18 @@ impl Sight {
     pub(super) fn piece(&mut self, data: &[u8]) {
         self.side.bytes += data.len() as u64;
         self.side.body.push(data, self.bytes_max);
-        if self.is_stream {
-            let now = Tick::now();
-            if let Some(last) = self.piece_at.replace(now) {
-                self.side.gaps.push(now.ns_since(last));
-            }
+        let now = Tick::now();
+        if self.is_stream
+            && let Some(last) = self.piece_at.replace(now)
+        {
+            self.side.gaps.push(now.ns_since(last));
+        }
+        self.handed_at = Some(now);
+    }
+
+    fn ask(&mut self) {
+        if let Some(handed_at) = self.handed_at.take() {
+            self.held_ns += Tick::now().ns_since(handed_at);
         }
     }
 
@@ -188,7 +247,10 @@ impl Sight {
         side.fault = fault.map(|code| code.entry().code);
         side.error = error.map(Into::into);
         if let (Some(head_at), Some(first_byte_ns)) = (self.head_at, side.first_byte_ns) {
-            side.latency_ns = Some(first_byte_ns + now.ns_since(head_at));
+            let over_at = self.over_at.unwrap_or(now);
+            let latency_ns = first_byte_ns + over_at.ns_since(head_at);
+            side.latency_ns = Some(latency_ns);
+            side.was_held_up = self.held_ns.saturating_mul(HELD_PARTS) > latency_ns;
         }
         side
     }

@@ -39,6 +39,8 @@ pub enum Skipped {
     PairDropped,
     /// The challenger's pool does not forward its tail.
     TailNotForwarded,
+    /// Its copy was under way when weir ended, or weir failed on it.
+    Aborted,
 }
 
 // === impl Books ===
@@ -74,7 +76,7 @@ impl PartialEq for Books {
 
 impl Skipped {
     /// All of them, in the order in which they are kept: new ones come last.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotSampled,
         Self::Stopped,
         Self::BudgetAdaptive,
@@ -87,6 +89,7 @@ impl Skipped {
         Self::Timeout,
         Self::PairDropped,
         Self::TailNotForwarded,
+        Self::Aborted,
     ];
 
     /// Its word in what is shown.
@@ -104,15 +107,18 @@ impl Skipped {
             Self::Timeout => "timeout",
             Self::PairDropped => "pair_dropped",
             Self::TailNotForwarded => "tail_not_forwarded",
+            Self::Aborted => "aborted",
         }
     }
 
     /// The same as the metric of copies that were not made says it; none for what is no such copy.
     pub fn reason(self) -> Option<Reason> {
         Some(match self {
-            Self::NotSampled | Self::Stopped | Self::PairDropped | Self::TailNotForwarded => {
-                return None;
-            }
+            Self::NotSampled
+            | Self::Stopped
+            | Self::PairDropped
+            | Self::TailNotForwarded
+            | Self::Aborted => return None,
             Self::BudgetAdaptive => Reason::DropBudgetAdaptive,
             Self::BudgetRate => Reason::DropBudgetRate,
             Self::BudgetBytes => Reason::DropBudgetBytes,

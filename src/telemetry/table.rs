@@ -170,7 +170,7 @@ table! {
     COMPARISON_VERDICT = Gauge "weir_comparison_verdict" ["project", "deployment", "state"],
         "1 at the state that the live version's challenger has, 0 at the others: hold, promote, reject.";
     COMPARISON_DROPPED = Counter "weir_comparison_pairs_dropped_total" ["reason"],
-        "Pairs that were dropped, by reason. Not compared: queue_full, queue_bytes; compared, but not kept: unwritten (the file took none), full (disk_bytes_max).";
+        "Pairs that were dropped, by reason. Not compared: queue_full, panicked, stopping; compared, but not kept: unwritten (the file took none), full (disk_bytes_max).";
     COMPARISON_BYTES = Gauge "weir_comparison_bytes" [],
         "Size of the file of pairs and of its log.";
     COMPARISON_AVAILABLE = Gauge "weir_comparison_available" [],

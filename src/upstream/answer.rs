@@ -25,6 +25,9 @@ pub struct Answer {
     /// From the request written until the head of the answer read: time that was the backend's,
     /// or the client's who was still sending.
     pub waited_ns: u64,
+    /// From the last byte of the request written until the head of the answer read: time that was the
+    /// backend's alone. None when it answered before it had all of the request.
+    pub answered_ns: Option<u64>,
     /// When the head of the answer was read.
     pub head_at: Tick,
 }

@@ -66,6 +66,8 @@ pub struct SharedUpload {
 struct UploadFate {
     failed: RefCell<Option<UploadError>>,
     answered: Cell<bool>,
+    /// When hyper had taken all of it.
+    sent_at: Cell<Option<Tick>>,
 }
 
 /// The client's body failed; the reason is kept with the exchange.
@@ -228,6 +230,8 @@ pub async fn exchange(
     let framing = upload.framing();
     let upload = Rc::new(RefCell::new(*upload));
     let fate = Rc::<UploadFate>::default();
+    fate.sent_at
+        .set((framing == Framing::None).then_some(began));
     let body = SharedUpload {
         upload: Rc::clone(&upload),
         fate: Rc::clone(&fate),
@@ -268,6 +272,7 @@ pub async fn exchange(
                 headers: parts.headers,
                 body: AnswerBody::H2(Box::new(body)),
                 waited_ns: head_at.ns_since(began),
+                answered_ns: (fate.sent_at.get()).map(|sent_at| head_at.ns_since(sent_at)),
                 head_at,
             })
         }
@@ -370,6 +375,11 @@ impl Body for SharedUpload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
         let next = ready!(self.upload.borrow_mut().poll_next(cx));
+        let is_end = matches!(next, Ok(None)) && self.fate.sent_at.get().is_some();
+        // The end itself is asked for only when there is room for more.
+        if !is_end && self.upload.borrow().is_received() {
+            self.fate.sent_at.set(Some(Tick::now()));
+        }
         if self.watch.phase() == Phase::Unlimited {
             // It is no longer the client that is waited for, and the exchange, which waits for the
             // backend meanwhile, is not woken to say so.

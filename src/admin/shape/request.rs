@@ -261,7 +261,7 @@ pub struct ChallengerSpec {
     /// An answer is read up to here, then counted as too large.
     #[schema(maximum = 1_073_741_824, default = 16_777_216)]
     pub response_bytes_max: Option<u64>,
-    /// A copy that has waited and run longer is given up.
+    /// A copy that has waited longer than this is given up, and so is one that has run longer.
     #[schema(minimum = 1, maximum = 86_400_000, default = 60_000)]
     pub timeout_ms: Option<u64>,
     /// How its answers are compared with main's.

@@ -354,6 +354,9 @@ impl<'a> Attempt<'a> {
             queue.show(self.work, recorder.recording());
         }
         loop {
+            if let Some(witness) = &mut *self.witness.borrow_mut() {
+                witness.ask();
+            }
             let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
             let Some(frame) = frame else { break };
             // The next piece has its time anew.
@@ -372,6 +375,9 @@ impl<'a> Attempt<'a> {
                 }
                 Err(error) => return Err(self.broken(&error, &load, is_stream)),
             }
+        }
+        if let Some(witness) = &mut *self.witness.borrow_mut() {
+            witness.over();
         }
         self.fate.borrow_mut().request_bytes = body.with_upload(Upload::received);
         let frames = body.with_upload(|upload| match whole(upload) {

@@ -83,6 +83,16 @@ fn compared(pair: &Pair) -> Compared {
             detail: Detail::Status,
         });
     }
+    let is_answer = main.status == challenger.status && main.status < Some(400);
+    if is_answer && challenger.ended == Some(Ended::TooLarge) && main.bytes <= pair.bytes_max {
+        // Too large where main's is not.
+        return Compared::Looked(Found {
+            kind: CompareKind::Auto,
+            agrees: false,
+            distance: NO_ANSWER,
+            detail: Detail::Unreadable,
+        });
+    }
     let answer = |side| answer(side, pair.is_stream);
     compare(&pair.rules.compare, &answer(main), &answer(challenger))
 }
@@ -90,21 +100,24 @@ fn compared(pair: &Pair) -> Compared {
 fn answer(side: &Side, is_stream: bool) -> Answer<'_> {
     Answer {
         status: side.status,
-        is_complete: side.ended == Some(Ended::Complete),
+        is_complete: !side.is_error(),
         is_stream,
         content_type: side.content_type.as_ref().and_then(|v| v.to_str().ok()),
         content_encoding: side.content_encoding.as_ref().and_then(|v| v.to_str().ok()),
         body: side.body.bytes(),
-        is_cut: side.body.is_cut(),
+        is_cut: side.body.is_cut() || side.ended == Some(Ended::TooLarge),
     }
 }
 
 /// How long both took: to the last byte, and with a stream, whose length is the model's affair, to the
-/// first.
+/// first. None where it is not known how long the backend alone took.
 fn latencies(pair: &Pair) -> Option<(u64, u64)> {
     let of = |side: &Side| match pair.is_stream {
         true => side.first_byte_ns,
-        false => side.latency_ns,
+        false => {
+            let is_whole = side.ended == Some(Ended::Complete) && !side.was_held_up;
+            side.latency_ns.filter(|_| is_whole)
+        }
     };
     Some((of(&pair.main)?, of(&pair.challenger)?))
 }
@@ -143,5 +156,111 @@ fn bodies(pair: &Pair) -> Bodies {
         request: (pair.request.as_ref()).map(|request| body(request, request_head)),
         main: side(&pair.main),
         challenger: side(&pair.challenger),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        base::{
+            id::{ExchangeId, VersionNumber},
+            name::DeploymentName,
+        },
+        shadow::compare::Uncompared::TooLarge,
+        snapshot::{Books, Rules},
+        spec::{CompareSpec, KeepBodiesSpec, VerdictSpec},
+    };
+
+    /// What may be read of an answer.
+    const BYTES_MAX: u64 = 1_000;
+
+    fn side(bytes: u64, ms: u64) -> Side {
+        Side {
+            status: Some(200),
+            ended: Some(match bytes > BYTES_MAX {
+                true => Ended::TooLarge,
+                false => Ended::Complete,
+            }),
+            first_byte_ns: Some(ms * 1_000_000),
+            latency_ns: Some(ms * 2_000_000),
+            bytes,
+            ..Side::default()
+        }
+    }
+
+    fn pair(main: Side, challenger: Side) -> Pair {
+        let rules = Rules {
+            name: DeploymentName::parse("demo/iris").expect("a name"),
+            life: 1,
+            version: VersionNumber(1),
+            compare: CompareSpec::default(),
+            verdict: VerdictSpec::default(),
+            keep_bodies: KeepBodiesSpec::default(),
+            books: Books::default(),
+        };
+        Pair {
+            rules: Arc::new(rules),
+            exchange: ExchangeId::from_bytes([1; 16]),
+            request_id: "one".into(),
+            at_ms: 1,
+            is_stream: false,
+            keeps: false,
+            bytes_max: BYTES_MAX,
+            request: None,
+            request_type: [None, None],
+            main,
+            challenger,
+        }
+    }
+
+    #[test]
+    fn an_answer_of_which_enough_was_read_is_no_error() {
+        // Main's is read to its end by its client, however large it is.
+        let mut main = side(BYTES_MAX + 1, 1);
+        main.ended = Some(Ended::Complete);
+        let examined = examine(&pair(main, side(BYTES_MAX + 1, 1)));
+        assert_eq!(examined.record.result, PairResult::Uncompared(TooLarge));
+        assert!(!examined.record.has_error);
+        assert_eq!(examined.seen.errors, Some((false, false)));
+        assert_eq!(examined.seen.agrees, None);
+        // How long all of it would have taken nobody knows.
+        assert_eq!(examined.seen.latency_ns, None);
+        // Too large where main's is not: another answer, and still no error.
+        let examined = examine(&pair(side(BYTES_MAX, 1), side(BYTES_MAX + 1, 1)));
+        assert_eq!(examined.seen.agrees, Some(false));
+        assert_eq!(examined.record.detail, Some(Detail::Unreadable));
+        assert_eq!(examined.seen.errors, Some((false, false)));
+        // One that breaks off is one.
+        let mut broken = side(1, 1);
+        broken.ended = Some(Ended::BackendBroke);
+        let examined = examine(&pair(side(1, 1), broken));
+        assert_eq!(examined.seen.errors, Some((false, true)));
+    }
+
+    #[test]
+    fn time_that_was_not_the_backends_says_nothing_of_latency() {
+        let seen = |main, challenger, is_stream| {
+            let mut pair = pair(main, challenger);
+            pair.is_stream = is_stream;
+            examine(&pair).seen.latency_ns
+        };
+        let both = |ms| Some((ms, ms));
+        assert_eq!(seen(side(1, 1), side(1, 1), false), both(2_000_000));
+        let slow_client = || Side {
+            was_held_up: true,
+            ..side(1, 1)
+        };
+        assert_eq!(seen(slow_client(), side(1, 1), false), None);
+        // What was held up came behind the first byte.
+        assert_eq!(seen(slow_client(), side(1, 1), true), both(1_000_000));
+        let early = Side {
+            first_byte_ns: None,
+            latency_ns: None,
+            ..side(1, 1)
+        };
+        assert_eq!(seen(early, side(1, 1), true), None);
     }
 }

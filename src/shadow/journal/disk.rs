@@ -58,11 +58,8 @@ impl Batch<'_> {
 
     /// About as much room as it takes.
     pub(super) fn bytes(&self) -> u64 {
-        let body = |body: &Option<Body>| body.as_ref().map_or(0, |body| body.bytes.len());
-        let bodies =
-            |bodies: &Bodies| body(&bodies.request) + body(&bodies.main) + body(&bodies.challenger);
         let pairs = self.pairs.iter();
-        let pairs = pairs.map(|pair| 512 + pair.bodies.as_ref().map_or(0, bodies));
+        let pairs = pairs.map(|pair| 512 + pair.bodies.as_ref().map_or(0, Bodies::bytes));
         let states = self.states.iter().map(|(_, state)| state.0.len());
         let points = self.points.iter().map(|(_, point)| point.body.len() + 64);
         pairs.chain(states).chain(points).sum::<usize>() as u64

@@ -163,6 +163,16 @@ pub const WORDS_BYTES_MAX: usize = 200;
 /// Places of differences that are kept of a pair.
 pub const PLACES_MAX: usize = 16;
 
+// === impl Bodies ===
+
+impl Bodies {
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> usize {
+        let all = [&self.request, &self.main, &self.challenger];
+        all.into_iter().flatten().map(|body| body.bytes.len()).sum()
+    }
+}
+
 // === impl SideRecord ===
 
 impl SideRecord {

@@ -84,6 +84,7 @@ pub async fn exchange(
         gathered: Vec::new(),
         interim: 0,
         upload_stopped: false,
+        sent_at: None,
     };
     let result = poll_fn(|cx| {
         let Some(stream) = lease.stream() else {
@@ -98,6 +99,7 @@ pub async fn exchange(
     })
     .await;
     let written = Tick::now();
+    reader.sent_at = upload.is_sent().then_some(written);
     let result = match result {
         Ok(()) => {
             poll_fn(|cx| match lease.stream() {
@@ -108,7 +110,7 @@ pub async fn exchange(
         }
         Err(error) => Err(error),
     };
-    let upload_stopped = reader.upload_stopped;
+    let (upload_stopped, sent_at) = (reader.upload_stopped, reader.sent_at);
     watch.rest();
     match result {
         Err(error) => Err(Failed {
@@ -132,6 +134,7 @@ pub async fn exchange(
                 headers: head.headers,
                 body: AnswerBody::H1(Box::new(body)),
                 waited_ns: head_at.ns_since(written),
+                answered_ns: sent_at.map(|sent_at| head_at.ns_since(sent_at)),
                 head_at,
             })
         }
@@ -172,6 +175,8 @@ struct HeadReader<'a> {
     gathered: Vec<u8>,
     interim: usize,
     upload_stopped: bool,
+    /// When the last byte of the request was written.
+    sent_at: Option<Tick>,
 }
 
 impl HeadReader<'_> {
@@ -189,7 +194,10 @@ impl HeadReader<'_> {
                 Poll::Ready(Ok(Ok(()))) | Poll::Pending => {}
             }
         }
-        let waits_for_answer = self.upload_stopped || upload.is_sent();
+        if self.sent_at.is_none() && upload.is_sent() {
+            self.sent_at = Some(Tick::now());
+        }
+        let waits_for_answer = self.upload_stopped || self.sent_at.is_some();
         if waits_for_answer && self.watch.phase() != Phase::FirstByte {
             self.watch
                 .enter(Phase::FirstByte, self.limits.first_byte_ms);
