@@ -12,13 +12,15 @@ pub struct JsonPointer(Vec<String>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JsonPointerError {
     /// It does not begin with a slash.
-    #[error("a JSON pointer is empty or starts with /, such as /outputs/0/data (RFC 6901)")]
+    #[error(
+        "is no JSON pointer: one is empty or starts with /, such as /outputs/0/data (RFC 6901)"
+    )]
     Start,
     /// A tilde that is no escape.
-    #[error("a ~ in a JSON pointer is written ~0, and a / within a name ~1 (RFC 6901)")]
+    #[error("is no JSON pointer: a ~ in one is written ~0, and a / within a name ~1 (RFC 6901)")]
     Escape,
     /// It is too long.
-    #[error("a JSON pointer has 1024 bytes and 64 steps at most")]
+    #[error("is no JSON pointer: one has 1024 bytes and 64 steps at most")]
     Length,
 }
 

@@ -30,7 +30,12 @@ use super::{
 };
 use crate::{
     base::{clock::unix_ms, id::VersionNumber, name::DeploymentName},
-    control::{Shown, access::Caller, error::ControlError},
+    control::{
+        Shown,
+        access::Caller,
+        error::ControlError,
+        record::{self, Stored},
+    },
     shadow::comparison::{Comparison, LookError, Standing},
     spec::VersionSpec,
 };
@@ -76,6 +81,8 @@ struct Subject {
     comparison: Arc<Comparison>,
     shown: Shown,
     version: VersionNumber,
+    /// Its record; none when it was deleted.
+    record: Option<record::Version>,
     /// What the version declares; none when it was deleted.
     spec: Option<Arc<VersionSpec>>,
     /// How its challenger stands; none when nothing was seen of it.
@@ -106,10 +113,13 @@ async fn read(
     call.plain()?;
     let subject = Subject::of(&plane, &call.caller, &name, version).await?;
     let running = subject.shown.challenger;
+    let live = subject.shown.stored.value.live;
     Ok(Answer::ok(&shape::Comparison::new(shape::Compared {
         name: &name,
         version: subject.version,
         spec: subject.spec.as_deref(),
+        record: subject.record,
+        is_live: live == Some(subject.version),
         standing: subject.standing,
         running: running.filter(|running| running.version == subject.version),
     })))
@@ -169,9 +179,19 @@ impl Subject {
             None => comparison.newest(name, life).await?,
         };
         let version = version.ok_or_else(|| unknown(name, None))?;
-        let spec = match live {
-            Some((number, spec)) if number == version => Some(spec),
-            _ => declared(plane, caller, name, version).await?,
+        if version.0 < life {
+            // Of a deployment that had this name before: what was seen then is not this one's.
+            return Err(unknown(name, Some(version)));
+        }
+        let record = recorded(plane, caller, name, version).await?;
+        let spec = match (live, &record) {
+            (Some((number, spec)), _) if number == version => Some(spec),
+            (_, Some(record)) => {
+                let spec = VersionSpec::from_json(&record.spec);
+                let spec = spec.map_err(|mistakes| Problem::internal(mistakes.to_string()))?;
+                Some(Arc::new(spec))
+            }
+            (_, None) => None,
         };
         let is_declared = spec.as_ref().is_some_and(|spec| spec.challenger.is_some());
         let standing = comparison.look(name, life, version).await?;
@@ -182,6 +202,7 @@ impl Subject {
             comparison,
             shown,
             version,
+            record,
             spec,
             standing,
         })
@@ -193,19 +214,15 @@ impl Subject {
     }
 }
 
-/// What a version declares that is not live; none when it was deleted.
-async fn declared(
+/// A version's record; none when it was deleted.
+async fn recorded(
     plane: &Shared,
     caller: &Caller,
     name: &DeploymentName,
     version: VersionNumber,
-) -> Result<Option<Arc<VersionSpec>>, Problem> {
+) -> Result<Option<record::Version>, Problem> {
     match plane.control.version(caller, name, version).await {
-        Ok(stored) => {
-            let spec = VersionSpec::from_json(&stored.value.spec);
-            let spec = spec.map_err(|mistakes| Problem::internal(mistakes.to_string()))?;
-            Ok(Some(Arc::new(spec)))
-        }
+        Ok(Stored { value, .. }) => Ok(Some(value)),
         Err(ControlError::Unknown { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }

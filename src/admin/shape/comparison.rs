@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Kinds, Time, monitoring::ms};
+use super::{ChallengerStopped, Kinds, Time, monitoring::ms};
 use crate::{
     base::{id::VersionNumber, name::DeploymentName},
-    control::ChallengerShown,
+    control::{ChallengerShown, record},
     shadow::{
         compare::Uncompared,
         comparison::{self, InShort, Point, Standing},
@@ -31,8 +31,12 @@ pub struct Comparison {
     pub version: u32,
     /// The challenger as declared; null when the version was deleted, which leaves what was seen of it.
     pub challenger: Option<ComparedPool>,
+    /// Whether its version is live: no other one's challenger gets copies.
+    pub is_live: bool,
     /// Whether it gets no copies any more, though its version is live.
     pub is_stopped: bool,
+    /// Since when it is stopped whenever its version is live, and why; null while it is not.
+    pub stopped: Option<ChallengerStopped>,
     /// The share of requests that is copied to it just now; 0 when its version is not live.
     pub share: f64,
     /// What is to be done with it.
@@ -49,7 +53,7 @@ pub struct Comparison {
     pub compared: ComparedPairs,
     /// Requests that made no pair, by reason: `not_sampled`, `stopped`, `budget_adaptive`,
     /// `budget_rate`, `budget_bytes`, `body_too_large`, `queue_full`, `queue_bytes`, `main_incomplete`,
-    /// `timeout`, `pair_dropped`. By them the sample's bias can be seen.
+    /// `timeout`, `pair_dropped`, `tail_not_forwarded`. By them the sample's bias can be seen.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub skipped: BTreeMap<&'static str, u64>,
     /// What the comparators found.
@@ -82,6 +86,8 @@ pub struct Verdict {
     pub limits: Option<VerdictLimits>,
     /// Whether `promote` makes it main, as a new version.
     pub auto_promote: bool,
+    /// When weir took on to do so. It does it once for a version, whatever comes of it.
+    pub auto_promoted_at: Option<Time>,
     /// Whether `reject` takes its copies away.
     pub auto_stop: bool,
 }
@@ -246,6 +252,10 @@ pub struct Compared<'a> {
     pub version: VersionNumber,
     /// What it declares; none when it was deleted.
     pub spec: Option<&'a VersionSpec>,
+    /// Its record; none when it was deleted.
+    pub record: Option<record::Version>,
+    /// Whether it is live.
+    pub is_live: bool,
     /// What was seen of its challenger.
     pub standing: Option<Standing>,
     /// How its challenger runs; none when it is not live.
@@ -266,6 +276,10 @@ impl Comparison {
             unseen(of.version, limits.unwrap_or_default(), judgement)
         });
         let judgement = standing.judgement;
+        let (stopped, promoted_at_ms) = match of.record {
+            Some(record) => (record.challenger_stopped, record.auto_promoted_at_ms),
+            None => (None, None),
+        };
         Self {
             project: of.name.project().to_owned(),
             deployment: of.name.deployment().to_owned(),
@@ -279,7 +293,9 @@ impl Comparison {
                     .collect(),
                 sample: declared.sample,
             }),
+            is_live: of.is_live,
             is_stopped: of.running.is_some_and(|running| running.is_stopped),
+            stopped: stopped.map(Into::into),
             share: of.running.map_or(0.0, |running| running.share),
             verdict: Verdict {
                 state: judgement.state.into(),
@@ -287,6 +303,7 @@ impl Comparison {
                 since: standing.since_ms.map(Time),
                 limits: limits.as_ref().map(VerdictLimits::from),
                 auto_promote: of.spec.is_some_and(|spec| spec.auto_promote),
+                auto_promoted_at: promoted_at_ms.map(Time),
                 auto_stop: of.spec.is_some_and(|spec| spec.auto_stop),
             },
             pairs: judgement.pairs,

@@ -43,7 +43,7 @@ pub use people::{NewTokenShown, Project, Tenant, Token};
 pub use subscription::{Subscription, SubscriptionDelivery, Target};
 pub use task::{Task, TaskAnswer, TaskKind, TaskStatus};
 pub use time::Time;
-pub use version::Version;
+pub use version::{ChallengerStopped, Version};
 
 use serde::Serialize;
 use utoipa::ToSchema;

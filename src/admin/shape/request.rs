@@ -127,7 +127,9 @@ pub struct VersionSpec {
     pub main: PoolSpec,
     /// The pool that gets a copy.
     pub challenger: Option<ChallengerSpec>,
-    /// Whether a challenger that is surely as good as declared is made main, as a new version.
+    /// Whether a challenger that is surely as good as declared is made main, as a new version. Who
+    /// applies declarations has to say so there, too: applied again, the old ones bring the old main
+    /// back.
     #[schema(default = false)]
     pub auto_promote: Option<bool>,
     /// Whether a challenger that is surely worse than declared gets no more copies.

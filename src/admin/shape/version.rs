@@ -33,9 +33,25 @@ pub struct Version {
     pub live_until: Option<Time>,
     /// Who retired it; `system` when a newer version did.
     pub retired_by: Option<String>,
+    /// Since when its challenger gets no copies, and why; null while it may have them. It stays so
+    /// whenever this version is live; a new version with the same challenger begins anew.
+    pub challenger_stopped: Option<ChallengerStopped>,
+    /// When weir took on to promote its challenger. It does so once for a version, whatever comes of
+    /// it.
+    pub auto_promoted_at: Option<Time>,
     /// The version as declared, with its defaults.
     #[schema(value_type = VersionSpec)]
     pub spec: serde_json::Value,
+}
+
+/// That a challenger gets no copies any more, since the verdict was `reject` and its version declares
+/// `auto_stop`.
+#[derive(Serialize, ToSchema)]
+pub struct ChallengerStopped {
+    /// Since when.
+    pub at: Time,
+    /// Why, in words for people.
+    pub reason: String,
 }
 
 /// How a version stands.
@@ -75,7 +91,18 @@ impl Version {
             live_from: version.live_from_ms.map(Time),
             live_until: version.live_until_ms.map(Time),
             retired_by: version.retired_by,
+            challenger_stopped: version.challenger_stopped.map(Into::into),
+            auto_promoted_at: version.auto_promoted_at_ms.map(Time),
             spec: version.spec,
+        }
+    }
+}
+
+impl From<record::StoppedChallenger> for ChallengerStopped {
+    fn from(stopped: record::StoppedChallenger) -> Self {
+        Self {
+            at: Time(stopped.at_ms),
+            reason: stopped.reason,
         }
     }
 }

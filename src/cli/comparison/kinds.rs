@@ -1,11 +1,12 @@
 //! What each comparator found in all pairs together.
 
 use serde_json::Value;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::words::{count, figure, number, plain};
 use crate::cli::{
     remote::text,
-    terminal::{Style, Table, counted, grouped, spark},
+    terminal::{Style, Table, counted, grouped, safe, spark},
 };
 
 /// Rows of a table of labels or places: the rest is told as a number.
@@ -21,7 +22,7 @@ pub(super) fn lines(kinds: &Value, style: Style) -> Vec<String> {
         };
         let heading = format!("{}{pairs}", plain(name).to_uppercase());
         lines.push(String::new());
-        lines.push(style.bold(&crate::cli::terminal::safe(&heading)));
+        lines.push(style.bold(&safe(&heading)));
         match name.as_str() {
             "label" => lines.extend(confusion(found, style)),
             "json" => lines.extend(places(found, style)),
@@ -164,20 +165,24 @@ fn others(found: &Value) -> Option<String> {
     let told: Vec<String> = told
         .map(|(name, value)| format!("{} {}", plain(name), number(value)))
         .collect();
-    let told = crate::cli::terminal::safe(&told.join(", ")).into_owned();
+    let told = safe(&told.join(", ")).into_owned();
     (!told.is_empty()).then_some(told)
 }
 
-/// What fits in a cell of a table on 80 columns.
+/// What fits in a cell of a table on 80 columns, as a terminal shows it: some characters take two
+/// columns, and what would steer it takes as many as its name.
 pub(super) fn short(text: &str) -> String {
-    const CHARS_MAX: usize = 34;
-    match text.char_indices().nth(CHARS_MAX) {
-        Some(_) => {
-            let kept: String = text.chars().take(CHARS_MAX - 3).collect();
-            format!("{kept}...")
-        }
-        None => text.to_owned(),
+    const COLUMNS_MAX: usize = 34;
+    let text = safe(text);
+    if text.width() <= COLUMNS_MAX {
+        return text.into_owned();
     }
+    let mut used = 0;
+    let kept = text.chars().take_while(|c| {
+        used += c.width().unwrap_or(0);
+        used <= COLUMNS_MAX - 3
+    });
+    format!("{}...", kept.collect::<String>())
 }
 
 #[cfg(test)]
@@ -263,9 +268,18 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_by_characters() {
-        let long = "é".repeat(40);
-        assert_eq!(short(&long).chars().count(), 34);
+    fn a_long_text_is_cut_where_its_columns_end() {
+        for (long, width) in [
+            ("é".repeat(40), 34),
+            ("界".repeat(40), 33),
+            ("界".repeat(18), 33),
+            ("\x1b".repeat(34), 34),
+        ] {
+            let cut = short(&long);
+            assert!(cut.ends_with("..."), "{cut}");
+            assert_eq!(cut.width(), width, "{cut}");
+        }
         assert_eq!(short("short"), "short");
+        assert_eq!(short(&"界".repeat(17)), "界".repeat(17));
     }
 }

@@ -164,7 +164,10 @@ fn details(detail: &Value, style: Style) -> Vec<String> {
 fn bodies(pair: &Value, style: Style) -> Vec<String> {
     let bodies = &pair["bodies"];
     if bodies.is_null() {
-        let words = "The bodies of this pair were not kept (challenger.keep_bodies.sample).";
+        let words = match pair["bodies_hidden"] == true {
+            true => "The bodies of this pair are for those who may change the deployment.",
+            false => "The bodies of this pair were not kept (challenger.keep_bodies.sample).",
+        };
         return vec![String::new(), style.dim(words)];
     }
     let mut lines = Vec::new();
@@ -269,6 +272,15 @@ mod tests {
                 "",
                 "BODY OF CHALLENGER, cut off",
                 "(withheld: what is to be redacted could not be found in it)",
+            ]
+        );
+        pair["bodies"] = Value::Null;
+        pair["bodies_hidden"] = json!(true);
+        assert_eq!(
+            bodies(&pair, Style::new(false)),
+            [
+                "",
+                "The bodies of this pair are for those who may change the deployment."
             ]
         );
         pair["bodies"] = json!({"request": null, "main": kept("", false, false)});

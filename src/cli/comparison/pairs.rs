@@ -67,7 +67,7 @@ enum Order {
     Newest,
     /// The earliest
     Oldest,
-    /// Those that differ most
+    /// Those that differ most; only of those that disagree
     Worst,
 }
 

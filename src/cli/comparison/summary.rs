@@ -60,15 +60,6 @@ fn heading(comparison: &Value, style: Style) -> String {
 fn known(comparison: &Value) -> [(&'static str, String); 7] {
     let verdict = &comparison["verdict"];
     let challenger = &comparison["challenger"];
-    let copied = match (comparison["is_stopped"].as_bool(), challenger.is_null()) {
-        (_, true) => "no more: this version is not live, or has no challenger".to_owned(),
-        (Some(true), _) => "no more: the challenger is stopped".to_owned(),
-        _ => comparison["share"]
-            .as_f64()
-            .map_or_else(String::new, |share| {
-                format!("{} of requests", percent(share))
-            }),
-    };
     let compared = &comparison["compared"];
     let uncompared = compared["uncompared"].as_object().into_iter().flatten();
     let uncompared: usize = uncompared.map(|(_, own)| count(own)).sum();
@@ -97,22 +88,55 @@ fn known(comparison: &Value) -> [(&'static str, String); 7] {
             counted(n, "pair")
         ),
     };
-    let on = |member: &str| verdict[member].as_bool() == Some(true);
-    let acts = match (on("auto_promote"), on("auto_stop")) {
-        (true, true) => "promotes it once it is cleared, stops it once it is surely worse",
-        (true, false) => "promotes it once it is cleared",
-        (false, true) => "stops it once it is surely worse",
-        (false, false) => "",
-    };
     [
         ("challenger", texts_of(&challenger["backends"])),
-        ("copied", copied),
+        ("copied", copied(comparison)),
         ("seen", seen),
         ("when", times),
         ("errors", errors),
-        ("by itself", acts.to_owned()),
+        ("by itself", deeds(comparison)),
         ("sure", sureness(&verdict["limits"])),
     ]
+}
+
+/// How much of the requests is copied; or why nothing is, and how that ends.
+fn copied(comparison: &Value) -> String {
+    let stopped = &comparison["stopped"];
+    if comparison["challenger"].is_null() {
+        "no more: this version was deleted, or has no challenger".to_owned()
+    } else if comparison["is_live"] == false {
+        "no more: this version is not live".to_owned()
+    } else if !stopped.is_null() {
+        let since = ago(&stopped["at"]);
+        format!("no more: stopped {since}; a new version of it begins anew")
+    } else if comparison["is_stopped"] == true {
+        "no more: the challenger is stopped".to_owned()
+    } else {
+        let share = comparison["share"].as_f64();
+        share.map_or_else(String::new, |share| {
+            format!("{} of requests", percent(share))
+        })
+    }
+}
+
+/// What weir does by itself, and has done: each once for a version.
+fn deeds(comparison: &Value) -> String {
+    let verdict = &comparison["verdict"];
+    let on = |member: &str| verdict[member] == true;
+    let mut deeds = Vec::new();
+    match &verdict["auto_promoted_at"] {
+        Value::Null if on("auto_promote") => {
+            deeds.push("promotes it once it is cleared".to_owned());
+        }
+        Value::Null => {}
+        at => deeds.push(format!("took on to promote it {}", ago(at))),
+    }
+    match &comparison["stopped"]["at"] {
+        Value::Null if on("auto_stop") => deeds.push("stops it once it is surely worse".to_owned()),
+        Value::Null => {}
+        at => deeds.push(format!("stopped it {}", ago(at))),
+    }
+    deeds.join(", ")
 }
 
 fn texts_of(urls: &Value) -> String {
@@ -225,7 +249,7 @@ mod tests {
         let ratio = |main: f64, challenger: f64, ratio: Value| json!({"main_ms": main, "challenger_ms": challenger, "ratio": ratio});
         json!({"project": "demo", "deployment": "iris", "version": 3,
             "challenger": {"backends": ["http://c:9001"], "sample": 1.0},
-            "is_stopped": false, "share": 0.5,
+            "is_live": true, "is_stopped": false, "stopped": null, "share": 0.5,
             "verdict": {"state": "hold", "since": null, "auto_promote": false, "auto_stop": true,
                 "reasons": ["agreement is 0.91 to 0.983, not yet surely 0.95 or more", "a\x1bb"],
                 "limits": {"min_agreement": 0.95, "max_error_increase": 0.02, "alpha": 0.05,
@@ -341,15 +365,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_copied_no_more_is_said() {
+    fn what_is_copied_no_more_is_said_and_how_that_ends() {
         let mut shown = comparison();
         shown["is_stopped"] = json!(true);
-        let copied = |shown: &Value| known(shown)[1].1.clone();
         assert_eq!(copied(&shown), "no more: the challenger is stopped");
+        assert_eq!(deeds(&shown), "stops it once it is surely worse");
+        shown["stopped"] = json!({"at": "1970-01-01T00:00:00Z", "reason": "it was worse"});
+        shown["verdict"]["auto_promote"] = json!(true);
+        let since = ago(&shown["stopped"]["at"]);
+        let words = format!("no more: stopped {since}; a new version of it begins anew");
+        assert_eq!(copied(&shown), words);
+        let words = format!("promotes it once it is cleared, stopped it {since}");
+        assert_eq!(deeds(&shown), words);
+        shown["verdict"]["auto_promoted_at"] = shown["stopped"]["at"].take();
+        let words = format!("took on to promote it {since}, stops it once it is surely worse");
+        assert_eq!(deeds(&shown), words);
+        shown["is_live"] = json!(false);
+        assert_eq!(copied(&shown), "no more: this version is not live");
         shown["challenger"] = Value::Null;
         assert_eq!(
             copied(&shown),
-            "no more: this version is not live, or has no challenger"
+            "no more: this version was deleted, or has no challenger"
         );
     }
 }

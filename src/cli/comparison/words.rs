@@ -19,9 +19,17 @@ pub(super) fn figure(x: f64) -> String {
         _ => format!("{x:.3}"),
     };
     match shown.as_str() {
-        "1.000" if x < 1.0 => format!("{x:.5}"),
+        "1.000" if x < 1.0 => below_one(x, 5),
         _ => shown,
     }
+}
+
+/// As many digits, or more, as it takes to see that it is not 1.
+fn below_one(x: f64, decimals: usize) -> String {
+    let mut shown = (decimals..=16).map(|decimals| format!("{x:.decimals$}"));
+    shown
+        .find(|shown| !shown.starts_with('1'))
+        .unwrap_or_else(|| x.to_string())
 }
 
 /// A number of the API; nothing for what is none.
@@ -47,7 +55,12 @@ pub(super) fn ms(value: &Value) -> String {
 
 /// A share as `12.5 %`.
 pub(super) fn percent(share: f64) -> String {
-    let shown = format!("{:.2}", share * 100.0);
+    let percents = share * 100.0;
+    let mut shown = (2..=12).map(|decimals| format!("{percents:.decimals$}"));
+    // What is not quite all does not look as if it were.
+    let shown = shown
+        .find(|shown| share >= 1.0 || !shown.starts_with("100"))
+        .unwrap_or_else(|| percents.to_string());
     let shown = shown.trim_end_matches('0').trim_end_matches('.');
     format!("{shown} %")
 }
@@ -105,6 +118,8 @@ mod tests {
             (0.0, "0.000"),
             (1.0, "1.000"),
             (0.9999, "0.99990"),
+            (0.999_999_999, "0.999999999"),
+            (1.0 - 1e-12, "0.999999999999"),
             (0.967_4, "0.967"),
             (-0.0042, "-0.00420"),
             (0.000_000_2, "2.00e-7"),
@@ -116,6 +131,8 @@ mod tests {
         }
         assert_eq!(percent(0.125), "12.5 %");
         assert_eq!(percent(1.0), "100 %");
+        assert_eq!(percent(0.999_999), "99.9999 %");
+        assert_eq!(percent(1.0 - 1e-9), "99.9999999 %");
         assert_eq!(ms(&json!(1234.4)), "1,234");
         assert_eq!(ms(&json!(null)), "");
     }

@@ -99,6 +99,8 @@ fn show(version: &Value, session: &Session) -> Result<(), Failure> {
         ("live from", time("live_from")),
         ("live until", time("live_until")),
         ("retired by", text("retired_by")),
+        ("challenger", stopped(version)),
+        ("promoted it", time("auto_promoted_at")),
     ];
     // Comments, so that all of it is a file that `deploy --file` reads.
     let lines = pairs(&known, out.style);
@@ -113,6 +115,18 @@ fn show(version: &Value, session: &Session) -> Result<(), Failure> {
         false => spec.trim_end().to_owned(),
     });
     out.line(&lines.join("\n"))
+}
+
+/// That its challenger is stopped, since when and why.
+fn stopped(version: &Value) -> String {
+    let stopped = &version["challenger_stopped"];
+    match &stopped["at"] {
+        Value::Null => String::new(),
+        at => {
+            let reason = stopped["reason"].as_str().unwrap_or("");
+            format!("stopped {}: {reason}", ago(at))
+        }
+    }
 }
 
 /// A version as people write it: TOML has no word for null, and needs none.

@@ -130,6 +130,26 @@ mod tests {
         assert!(interval(105, 105, 0.05 / 3.0).0 >= 0.95);
     }
 
+    #[test]
+    fn rounding_is_no_matter_for_any_count_that_is_read() {
+        use crate::shadow::verdict::codec::COUNT_MAX;
+        for n in [1 << 30, 1 << 40, COUNT_MAX] {
+            for misses in [0, 1, n >> 20, n / 1_000, n / 3, n / 2, n - 1, n] {
+                let seen = (n - misses) as f64 / n as f64;
+                // As it is about where the counts are nearly normal, without any mixture.
+                let deviation = (seen * (1.0 - seen) / n as f64).sqrt();
+                let (low, high) = interval(n - misses, n, 0.05 / 4.0);
+                let told = format!("{misses} of {n}: {low} {seen} {high}");
+                assert!(low <= seen && seen <= high, "{told}");
+                let is_plain = misses.min(n - misses) > 1_000;
+                for width in [seen - low, high - seen] {
+                    let deviations = width / deviation;
+                    assert!(!is_plain || (4.0..10.0).contains(&deviations), "{told}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn the_ends_are_where_the_process_reaches_its_level(

@@ -25,12 +25,17 @@ pub(super) fn reasons(judgement: &Judgement, limits: &VerdictSpec) -> Vec<String
     }
     let told = judgement.standings();
     let told = told.filter(|(_, _, standing)| *standing == wanted);
-    reasons.extend(told.map(|(judged, estimate, standing)| reason(judged, estimate, standing)));
+    let pairs = judgement.pairs;
+    reasons
+        .extend(told.map(|(judged, estimate, standing)| reason(judged, estimate, standing, pairs)));
     reasons
 }
 
-fn reason(judged: Judged, estimate: Estimate, standing: Standing) -> String {
+fn reason(judged: Judged, estimate: Estimate, standing: Standing, pairs: u64) -> String {
     match judged {
+        Judged::Agreement if estimate.n == 0 && pairs > 0 => {
+            format!("none of the pairs could be compared so far: {pairs} of them")
+        }
         Judged::Agreement => agreement(estimate, standing),
         Judged::Errors => errors(estimate, standing),
         Judged::P50 => latency("median latency", estimate, standing),

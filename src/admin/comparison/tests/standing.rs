@@ -19,13 +19,13 @@ async fn how_a_challenger_stands_is_shown_in_the_shape_that_programs_expect() {
     let expected = json!({
         "project": "demo", "deployment": "iris", "version": 1,
         "challenger": {"backends": ["http://127.0.0.1:2"], "sample": 0.5},
-        "is_stopped": false, "share": shown["share"],
+        "is_live": true, "is_stopped": false, "stopped": null, "share": shown["share"],
         "verdict": {"state": "reject", "reasons": ["agreement is surely below 0.95"],
             "since": "2026-01-01T12:00:00.000Z",
             "limits": {"min_agreement": 0.9, "max_error_increase": 0.02,
                 "max_latency_ratio_p50": 1.5, "max_latency_ratio_p99": 0.0, "alpha": 0.05,
                 "min_pairs": 100},
-            "auto_promote": false, "auto_stop": true},
+            "auto_promote": false, "auto_promoted_at": null, "auto_stop": true},
         "pairs": 300,
         "agreement": {"n": 290, "value": 0.75, "low": 0.5, "high": 0.875, "limit": 0.9},
         "errors": {"n": 299, "main": 3, "challenger": 9,
@@ -62,6 +62,42 @@ async fn how_a_challenger_stands_is_shown_in_the_shape_that_programs_expect() {
     let shown = scene.json(COMPARISON).await;
     let stopped = (&shown["is_stopped"], &shown["share"]);
     assert_eq!(stopped, (&json!(true), &json!(0.0)));
+}
+
+#[tokio::test]
+async fn a_challenger_that_was_stopped_is_shown_with_the_reason_wherever_its_version_is() {
+    let scene = Scene::new().await;
+    let call = request("GET /api/v1/events", &[], "");
+    let events = scene.world.router.clone().oneshot(call).await;
+    let mut events = events.expect("infallible").into_body();
+    scene.comparison.put_standing(&iris(), 1, &standing(1));
+    let control = &scene.world.plane.control;
+    control.watch_verdicts(Arc::clone(&scene.comparison));
+    loop {
+        let frame = events.frame().await.expect("it goes on").expect("a frame");
+        let text = String::from_utf8(frame.into_data().expect("data").into()).expect("UTF-8");
+        if text.contains("challenger-stop") {
+            break;
+        }
+    }
+    let reason = "the verdict is reject: agreement is surely below 0.95";
+    let shown = scene.json(COMPARISON).await;
+    assert_eq!(shown["is_stopped"], true);
+    assert_eq!(shown["stopped"]["reason"], reason);
+    let at = &shown["stopped"]["at"];
+    assert!(at.is_string(), "{at}");
+    let version = scene.json(&format!("GET {IRIS}/versions/1")).await;
+    let stopped = json!({"at": at, "reason": reason});
+    assert_eq!(version["challenger_stopped"], stopped);
+    assert_eq!(version["auto_promoted_at"], Value::Null);
+
+    // Another version has another challenger; this one stays as it is.
+    scene.declare("").await;
+    let shown = scene.json(&format!("{COMPARISON}?version=1")).await;
+    assert_eq!(
+        (&shown["is_live"], &shown["is_stopped"], &shown["stopped"]),
+        (&json!(false), &json!(false), &stopped)
+    );
 }
 
 #[tokio::test]
@@ -148,6 +184,14 @@ async fn the_version_is_the_one_that_is_asked_for_or_that_people_mean() {
     let deployment = scene.json(&format!("GET {IRIS}")).await;
     assert_eq!(deployment["state"], "deleted");
     check(&[("", 200, "1")]).await;
+    // What has the name next has versions, and pairs, of its own.
+    scene.declare(CHALLENGER).await;
+    check(&[
+        ("", 200, "3"),
+        ("?version=1", 404, "comparison_unknown"),
+        ("?version=2", 404, "comparison_unknown"),
+    ])
+    .await;
 }
 
 #[tokio::test]

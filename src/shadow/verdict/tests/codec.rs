@@ -59,6 +59,25 @@ proptest! {
 }
 
 #[test]
+fn more_pairs_than_the_intervals_bear_are_refused() {
+    let of = |pairs: u64| {
+        let mut bytes = vec![1];
+        let mut rest = pairs;
+        while rest >= 0x80 {
+            bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest as u8);
+        bytes.extend([0; 9]);
+        Evidence::from_bytes(&bytes).map(|evidence| evidence.pairs())
+    };
+    assert_eq!(of(300), Some(300));
+    assert_eq!(of(1 << 44), Some(1 << 44));
+    assert_eq!(of((1 << 44) + 1), None);
+    assert_eq!(of(1 << 53), None);
+}
+
+#[test]
 fn another_version_and_nothing_at_all_are_refused() {
     let bytes = Evidence::default().to_bytes();
     assert_eq!(bytes.len(), 11);

@@ -75,6 +75,27 @@ fn nothing_seen_is_hold_and_says_what_is_missing() {
 }
 
 #[test]
+fn pairs_that_can_not_be_compared_are_told_apart_from_none() {
+    let mut evidence = Evidence::default();
+    (0..500).for_each(|_| {
+        evidence.add(&Seen {
+            errors: Some((false, false)),
+            ..Seen::default()
+        });
+    });
+    let limits = VerdictSpec {
+        min_agreement: 0.95,
+        ..unlimited()
+    };
+    let judgement = judged(&evidence, &limits);
+    assert_eq!(judgement.state, VerdictState::Hold);
+    assert_eq!(
+        judgement.reasons,
+        ["none of the pairs could be compared so far: 500 of them"]
+    );
+}
+
+#[test]
 fn what_is_as_good_is_promoted_once_pairs_are_enough() {
     let limits = VerdictSpec {
         min_pairs: 400,
