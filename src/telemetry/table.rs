@@ -165,8 +165,8 @@ table! {
         "Share of the live version's compared pairs that agree.";
     COMPARISON_ERROR_INCREASE = Gauge "weir_comparison_error_increase_ratio" ["project", "deployment"],
         "By how much the challenger's share of errors exceeds main's; below 0: it has fewer.";
-    COMPARISON_LATENCY = Gauge "weir_comparison_latency_ratio" ["project", "deployment", "quantile"],
-        "How many times main's latency the challenger's is, at a quantile: 0.5, 0.99.";
+    COMPARISON_LATENCY = Gauge "weir_comparison_latency_ratio" ["project", "deployment", "percentile"],
+        "How many times main's latency the challenger's is, at a percentile: 50, 99.";
     COMPARISON_VERDICT = Gauge "weir_comparison_verdict" ["project", "deployment", "state"],
         "1 at the state that the live version's challenger has, 0 at the others: hold, promote, reject.";
     COMPARISON_DROPPED = Counter "weir_comparison_pairs_dropped_total" ["reason"],

@@ -8,7 +8,12 @@
 //! Needs Linux and strace; where that is missing or may not attach, the tests say so and are skipped.
 #![cfg(target_os = "linux")]
 
-use std::{fs, process::Child, process::Command, process::Stdio, time::Duration, time::Instant};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use crate::support::{
     AUTH, Backend, Gate, Gateway, PATIENCE, Response, Stop, at_once, holds_within, iris, later,
@@ -16,21 +21,29 @@ use crate::support::{
 };
 
 /// strace on a running gateway; its disk is well again when this is dropped.
-struct Injected(Child);
+pub(crate) struct Injected(Child);
 
 impl Injected {
     /// Does `fault` to every fsync from now on; `None` where that can't be done.
     fn into(gateway: &Gateway, fault: &str) -> Option<Self> {
-        let child = Command::new("strace")
-            .args([
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                "trace=fsync,fdatasync",
-            ])
-            .args(["-e", &format!("inject=fsync,fdatasync:{fault}")])
+        Self::doing(gateway, "fsync,fdatasync", fault, &[])
+    }
+
+    /// Does it to these calls, and where files are named only to theirs.
+    pub(crate) fn doing(
+        gateway: &Gateway,
+        calls: &str,
+        fault: &str,
+        files: &[PathBuf],
+    ) -> Option<Self> {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null"]);
+        for file in files {
+            command.arg("-P").arg(file);
+        }
+        let child = command
+            .args(["-e", &format!("trace={calls}")])
+            .args(["-e", &format!("inject={calls}:{fault}")])
             .args(["-p", &gateway.pid().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -197,11 +197,11 @@ fn show(name: &DeploymentName, case: &Case) {
     );
     let increase = judgement.error_increase.value;
     gauge(&table::COMPARISON_ERROR_INCREASE, &own, increase);
-    for (quantile, latency) in [
-        ("0.5", &judgement.latency_p50),
-        ("0.99", &judgement.latency_p99),
+    for (percentile, latency) in [
+        ("50", &judgement.latency_p50),
+        ("99", &judgement.latency_p99),
     ] {
-        let labels = [project, deployment, quantile];
+        let labels = [project, deployment, percentile];
         gauge(&table::COMPARISON_LATENCY, &labels, latency.ratio.value);
     }
     for state in VerdictState::ALL {
