@@ -117,7 +117,10 @@ pub(super) async fn dispatch(
             exchange.count_request_bytes(upload.received());
             if let Some(copy) = copy {
                 // What stays incomplete now stays so.
-                drop(mirror(exchange, *copy, whole(&upload)));
+                let incomplete = mirror(exchange, *copy, whole(&upload));
+                if let Some(copy) = incomplete.filter(|_| undelivered.error.is_unsent()) {
+                    copy.ticket.forsake();
+                }
             }
             let client_failed = !undelivered.error.blames_backend();
             Err(Refused {

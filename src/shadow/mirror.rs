@@ -307,6 +307,10 @@ async fn read_to_end(
                 }
                 if fate.response_bytes > bytes_max {
                     fate.ended = Some(Ended::TooLarge);
+                    let words = format!(
+                        "the answer is larger than {bytes_max} bytes, and is read no further"
+                    );
+                    fate.error = Some(words.into());
                     return;
                 }
             }

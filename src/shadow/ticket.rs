@@ -90,6 +90,11 @@ impl Ticket {
         self.skip(Skipped::BodyTooLarge);
     }
 
+    /// Makes no copy, since no backend of main took the request, and its body was not read.
+    pub fn forsake(self) {
+        self.skip(Skipped::MainUnreachable);
+    }
+
     /// Makes no copy, and counts nothing: the same request will have another chance.
     pub fn forgo(mut self) {
         self.used = true;

@@ -41,6 +41,8 @@ pub enum Skipped {
     TailNotForwarded,
     /// Its copy was under way when weir ended, or weir failed on it.
     Aborted,
+    /// No backend of main took it, so that its body was not read.
+    MainUnreachable,
 }
 
 // === impl Books ===
@@ -76,7 +78,7 @@ impl PartialEq for Books {
 
 impl Skipped {
     /// All of them, in the order in which they are kept: new ones come last.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotSampled,
         Self::Stopped,
         Self::BudgetAdaptive,
@@ -90,6 +92,7 @@ impl Skipped {
         Self::PairDropped,
         Self::TailNotForwarded,
         Self::Aborted,
+        Self::MainUnreachable,
     ];
 
     /// Its word in what is shown.
@@ -108,6 +111,7 @@ impl Skipped {
             Self::PairDropped => "pair_dropped",
             Self::TailNotForwarded => "tail_not_forwarded",
             Self::Aborted => "aborted",
+            Self::MainUnreachable => "main_unreachable",
         }
     }
 
@@ -118,7 +122,8 @@ impl Skipped {
             | Self::Stopped
             | Self::PairDropped
             | Self::TailNotForwarded
-            | Self::Aborted => return None,
+            | Self::Aborted
+            | Self::MainUnreachable => return None,
             Self::BudgetAdaptive => Reason::DropBudgetAdaptive,
             Self::BudgetRate => Reason::DropBudgetRate,
             Self::BudgetBytes => Reason::DropBudgetBytes,

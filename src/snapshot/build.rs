@@ -10,7 +10,7 @@ use http::HeaderValue;
 
 use super::{
     Allowance, Books, Brake, Challenger, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route,
-    Routes, Rules, Snapshot, Standing,
+    Routes, Rules, Snapshot, Standing, brake::FACTOR_FIRST,
 };
 use crate::{
     base::{
@@ -231,8 +231,9 @@ fn rival(
     let eased = old
         .iter()
         .find(|old| old.is_adaptive && old.share_max > 0.0);
-    if let Some(old) = eased.filter(|_| spec.budget.adaptive) {
-        brake.set_share((old.brake.share() / old.share_max).min(1.0) * spec.share());
+    if spec.budget.adaptive {
+        let factor = eased.map(|old| (old.brake.share() / old.share_max).min(1.0));
+        brake.set_share(factor.unwrap_or(FACTOR_FIRST) * spec.share());
     }
     Challenger {
         leg: leg(&spec.pool, name, number, role_meters, legs, options),

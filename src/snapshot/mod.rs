@@ -20,7 +20,7 @@ use http::HeaderValue;
 
 pub use allowance::Allowance;
 pub use books::{Books, Skipped};
-pub use brake::{Brake, Let};
+pub use brake::{Brake, FACTOR_FIRST, Let};
 pub use build::{BuildOptions, Declared, Numbered, build};
 pub use current::Current;
 pub use keys::{Keys, Principal};

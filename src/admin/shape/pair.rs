@@ -16,7 +16,7 @@ use crate::{
 /// What main and its challenger answered to the same request.
 #[derive(Serialize, ToSchema)]
 pub struct Pair {
-    /// Its number; later ones are greater.
+    /// Its number, as they were written down; by time they are ordered otherwise.
     #[schema(minimum = 1)]
     pub id: u64,
     /// When the request arrived.
@@ -292,7 +292,10 @@ impl From<SideRecord> for PairSide {
         Self {
             status: side.status,
             error: side.error.map(String::from),
-            ended: side.ended.map(Ended::as_str),
+            ended: (side.ended)
+                // What never began has not ended well.
+                .filter(|ended| side.status.is_some() || *ended != Ended::Complete)
+                .map(Ended::as_str),
             latency_ms: side.latency_ns.map(|ns| ms(ns as f64)),
             first_byte_ms: side.first_byte_ns.map(|ns| ms(ns as f64)),
             gaps: side.gaps.map(PairGaps::from),

@@ -35,7 +35,7 @@ mod tests;
 
 use level::{Level, Mood};
 
-use crate::base::clock::Tick;
+use crate::{base::clock::Tick, snapshot::FACTOR_FIRST};
 
 /// Main's latency in the last two seconds or so.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -69,9 +69,6 @@ pub const COUNT_MIN: u64 = 20;
 
 /// The smallest share: enough to see that the challenger is alive, too little to harm.
 pub const FACTOR_MIN: f64 = 1.0 / 64.0;
-
-/// The share while it is learnt what is usual.
-pub const FACTOR_FIRST: f64 = 1.0 / 16.0;
 
 /// What is given back after a calm window: all of it takes half a minute.
 const INCREASE: f64 = 1.0 / 16.0;

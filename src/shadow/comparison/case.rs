@@ -31,6 +31,8 @@ pub(super) struct Case {
     is_dirty: bool,
     /// When its last point was made.
     point_at_ms: u64,
+    /// Whether it was judged since.
+    owes_point: bool,
     meters: [LazyCounter; 3],
 }
 
@@ -118,6 +120,7 @@ impl Case {
             is_judged: true,
             is_dirty: false,
             point_at_ms: 0,
+            owes_point: false,
             meters: Default::default(),
         }
     }
@@ -202,8 +205,11 @@ impl Case {
     /// Judges it anew, if there is anything new; a point of its series, when it is time for one.
     pub(super) fn judge(&mut self, limits: Option<&VerdictSpec>, now_ms: u64) -> Option<Point> {
         let limits = *limits.unwrap_or(&self.limits);
+        let is_time = now_ms.abs_diff(self.point_at_ms) >= POINT_EVERY_MS;
         if self.is_judged && self.limits == limits {
-            return None;
+            // The last of what came, when nothing comes any more.
+            let is_due = is_time && std::mem::take(&mut self.owes_point);
+            return is_due.then(|| self.point(now_ms));
         }
         self.limits = limits;
         self.judgement = self.evidence.judge(&limits);
@@ -215,12 +221,13 @@ impl Case {
             state.clone_into(&mut self.counts.state);
             self.is_dirty = true;
         }
-        let is_time = now_ms.abs_diff(self.point_at_ms) >= POINT_EVERY_MS;
-        if !has_turned && !is_time {
-            return None;
-        }
+        self.owes_point = !has_turned && !is_time;
+        (!self.owes_point).then(|| self.point(now_ms))
+    }
+
+    fn point(&mut self, now_ms: u64) -> Point {
         self.point_at_ms = now_ms;
-        Some(Point::new(now_ms, &self.judgement))
+        Point::new(now_ms, &self.judgement)
     }
 
     /// What followed when it was judged last.
