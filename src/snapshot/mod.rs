@@ -136,7 +136,7 @@ pub struct Challenger {
     pub body_bytes_max: u64,
     /// An answer is read up to here.
     pub response_bytes_max: u64,
-    /// A copy that has waited longer than this is given up, and so is one that has run longer.
+    /// A copy that waits longer, or then runs longer, is given up.
     pub timeout_ms: u64,
     /// The caps that all workers share.
     pub lane: Arc<Lane>,

@@ -21,7 +21,7 @@ pub struct ChallengerSpec {
     pub body_bytes_max: u64,
     /// An answer is read up to here, then counted as too large.
     pub response_bytes_max: u64,
-    /// A copy that has waited longer than this is given up, and so is one that has run longer.
+    /// A copy that waits longer, or then runs longer, is given up.
     pub timeout_ms: u64,
     /// How its answers are compared with main's.
     #[serde(skip_serializing_if = "is_default")]

@@ -137,6 +137,31 @@ fn a_copy_that_takes_too_long_is_given_up() {
 }
 
 #[test]
+fn a_copy_that_had_to_wait_for_others_has_all_of_its_time_to_run() {
+    let (ended, ends) = mpsc::channel();
+    let challenger = Backend::start(move |conn, head| {
+        conn.body(head);
+        // What is given up ends its connection before this is over.
+        let is_given_up = conn.wait_end(Duration::from_millis(900)).is_some();
+        let _ = ended.send(is_given_up);
+        match is_given_up {
+            true => Next::Close,
+            false => conn.answer(200, &[], b"ok"),
+        }
+    });
+    let main = Backend::says("ok");
+    let limits = "concurrency_max = 1\ntimeout_ms = 1500";
+    let gateway = gateway(&main, &challenger, limits).start();
+    for _ in 0..2 {
+        assert_eq!(gateway.call(&post(), &[AUTH], b"{}").status, 200);
+    }
+    for copy in ["first", "second"] {
+        let is_given_up = ends.recv_timeout(PATIENCE).expect("it was sent");
+        assert!(!is_given_up, "the {copy} copy was given up");
+    }
+}
+
+#[test]
 fn a_copys_answer_is_read_up_to_its_cap() {
     let (sent, amounts) = mpsc::channel();
     let challenger = Backend::start(move |conn, head| {

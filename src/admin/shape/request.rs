@@ -263,7 +263,7 @@ pub struct ChallengerSpec {
     /// An answer is read up to here, then counted as too large.
     #[schema(maximum = 1_073_741_824, default = 16_777_216)]
     pub response_bytes_max: Option<u64>,
-    /// A copy that has waited longer than this is given up, and so is one that has run longer.
+    /// A copy that waits longer, or then runs longer, is given up.
     #[schema(minimum = 1, maximum = 86_400_000, default = 60_000)]
     pub timeout_ms: Option<u64>,
     /// How its answers are compared with main's.

@@ -163,7 +163,10 @@ fn others(found: &Value) -> Option<String> {
     let members = found.as_object().into_iter().flatten();
     let told = members.filter(|(name, value)| *name != "pairs" && value.is_number());
     let told: Vec<String> = told
-        .map(|(name, value)| format!("{} {}", plain(name), number(value)))
+        .map(|(name, value)| match value.as_u64() {
+            Some(_) => format!("{} {}", plain(name), grouped(count(value))),
+            None => format!("{} {}", plain(name), number(value)),
+        })
         .collect();
     let told = safe(&told.join(", ")).into_owned();
     (!told.is_empty()).then_some(told)
@@ -238,7 +241,7 @@ mod tests {
             "tensor": {"max_abs": 0.001, "mean_abs": 0.000_001},
             "text": {"mean_similarity": 0.98, "p10_similarity": 0.9, "p50_similarity": null},
             "json": {"differences": 12, "places": [{"pointer": "", "count": 2}, {"pointer": "/b", "count": 9}]},
-            "exact": {"pairs": 3, "differ": 1},
+            "exact": {"pairs": 3, "differ": 1_200},
         });
         assert_eq!(
             shown(&kinds),
@@ -262,7 +265,7 @@ mod tests {
                 "(the whole)      2",
                 "",
                 "EXACT, 3 pairs",
-                "differ 1.000",
+                "differ 1,200",
             ]
         );
     }
