@@ -17,7 +17,7 @@ use http_body::Body;
 
 use super::{
     door::PairTeller,
-    ticket::{Drawn, Ticket},
+    ticket::{Blank, Drawn, Ticket},
     witness::{Making, Sight},
 };
 use crate::{
@@ -115,6 +115,15 @@ impl Mirror {
     /// A ticket for a copy, if there is to be one.
     pub fn draw(&self, plan: &Arc<Plan>, drawn: Drawn<'_>) -> Option<Ticket> {
         Ticket::draw(&self.pairs, plan, drawn)
+    }
+
+    /// The same for one of several attempts at a request.
+    pub fn draw_for_attempt(
+        &self,
+        plan: &Arc<Plan>,
+        drawn: Drawn<'_>,
+    ) -> (Option<Ticket>, Option<Blank>) {
+        Ticket::draw_for_attempt(&self.pairs, plan, drawn)
     }
 
     /// Sends a copy off, if the lane has room. Returns at once.

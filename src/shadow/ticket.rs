@@ -24,6 +24,12 @@ pub struct Ticket {
     used: bool,
 }
 
+/// A request that gets no copy, where another attempt at it may get one. Counted when it is dropped.
+pub struct Blank {
+    plan: Arc<Plan>,
+    why: Option<Skipped>,
+}
+
 /// The exchange that a ticket is drawn for.
 #[derive(Clone, Copy)]
 pub struct Drawn<'a> {
@@ -48,14 +54,44 @@ impl Ticket {
         drawn: Drawn<'_>,
     ) -> Option<Self> {
         let challenger = plan.challenger.as_ref()?;
-        if let Err(skipped) = may(challenger, drawn) {
-            skip(challenger, skipped);
-            return None;
+        match may(challenger, drawn) {
+            Ok(()) => Some(Self::new(teller, plan, challenger, drawn)),
+            Err(skipped) => {
+                skip(challenger, skipped);
+                None
+            }
         }
+    }
+
+    /// The same for one of several attempts at a request, each of which may be the last.
+    pub(super) fn draw_for_attempt(
+        teller: &Rc<PairTeller>,
+        plan: &Arc<Plan>,
+        drawn: Drawn<'_>,
+    ) -> (Option<Self>, Option<Blank>) {
+        let Some(challenger) = &plan.challenger else {
+            return (None, None);
+        };
+        match may(challenger, drawn) {
+            Ok(()) => (Some(Self::new(teller, plan, challenger, drawn)), None),
+            Err(skipped) => {
+                let plan = Arc::clone(plan);
+                let why = Some(skipped);
+                (None, Some(Blank { plan, why }))
+            }
+        }
+    }
+
+    fn new(
+        teller: &Rc<PairTeller>,
+        plan: &Arc<Plan>,
+        challenger: &Challenger,
+        drawn: Drawn<'_>,
+    ) -> Self {
         let keep = &challenger.rules.keep_bodies;
         // A part of the sample: shares of exchanges are nested.
         let kept = SampleShare::new(challenger.share_max * keep.sample);
-        Some(Self {
+        Self {
             plan: Arc::clone(plan),
             making: Rc::new(Making {
                 rules: Arc::clone(&challenger.rules),
@@ -71,7 +107,7 @@ impl Ticket {
                 halves: Default::default(),
             }),
             used: false,
-        })
+        }
     }
 
     /// Main's half of the pair that may come of it.
@@ -126,6 +162,23 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.used {
             self.count(Skipped::MainIncomplete);
+        }
+    }
+}
+
+// === impl Blank ===
+
+impl Blank {
+    /// Counts nothing: the same request will have another chance.
+    pub fn forgo(mut self) {
+        self.why = None;
+    }
+}
+
+impl Drop for Blank {
+    fn drop(&mut self) {
+        if let (Some(challenger), Some(why)) = (&self.plan.challenger, self.why) {
+            skip(challenger, why);
         }
     }
 }

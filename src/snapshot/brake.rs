@@ -6,10 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::base::id::{ExchangeId, SampleShare};
 
-/// The part of its share with which an arm begins that steps back while main is slow, until it is learnt
-/// what is usual for main.
-pub const FACTOR_FIRST: f64 = 1.0 / 16.0;
-
 /// What holds an arm's traffic back.
 #[derive(Debug)]
 pub struct Brake {
@@ -28,6 +24,9 @@ pub enum Let {
     /// It belongs to the share that is held back for now.
     HeldBack,
 }
+
+/// The part of its declared share that an adaptive arm begins with, until it is known what is usual.
+pub const FACTOR_FIRST: f64 = 1.0 / 16.0;
 
 // === impl Brake ===
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::{
-    Allowance, Books, Brake, Challenger, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route,
-    Routes, Rules, Snapshot, Standing, brake::FACTOR_FIRST,
+    Allowance, Books, Brake, Challenger, FACTOR_FIRST, Idle, Lane, LaneCaps, Leg, Plan, QueueRules,
+    Route, Routes, Rules, Snapshot, Standing,
 };
 use crate::{
     base::{
@@ -226,14 +226,15 @@ fn rival(
         let known = known.find(|known| known.per_second() == per_second);
         Some(known.map_or_else(|| Arc::new(Allowance::new(per_second)), Arc::clone))
     };
-    // Main is as slow behind a swap as before it: a share that was shrunk stays so until the next look.
     let brake = Brake::new();
-    let eased = old
-        .iter()
-        .find(|old| old.is_adaptive && old.share_max > 0.0);
     if spec.budget.adaptive {
-        let factor = eased.map(|old| (old.brake.share() / old.share_max).min(1.0));
-        brake.set_share(factor.unwrap_or(FACTOR_FIRST) * spec.share());
+        // Main is as slow behind a swap as before it: a share that was shrunk stays so until the next
+        // look. Of one that is new nothing is known; the first look comes seconds later.
+        let mut eased = old.iter().filter(|old| old.is_adaptive);
+        let factor = eased
+            .find(|old| old.share_max > 0.0)
+            .map_or(FACTOR_FIRST, |old| old.brake.share() / old.share_max);
+        brake.set_share(factor.min(1.0) * spec.share());
     }
     Challenger {
         leg: leg(&spec.pool, name, number, role_meters, legs, options),
@@ -437,6 +438,38 @@ mod tests {
         let fresh = built((name, declared), &second, 6);
         assert!(!Arc::ptr_eq(&plan, &live(&fresh)));
         assert_eq!(is_stopped(&live(&fresh)), Some(true));
+    }
+
+    #[test]
+    fn an_adaptive_share_begins_small_and_goes_on_over_a_swap() {
+        let rival = |number: u32, sample: f64, adaptive: bool| {
+            let mut numbered = numbered(&[1], number);
+            let mut spec = VersionSpec::clone(&numbered.spec);
+            let mut rival = ChallengerSpec {
+                pool: spec.main.clone(),
+                sample,
+                ..ChallengerSpec::default()
+            };
+            rival.budget.adaptive = adaptive;
+            spec.challenger = Some(rival);
+            numbered.spec = Arc::new(spec);
+            numbered
+        };
+        let brake = |snapshot: &Snapshot| {
+            let plan = live(snapshot);
+            let challenger = plan.challenger.as_ref().expect("it has one");
+            Arc::clone(&challenger.brake)
+        };
+        let is = |share: f64, wanted: f64| (share - wanted).abs() < 1e-9;
+        let first = built(iris(Ok(rival(1, 0.5, true)), vec![]), &Snapshot::empty(), 1);
+        assert!(is(brake(&first).share(), 0.5 * FACTOR_FIRST));
+        brake(&first).set_share(0.25);
+        let second = built(iris(Ok(rival(2, 1.0, true)), vec![]), &first, 2);
+        assert!(is(brake(&second).share(), 0.5), "half of what is declared");
+        let third = built(iris(Ok(rival(3, 1.0, false)), vec![]), &second, 3);
+        assert!(is(brake(&third).share(), 1.0));
+        let fourth = built(iris(Ok(rival(4, 1.0, true)), vec![]), &third, 4);
+        assert!(is(brake(&fourth).share(), FACTOR_FIRST));
     }
 
     #[test]

@@ -151,13 +151,17 @@ impl SideFile {
     }
 
     /// Moves a broken file and what belongs to it out of the way, and says so, with the words that
-    /// tell why. Nobody may have it open.
+    /// tell why. What belonged to one that is gone must go too, lest a new one takes it for its own.
+    /// Nobody may have it open.
     ///
     /// # Errors
     /// The system's.
     pub fn set_aside(&self, path: &Path, words: &str) -> io::Result<()> {
         let aside = beside(path, ".broken");
-        fs::rename(path, &aside)?;
+        match fs::rename(path, &aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         for suffix in ["-wal", "-shm"] {
             match fs::remove_file(beside(path, suffix)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -247,6 +251,22 @@ impl Standing {
 pub fn bytes_on_disk(path: &Path) -> u64 {
     let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
     size(path) + size(&beside(path, "-wal"))
+}
+
+/// Bytes of its log.
+pub fn log_bytes(path: &Path) -> u64 {
+    fs::metadata(beside(path, "-wal")).map_or(0, |found| found.len())
+}
+
+/// Moves all of the log to its place and empties it, unless somebody else is in the way: a log begins
+/// anew only when nobody reads from it, and with readers that take turns that never happens by itself.
+///
+/// # Errors
+/// [`FileError`].
+pub fn empty_log(sql: &Connection) -> Result<(), FileError> {
+    // Busy is an answer here, and no error.
+    sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(())
 }
 
 /// Bytes of the pages that hold something.

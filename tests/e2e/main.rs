@@ -51,6 +51,7 @@ mod async_webhook;
 mod balance;
 mod broken;
 mod bytes;
+mod compared;
 mod copies;
 mod crash;
 mod declarations;

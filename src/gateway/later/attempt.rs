@@ -34,7 +34,7 @@ use crate::{
     },
     shadow::{
         mirror::Original,
-        ticket::{Drawn, Ticket},
+        ticket::{Blank, Drawn, Ticket},
         witness::Witness,
     },
     snapshot::Plan,
@@ -133,6 +133,8 @@ struct Attempt<'a> {
     started: Tick,
     started_at_ms: u64,
     ticket: Option<Ticket>,
+    /// Why there is none.
+    blank: RefCell<Option<Blank>>,
     /// Main's half of a pair, when there is a ticket.
     witness: RefCell<Option<Box<Witness>>>,
     fate: RefCell<Fate>,
@@ -168,7 +170,7 @@ impl<'a> Attempt<'a> {
             operation: accepted.operation,
             tail: &accepted.tail,
         };
-        let ticket = local.mirror.draw(plan, drawn);
+        let (ticket, blank) = local.mirror.draw_for_attempt(plan, drawn);
         Ok(Self {
             local,
             work,
@@ -182,6 +184,7 @@ impl<'a> Attempt<'a> {
             started_at_ms: unix_ms(),
             witness: RefCell::new(ticket.as_ref().map(Ticket::witness)),
             ticket,
+            blank: RefCell::new(blank),
             fate: RefCell::default(),
         })
     }
@@ -239,7 +242,7 @@ impl<'a> Attempt<'a> {
         self.answered(&answer, waited_ns.get());
         let status = answer.status.as_u16();
         if may_be_retried(status) && !self.work.is_last {
-            forgo(ticket);
+            self.forgo(ticket);
             let pause_ms = pause_asked_ms(&answer.headers);
             read_away(answer, load, &watch).await;
             return Err(Failure {
@@ -450,9 +453,11 @@ impl<'a> Attempt<'a> {
 
     /// Sends the challenger its copy, once the request ends with this attempt.
     fn copy(&self, ticket: Option<Ticket>, body: Whole, ends: bool) {
+        if !ends {
+            return self.forgo(ticket);
+        }
         let Some(ticket) = ticket else { return };
         let frames = match body {
-            _ if !ends => return ticket.forgo(),
             Whole::Yes(frames) => frames,
             // Counted as a copy that was not made.
             Whole::NotYet => return,
@@ -476,6 +481,18 @@ impl<'a> Attempt<'a> {
             key: Some(accepted.key.clone()),
         };
         self.local.mirror.send(ticket, original, frames);
+    }
+}
+
+impl Attempt<'_> {
+    /// Leaves the copy to the next attempt.
+    fn forgo(&self, ticket: Option<Ticket>) {
+        if let Some(ticket) = ticket {
+            ticket.forgo();
+        }
+        if let Some(blank) = self.blank.take() {
+            blank.forgo();
+        }
     }
 }
 
@@ -520,12 +537,6 @@ impl Drop for Attempt<'_> {
                 request_bytes: sent,
                 response_bytes: received,
             });
-    }
-}
-
-fn forgo(ticket: Option<Ticket>) {
-    if let Some(ticket) = ticket {
-        ticket.forgo();
     }
 }
 

@@ -167,9 +167,6 @@ pub enum Uncompared {
 /// How bad it is when one has no answer, or none that can be read: no other difference is worse.
 pub const DISTANCE_WORST: f64 = 1e6;
 
-/// The name by which an answer of the Open Inference Protocol is known.
-const OUTPUTS: &[u8] = b"\"outputs\"";
-
 /// Compares two answers.
 pub fn compare(spec: &CompareSpec, main: &Answer<'_>, challenger: &Answer<'_>) -> Compared {
     by_status(main, challenger).unwrap_or_else(|| match look(spec, main, challenger) {
@@ -271,13 +268,9 @@ fn look_at_json(
     other: &[u8],
 ) -> Result<Found, Compared> {
     // Tensors are known by their look, and told of in their own way.
-    let may_be_tensor = || {
-        let is_auto = spec.kind == CompareKind::Auto && !has_places(spec);
-        is_auto && body.windows(OUTPUTS.len()).any(|bytes| bytes == OUTPUTS)
-    };
+    let or_tensors = spec.kind == CompareKind::Auto && !has_places(spec);
     if matches!(kind, CompareKind::Auto | CompareKind::Json)
-        && !may_be_tensor()
-        && let Some(found) = lockstep::agree(spec, body, other)
+        && let Some(found) = lockstep::agree(spec, body, other, or_tensors)
     {
         return Ok(found);
     }

@@ -109,17 +109,17 @@ fn answer(side: &Side, is_stream: bool) -> Answer<'_> {
     }
 }
 
-/// How long both took: to the last byte, and with a stream, whose length is the model's affair, to the
-/// first. None where it is not known how long the backend alone took.
+/// How long both took: to the last byte; to the first, of both, with a stream, whose length is the
+/// model's affair, and where it is not known how long the backend alone took to the last.
 fn latencies(pair: &Pair) -> Option<(u64, u64)> {
-    let of = |side: &Side| match pair.is_stream {
-        true => side.first_byte_ns,
-        false => {
-            let is_whole = side.ended == Some(Ended::Complete) && !side.was_held_up;
-            side.latency_ns.filter(|_| is_whole)
-        }
+    let (main, challenger) = (&pair.main, &pair.challenger);
+    let is_timed = |side: &Side| side.ended == Some(Ended::Complete) && !side.was_held_up;
+    let is_to_last = !pair.is_stream && is_timed(main) && is_timed(challenger);
+    let of = |side: &Side| match is_to_last {
+        true => side.latency_ns,
+        false => side.first_byte_ns,
     };
-    Some((of(&pair.main)?, of(&pair.challenger)?))
+    Some((of(main)?, of(challenger)?))
 }
 
 fn bodies(pair: &Pair) -> Bodies {
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(examined.seen.errors, Some((false, false)));
         assert_eq!(examined.seen.agrees, None);
         // How long all of it would have taken nobody knows.
-        assert_eq!(examined.seen.latency_ns, None);
+        assert_eq!(examined.seen.latency_ns, Some((1_000_000, 1_000_000)));
         // Too large where main's is not: another answer, and still no error.
         let examined = examine(&pair(side(BYTES_MAX, 1), side(BYTES_MAX + 1, 1)));
         assert_eq!(examined.seen.agrees, Some(false));
@@ -253,9 +253,10 @@ mod tests {
             was_held_up: true,
             ..side(1, 1)
         };
-        assert_eq!(seen(slow_client(), side(1, 1), false), None);
         // What was held up came behind the first byte.
-        assert_eq!(seen(slow_client(), side(1, 1), true), both(1_000_000));
+        for is_stream in [true, false] {
+            assert_eq!(seen(slow_client(), side(1, 1), is_stream), both(1_000_000));
+        }
         let early = Side {
             first_byte_ns: None,
             latency_ns: None,

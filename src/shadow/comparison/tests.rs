@@ -266,3 +266,38 @@ fn what_a_request_of_a_replaced_version_counts_is_not_lost() {
     assert_eq!(skipped[Skipped::NotSampled as usize], 1);
     assert_eq!(skipped[Skipped::MainIncomplete as usize], 1);
 }
+
+#[test]
+fn small_batches_wait_where_the_channel_is_full_and_none_is_lost_unseen() {
+    let mut world = World::new();
+    let teller = world.comparison.door().teller();
+    for n in 0..300 {
+        teller.tell(pair(&world, &n.to_string()));
+        teller.flush();
+    }
+    let listener = world.comparison.listener.lock().expect("whole").take();
+    let listener = listener.expect("not taken yet");
+    let mut heard = || {
+        let mut heard = 0;
+        while let Ok(Some(batch)) = listener.next(Duration::ZERO) {
+            heard += batch.len();
+            batch.iter().for_each(|pair| world.work.take(pair));
+        }
+        heard
+    };
+    let at_once = heard();
+    assert!(at_once < 300, "{at_once}");
+    teller.flush();
+    assert_eq!(at_once + heard(), 300);
+    // What is told behind the last flush goes with the teller.
+    teller.tell(pair(&world, "last"));
+    drop(teller);
+    assert!(matches!(listener.next(Duration::ZERO), Ok(Some(batch)) if batch.len() == 1));
+    let teller = world.comparison.door().teller();
+    drop(listener);
+    teller.tell(pair(&world, "nobody listens"));
+    drop(teller);
+    world.work.write();
+    assert_eq!(world.skipped(1, Skipped::PairDropped), 1);
+    assert_eq!(world.standing(1).map(|standing| standing.agree), Some(300));
+}

@@ -86,6 +86,9 @@ impl Default for JournalOptions {
 /// Threads that read at once, and connections that are kept for them.
 const READING_MAX: usize = 2;
 
+/// Bytes of the log beyond which readers are made to wait until it is emptied.
+const LOG_BYTES_MAX: u64 = 16 << 20;
+
 /// The pairs of all challengers.
 pub struct Journal {
     path: PathBuf,
@@ -94,7 +97,8 @@ pub struct Journal {
     reading: Arc<Semaphore>,
     // Locked in the order in which they stand here.
     disk: Mutex<Option<Disk>>,
-    /// Held by those who read, so that nobody has the file open while it is set aside.
+    /// Held by those who read, so that nobody has the file open while it is set aside, and nobody reads
+    /// from the log while it is emptied.
     moving: RwLock<()>,
     readers: Mutex<Vec<Connection>>,
     /// A reader found the file broken.
@@ -136,8 +140,9 @@ impl Journal {
     }
 
     /// Writes pairs, replaces states and adds points, all in one commit or nothing; then forgets a
-    /// little. A batch should not have more than some MiB of bodies: the log grows by as much. `may_forget` says whether the clock can be trusted with what is too old. To be called
-    /// now and then, also with nothing to write. Blocks.
+    /// little. A batch should not have more than some MiB of bodies: the log grows by as much.
+    /// `may_forget` says whether the clock can be trusted with what is too old. To be called now and
+    /// then, also with nothing to write. Blocks.
     pub fn write(
         &self,
         pairs: &[NewPair],
@@ -159,6 +164,10 @@ impl Journal {
         // Relaxed: who sees it late is told again by the next reader.
         let mut result = match self.is_broken.swap(false, Ordering::Relaxed) {
             true => Err(FileError::Broken("what it holds can't be read".to_owned())),
+            // What is written to a file without a name is lost, and readers have none to open.
+            false if disk.is_some() && matches!(self.path.try_exists(), Ok(false)) => {
+                Err(FileError::Broken("it was removed".to_owned()))
+            }
             false => self.try_write(&mut disk, batch, now_ms, may_forget, &mut is_written),
         };
         if let Err(FileError::Broken(words)) = &result {
@@ -216,7 +225,13 @@ impl Journal {
             disk.forget(before_ms, added)?;
         }
         note_dropped("full", disk.make_room(&self.options, 0, added)?);
-        disk.tidy()
+        disk.tidy()?;
+        if side_file::log_bytes(&self.path) > LOG_BYTES_MAX {
+            // Whoever reads ends the page, and the next one waits.
+            let _alone = self.moving.write().unwrap_or_else(PoisonError::into_inner);
+            side_file::empty_log(&disk.sql)?;
+        }
+        Ok(())
     }
 
     /// Sets the file aside and makes a new one.

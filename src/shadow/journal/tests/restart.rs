@@ -51,6 +51,30 @@ fn the_next_process_finds_all_of_it() {
 }
 
 #[test]
+fn a_file_that_is_removed_meanwhile_is_begun_anew() {
+    let world = World::new(JournalOptions::default());
+    let filter = Filter::new(name("demo/iris"));
+    let states = [(iris(), state("one"))];
+    let write = |at_ms| {
+        let pairs = [pair(iris(), at_ms)];
+        world
+            .journal
+            .write(&pairs, &states, &[], world.now_ms, true)
+    };
+    assert_eq!(write(BEGIN_MS), Wrote::All);
+    assert_eq!(world.ids(&filter), [1]);
+    // Its log is left, and is not taken for the new one's.
+    fs::remove_file(world.path()).expect("removed");
+    assert_eq!(write(BEGIN_MS + 1), Wrote::Anew);
+    assert_eq!(world.ids(&filter), [1]);
+    let page = world.page(&filter);
+    assert_eq!(page.items[0].record.at_ms, BEGIN_MS + 1);
+    assert_eq!(write(BEGIN_MS + 2), Wrote::All);
+    assert_eq!(world.ids(&filter), [2, 1]);
+    assert!(!world.aside().exists());
+}
+
+#[test]
 fn a_broken_file_is_set_aside_and_the_writer_is_told_to_give_all_again() {
     let mut world = World::new(JournalOptions::default());
     let pairs: Vec<NewPair> = (0..2_000).map(|n| pair(iris(), BEGIN_MS + n)).collect();
@@ -202,4 +226,38 @@ async fn reading_goes_through_a_few_threads() {
     for (busy, is_read) in futures_util::future::join_all(reads).await {
         assert!((1..=READING_MAX).contains(&busy) && is_read);
     }
+}
+
+#[test]
+fn the_log_is_bounded_while_it_is_read_all_the_time() {
+    let world = World::new(JournalOptions::default());
+    let filter = Filter {
+        limit: PAGE_MAX,
+        ..Filter::new(name("demo/iris"))
+    };
+    let log = world.directory.path().join("comparison.db-wal");
+    let bytes = |n: u64| with_bodies(pair(iris(), BEGIN_MS + n), 2_000);
+    assert_eq!(
+        world.write(&(0..4_000).map(bytes).collect::<Vec<_>>()),
+        Wrote::All
+    );
+    let is_over = AtomicBool::new(false);
+    let mut most = 0;
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    assert_eq!(world.page(&filter).items.len(), PAGE_MAX);
+                }
+            });
+        }
+        for round in 4..44 {
+            let pairs: Vec<_> = (0..1_000).map(|n| bytes(round * 1_000 + n)).collect();
+            assert_eq!(world.write(&pairs), Wrote::All);
+            most = most.max(fs::metadata(&log).map_or(0, |found| found.len()));
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    println!("the log had {} MiB at most", most >> 20);
+    assert!(most < 32 << 20, "{most}");
 }
