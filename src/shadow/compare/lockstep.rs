@@ -83,89 +83,102 @@ pub(super) fn agree(
     (!is_theirs).then(|| json::agreed(alike.max_abs, alike.max_rel))
 }
 
-/// Reads both token by token, as one text.
+/// Reads main token by token. What lies between two numbers, the other has to have byte by byte.
 fn alike(tolerance: Option<Tolerance>, main: &str, other: &str) -> Option<Alike> {
     let (a, b) = (main.as_bytes(), other.as_bytes());
-    let (mut i, mut j) = (0, 0);
     let mut found = Alike::default();
+    // Where it is, and since where the other was not looked at.
+    let (mut i, mut run, mut j) = (0, 0, 0);
     // Whether each level is an object, the innermost in the lowest bit.
     let (mut objects, mut depth) = (0_u128, 0);
     let mut next = Next::Value;
-    loop {
-        let (Some(&byte), Some(&other_byte)) = (a.get(i), b.get(j)) else {
-            let is_whole = i == a.len() && j == b.len() && depth == 0 && next == Next::Behind;
-            return is_whole.then_some(found);
-        };
-        let is_value = matches!(next, Next::Value | Next::ValueOrEnd);
-        if is_value && begins_number(byte) && begins_number(other_byte) {
-            let (length, other_length) = (number_bytes(&a[i..]), number_bytes(&b[j..]));
-            let (one, two) = (&main[i..i + length], &other[j..j + other_length]);
-            if one == two {
-                parts(one)?;
-            } else if let Some(difference) = figure(one)?.difference(figure(two)?) {
-                if !tolerance?.forgives(figure(one)?, figure(two)?, difference) {
-                    return None;
-                }
-                found.max_abs = found.max_abs.max(difference.abs);
-                found.max_rel = found.max_rel.max(difference.rel);
+    while let Some(&byte) = a.get(i) {
+        match (byte, next) {
+            (b'"', Next::Value | Next::ValueOrEnd) => {
+                i += string_bytes(&a[i..])?;
+                next = Next::Behind;
             }
-            (i, j, next) = (i + length, j + other_length, Next::Behind);
-            continue;
-        }
-        if byte != other_byte {
-            return None;
-        }
-        let mut length = 1;
-        next = match (byte, next) {
-            (b' ' | b'\t' | b'\n' | b'\r', next) => next,
-            (b'"', Next::Value | Next::ValueOrEnd | Next::Name | Next::NameOrEnd) => {
-                length = string_bytes(&a[i..])?;
-                if b.get(j..j + length) != Some(&a[i..i + length]) {
+            (b'"', Next::Name | Next::NameOrEnd) => {
+                let length = string_bytes(&a[i..])?;
+                found.has_outputs |= depth == 1 && &a[i..i + length] == b"\"outputs\"";
+                i += length;
+                next = Next::Colon;
+            }
+            (b'-' | b'0'..=b'9', Next::Value | Next::ValueOrEnd) => {
+                let skipped = &a[run..i];
+                if b.get(j..j + skipped.len()) != Some(skipped) {
                     return None;
                 }
-                if is_value {
-                    Next::Behind
+                j += skipped.len();
+                let length = number_bytes(&a[i..]);
+                let other_length = number_bytes(&b[j..]);
+                let (one, two) = (&main[i..i + length], &other[j..j + other_length]);
+                let (max_abs, max_rel) = difference(tolerance, one, two)?;
+                found.max_abs = found.max_abs.max(max_abs);
+                found.max_rel = found.max_rel.max(max_rel);
+                (i, j) = (i + length, j + other_length);
+                (run, next) = (i, Next::Behind);
+            }
+            (b':', Next::Colon) => {
+                i += 1;
+                next = Next::Value;
+            }
+            (b',', Next::Behind) if depth > 0 => {
+                i += 1;
+                next = if objects & 1 == 1 {
+                    Next::Name
                 } else {
-                    found.has_outputs |= depth == 1 && &a[i..i + length] == b"\"outputs\"";
-                    Next::Colon
-                }
+                    Next::Value
+                };
             }
-            (b':', Next::Colon) => Next::Value,
-            (b',', Next::Behind) if depth > 0 => match objects & 1 {
-                1 => Next::Name,
-                _ => Next::Value,
-            },
             (b'{' | b'[', Next::Value | Next::ValueOrEnd) if depth < DEPTH_MAX => {
-                depth += 1;
                 let is_object = byte == b'{';
+                (i, depth) = (i + 1, depth + 1);
                 objects = objects << 1 | u128::from(is_object);
-                if is_object {
-                    Next::NameOrEnd
-                } else {
-                    Next::ValueOrEnd
-                }
+                next = match is_object {
+                    true => Next::NameOrEnd,
+                    false => Next::ValueOrEnd,
+                };
             }
             (b'}', Next::Behind | Next::NameOrEnd) if depth > 0 && objects & 1 == 1 => {
-                (depth, objects) = (depth - 1, objects >> 1);
-                Next::Behind
+                (i, depth, objects) = (i + 1, depth - 1, objects >> 1);
+                next = Next::Behind;
             }
             (b']', Next::Behind | Next::ValueOrEnd) if depth > 0 && objects & 1 == 0 => {
-                (depth, objects) = (depth - 1, objects >> 1);
-                Next::Behind
+                (i, depth, objects) = (i + 1, depth - 1, objects >> 1);
+                next = Next::Behind;
             }
+            (b' ' | b'\t' | b'\n' | b'\r', _) => i += 1,
             (b't' | b'f' | b'n', Next::Value | Next::ValueOrEnd) => {
-                let words = ["true", "false", "null"];
-                let word = words.into_iter().find(|word| main[i..].starts_with(word))?;
-                length = word.len();
-                if !other[j..].starts_with(word) {
-                    return None;
-                }
-                Next::Behind
+                let words: [&[u8]; 3] = [b"true", b"false", b"null"];
+                i += words.iter().find(|word| a[i..].starts_with(word))?.len();
+                next = Next::Behind;
             }
             _ => return None,
-        };
-        (i, j) = (i + length, j + length);
+        }
     }
+    let is_whole = depth == 0 && next == Next::Behind;
+    (is_whole && a[run..] == b[j..]).then_some(found)
+}
+
+/// By how much two numbers differ, absolutely and relatively; none where that is not forgiven.
+fn difference(tolerance: Option<Tolerance>, one: &str, two: &str) -> Option<(f64, f64)> {
+    let (has_point, _) = parts(one)?;
+    if one == two {
+        return Some((0.0, 0.0));
+    }
+    // Some write 5.1 as 5.10.
+    let (other_point, _) = parts(two)?;
+    let plain = |token: &str| token.trim_end_matches('0').len();
+    if has_point && other_point && one[..plain(one)] == two[..plain(two)] {
+        return Some((0.0, 0.0));
+    }
+    let (one, two) = (figure(one)?, figure(two)?);
+    let Some(difference) = one.difference(two) else {
+        return Some((0.0, 0.0));
+    };
+    let forgives = tolerance?.forgives(one, two, difference);
+    forgives.then_some((difference.abs, difference.rel))
 }
 
 /// How long the string is that begins here, with its quotes. None for one that does not end, and for
@@ -189,10 +202,6 @@ fn string_bytes(text: &[u8]) -> Option<usize> {
             return None;
         }
     }
-}
-
-fn begins_number(byte: u8) -> bool {
-    matches!(byte, b'-' | b'0'..=b'9')
 }
 
 fn number_bytes(text: &[u8]) -> usize {
