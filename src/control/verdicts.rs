@@ -130,19 +130,22 @@ impl Control {
             let Some(judgement) = verdicts(&name, life, version) else {
                 continue;
             };
+            let limits = live.spec.challenger.as_ref().map(|spec| spec.verdict);
+            let limits = limits.unwrap_or_default();
+            // A challenger that is still coming up fails at first, and would be stopped for good.
+            let is_enough = judgement.pairs >= limits.min_pairs;
             let act = match judgement.state {
-                VerdictState::Reject if live.spec.auto_stop => Act::Stop,
+                VerdictState::Reject if live.spec.auto_stop && is_enough => Act::Stop,
                 VerdictState::Promote if live.spec.auto_promote && !is_spent => Act::Promote,
                 _ => continue,
             };
-            let limits = live.spec.challenger.as_ref().map(|spec| spec.verdict);
             due.push(Due {
                 name,
                 life,
                 version,
                 act,
                 judgement,
-                limits: limits.unwrap_or_default(),
+                limits,
             });
         }
         due
@@ -178,6 +181,7 @@ impl Control {
         change.happened(happening).route(name);
         change.deployment(name, Some(held.revision), new);
         self.commit(turn, change).await?;
+        tracing::info!(%name, version = %number, reason = due.reason(), "challenger stopped by itself");
         Ok(())
     }
 
@@ -213,9 +217,10 @@ impl Control {
             let ask = Ask::new(&by, "promote", name, &(false, &reason), &intent);
             let mut task = NewTask::new(TaskKind::Deploy, None);
             task.promotes = true;
-            task.note = Some(reason);
+            task.note = Some(reason.clone());
             task.evidence = Some(due.evidence());
             self.deploy_now(turn, &ask, change, &spec, task).await?;
+            tracing::info!(%name, version = %number, reason, "challenger taken on to be promoted by itself");
         }
         spent.0.insert(name.clone(), (due.life, number));
         Ok(())

@@ -89,7 +89,7 @@ pub struct VerdictSpec {
     pub min_agreement: f64,
     /// By how much its share of errors may exceed main's, 0.0 to 1.0.
     pub max_error_increase: f64,
-    /// How many times main's its median latency may be; 0: not judged.
+    /// How many times main's its median latency may be; 0: not judged. Latencies below 1 ms count as 1 ms.
     pub max_latency_ratio_p50: f64,
     /// How many times main's the 99th percentile of its latency may be; 0: not judged. It takes
     /// thousands of pairs to be sure of.

@@ -16,7 +16,7 @@ use crate::{
         verdict::{self, Evidence, Judgement},
     },
     snapshot::Skipped,
-    spec::{VerdictSpec, VersionSpec},
+    spec::{ChallengerSpec, VerdictSpec, VersionSpec},
 };
 
 /// Whether a challenger is as good as main, and what says so.
@@ -275,11 +275,20 @@ impl Comparison {
             let judgement = Evidence::default().judge(&limits.unwrap_or_default());
             unseen(of.version, limits.unwrap_or_default(), judgement)
         });
-        let judgement = standing.judgement;
+        let mut judgement = standing.judgement;
         let (stopped, promoted_at_ms) = match of.record {
             Some(record) => (record.challenger_stopped, record.auto_promoted_at_ms),
             None => (None, None),
         };
+        if let Some(stopped) = &stopped {
+            // What came in after it was stopped decides nothing any more.
+            judgement.state = verdict::VerdictState::Reject;
+            judgement.reasons = vec![stopped.reason.clone()];
+        } else if let Some(declared) = declared {
+            judgement
+                .reasons
+                .extend(hint(declared, &standing.uncompared, &judgement));
+        }
         Self {
             project: of.name.project().to_owned(),
             deployment: of.name.deployment().to_owned(),
@@ -332,6 +341,27 @@ impl Comparison {
             last_pair_at: standing.last_pair_at_ms.map(Time),
         }
     }
+}
+
+/// What may be wrong with what is declared, when nothing is seen of it.
+fn hint(
+    declared: &ChallengerSpec,
+    uncompared: &[u64; Uncompared::ALL.len()],
+    judgement: &Judgement,
+) -> Option<String> {
+    let compare = &declared.compare;
+    if declared.share() <= 0.0 {
+        return Some("nothing is copied: its sample, or the share of its budget, is 0".to_owned());
+    }
+    let is_unread = judgement.agreement.n == 0 && uncompared[Uncompared::Unreadable as usize] > 0;
+    let place = match &compare.pointer {
+        Some(pointer) => format!(" with a value at {pointer}"),
+        None => String::new(),
+    };
+    is_unread.then(|| {
+        let kind = compare.kind.as_str();
+        format!("main's answers can't be read as compare.kind {kind:?} asks for{place}")
+    })
 }
 
 fn unseen(version: VersionNumber, limits: VerdictSpec, judgement: Judgement) -> Standing {
@@ -438,7 +468,11 @@ impl DeploymentChallenger {
             version: running.version.0,
             is_stopped: running.is_stopped,
             share: running.share,
-            verdict: seen.map(|seen| seen.state.into()),
+            // It was stopped for that, whatever came in after it.
+            verdict: match running.is_stopped {
+                true => Some(VerdictState::Reject),
+                false => seen.map(|seen| seen.state.into()),
+            },
             agreement: seen.and_then(|seen| seen.agreement).and_then(finite),
             pairs: seen.map_or(0, |seen| seen.pairs),
         }

@@ -339,7 +339,8 @@ pub struct VerdictSpec {
     /// By how much its share of errors may exceed main's.
     #[schema(minimum = 0, maximum = 1, default = 0.02)]
     pub max_error_increase: Option<f64>,
-    /// How many times main's its median latency may be; 0: not judged.
+    /// How many times main's its median latency may be; 0: not judged. Latencies below 1 ms count as
+    /// 1 ms.
     #[schema(minimum = 0, maximum = 1000, default = 1.5)]
     pub max_latency_ratio_p50: Option<f64>,
     /// How many times main's the 99th percentile of its latency may be; 0: not judged. It takes

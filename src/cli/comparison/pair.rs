@@ -194,8 +194,9 @@ fn bodies(pair: &Value, style: Style) -> Vec<String> {
         let kept = body["text"].as_str().or(body["base64"].as_str());
         match kept {
             _ if body["is_withheld"] == true => {
-                lines
-                    .push(style.dim("(withheld: what is to be redacted could not be found in it)"));
+                lines.push(style.dim(
+                    "(withheld: it was cut off, or is not JSON, so that nothing could be redacted)",
+                ));
             }
             None | Some("") => lines.push(style.dim("(empty)")),
             Some(kept) => lines.extend(kept.lines().map(|line| safe(line).into_owned())),
@@ -271,7 +272,7 @@ mod tests {
                 "AAEC",
                 "",
                 "BODY OF CHALLENGER, cut off",
-                "(withheld: what is to be redacted could not be found in it)",
+                "(withheld: it was cut off, or is not JSON, so that nothing could be redacted)",
             ]
         );
         pair["bodies"] = Value::Null;

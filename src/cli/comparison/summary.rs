@@ -108,13 +108,21 @@ fn copied(comparison: &Value) -> String {
         "no more: this version is not live".to_owned()
     } else if !stopped.is_null() {
         let since = ago(&stopped["at"]);
-        format!("no more: stopped {since}; a new version of it begins anew")
+        format!("no more: stopped {since}; deploy it again to begin anew (deploy --challenger URL)")
     } else if comparison["is_stopped"] == true {
         "no more: the challenger is stopped".to_owned()
     } else {
         let share = comparison["share"].as_f64();
+        let declared = comparison["challenger"]["sample"].as_f64();
         share.map_or_else(String::new, |share| {
-            format!("{} of requests", percent(share))
+            let less = declared.filter(|declared| share < declared * 0.999);
+            let less = less.map(|declared| {
+                format!(
+                    ", less than the sample of {}: its budget",
+                    percent(declared)
+                )
+            });
+            format!("{} of requests{}", percent(share), less.unwrap_or_default())
         })
     }
 }
@@ -152,7 +160,7 @@ fn sureness(limits: &Value) -> String {
     };
     let sure = percent(1.0 - alpha);
     let least = counted(count(&limits["min_pairs"]), "pair");
-    format!("{sure} for all limits at once, at any time; promote from {least} on")
+    format!("{sure} for all limits at once, at any time; promote from {least} on at the earliest")
 }
 
 /// The limits that are judged: figures, and a chart beside them.
@@ -280,11 +288,11 @@ mod tests {
                 "  a\\u{1b}b",
                 "",
                 "challenger:  http://c:9001",
-                "copied:      50 % of requests",
+                "copied:      50 % of requests, less than the sample of 100 %: its budget",
                 "seen:        1,300 pairs: 1,250 agree, 40 disagree, 10 not compared",
                 "errors:      3 of main, 9 of the challenger, in 1,300 pairs",
                 "by itself:   stops it once it is surely worse",
-                "sure:        95 % for all limits at once, at any time; promote from 100 pairs on",
+                "sure:        95 % for all limits at once, at any time; promote from 100 pairs on at the earliest",
                 "",
                 "ESTIMATE          VALUE  SURELY                LIMIT",
                 "agreement         0.967  0.910 to 0.983     min 0.95   ├─────────┼────●───┤",
@@ -373,7 +381,9 @@ mod tests {
         shown["stopped"] = json!({"at": "1970-01-01T00:00:00Z", "reason": "it was worse"});
         shown["verdict"]["auto_promote"] = json!(true);
         let since = ago(&shown["stopped"]["at"]);
-        let words = format!("no more: stopped {since}; a new version of it begins anew");
+        let words = format!(
+            "no more: stopped {since}; deploy it again to begin anew (deploy --challenger URL)"
+        );
         assert_eq!(copied(&shown), words);
         let words = format!("promotes it once it is cleared, stopped it {since}");
         assert_eq!(deeds(&shown), words);

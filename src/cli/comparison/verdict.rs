@@ -27,8 +27,8 @@ Examples:
   weir deployment verdict demo/iris
   weir deployment verdict demo/iris --watch
   weir deployment verdict demo/iris --exit-code -q || echo \"not yet\"
-With --exit-code: 0 promote, 8 hold, 9 reject; others as of every command. Without it: 0, whatever the
-verdict is.";
+With --exit-code: 0 promote, 8 hold (also when the version is not live), 9 reject; others as of every
+command. Without it: 0, whatever the verdict is.";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct VerdictArgs {
@@ -94,8 +94,11 @@ fn curve(name: &DeploymentName, shown: &Value, session: &Session) -> Result<Valu
     session.client.get(&path_of(name, &path))
 }
 
-/// The verdict as the exit code.
+/// The verdict as the exit code. What is not live is nothing to promote.
 fn told(shown: &Value, session: &Session) -> Result<(), Failure> {
+    if shown["is_live"] == false {
+        return Err(Failure::silent(Code::Hold));
+    }
     match shown["verdict"]["state"].as_str() {
         Some("promote") => Ok(()),
         Some("hold") => Err(Failure::silent(Code::Hold)),

@@ -247,10 +247,15 @@ impl Case {
     /// How it stands.
     pub(super) fn standing(&self, version: VersionNumber) -> Standing {
         let counts = &self.counts;
+        // Its counts are those of now, and so is what follows from them.
+        let judgement = match self.is_judged {
+            true => self.judgement.clone(),
+            false => self.evidence.judge(&self.limits),
+        };
         Standing {
             version,
             limits: self.limits,
-            judgement: self.judgement.clone(),
+            judgement,
             since_ms: counts.since_ms,
             first_pair_at_ms: counts.first_pair_at_ms,
             last_pair_at_ms: counts.last_pair_at_ms,

@@ -132,7 +132,7 @@ impl Comparison {
         for rival in rivals {
             let rules = &rival.rules;
             if let Some(case) = cases.get(&key_of(rules)).filter(|case| !case.is_empty()) {
-                show(&rules.name, case);
+                show(&rules.name, case, rival.brake.is_stopped());
             }
         }
     }
@@ -181,8 +181,13 @@ fn deployed(snapshot: &Snapshot) -> impl Iterator<Item = &Arc<Rules>> {
     rivals.map(|rival: &snapshot::Challenger| &rival.rules)
 }
 
-fn show(name: &DeploymentName, case: &Case) {
+fn show(name: &DeploymentName, case: &Case, is_stopped: bool) {
     let judgement = case.judgement();
+    // It was stopped for that; what came in after it decides nothing any more.
+    let verdict = match is_stopped {
+        true => VerdictState::Reject,
+        false => judgement.state,
+    };
     let (project, deployment) = (name.project(), name.deployment());
     let gauge = |metric, labels: &[&str], value: Option<f64>| {
         if let Some(value) = value.filter(|value| value.is_finite()) {
@@ -205,7 +210,7 @@ fn show(name: &DeploymentName, case: &Case) {
         gauge(&table::COMPARISON_LATENCY, &labels, latency.ratio.value);
     }
     for state in VerdictState::ALL {
-        let is_it = f64::from(u8::from(state == judgement.state));
+        let is_it = f64::from(u8::from(state == verdict));
         let labels = [project, deployment, state.as_str()];
         gauge(&table::COMPARISON_VERDICT, &labels, Some(is_it));
     }

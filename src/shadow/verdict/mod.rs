@@ -41,7 +41,7 @@ mod share;
 mod tests;
 mod words;
 
-pub use evidence::{Evidence, Seen};
+pub use evidence::{Evidence, FLOOR_NS, Seen};
 
 /// What follows from the evidence.
 #[derive(Debug, Clone, PartialEq)]

@@ -244,21 +244,48 @@ fn an_estimate_lies_between_its_ends() {
     }
 }
 
-/// Latencies at the ends of the scale: no bound is made of what was not counted finely.
+/// Latencies beyond the scale: no bound is made of what was not counted finely.
 #[test]
 fn latencies_off_the_scale_bound_nothing() {
     let limits = VerdictSpec {
         max_latency_ratio_p50: 1.5,
         ..unlimited()
     };
-    for latency_ns in [(0, 0), (500, 900), (u64::MAX, u64::MAX)] {
+    let seen = Seen {
+        latency_ns: Some((u64::MAX, u64::MAX)),
+        ..Seen::default()
+    };
+    let judgement = judged(&pairs(2_000, 1, seen), &limits);
+    assert_eq!(judgement.state, VerdictState::Hold);
+    assert!(judgement.latency_p50.ratio.high.is_infinite());
+    assert!(!judgement.latency_p50.ratio.low.is_nan());
+}
+
+/// What is faster than models are is the machine's affair; what is slower counts in full.
+#[test]
+fn latencies_below_the_floor_count_as_the_floor() {
+    let limits = VerdictSpec {
+        max_latency_ratio_p50: 1.5,
+        ..unlimited()
+    };
+    for (latency_ns, state, ratio) in [
+        ((0, 0), VerdictState::Promote, 1.0),
+        ((100_000, 900_000), VerdictState::Promote, 1.0),
+        ((100_000, 1_200_000), VerdictState::Promote, 1.2),
+        ((100_000, 4_000_000), VerdictState::Reject, 4.0),
+        ((4_000_000, 8_000_000), VerdictState::Reject, 2.0),
+        ((4_000_000, 100_000), VerdictState::Promote, 0.25),
+    ] {
         let seen = Seen {
             latency_ns: Some(latency_ns),
             ..Seen::default()
         };
         let judgement = judged(&pairs(2_000, 1, seen), &limits);
-        assert_eq!(judgement.state, VerdictState::Hold, "{latency_ns:?}");
-        assert!(judgement.latency_p50.ratio.high.is_infinite());
-        assert!(!judgement.latency_p50.ratio.low.is_nan());
+        assert_eq!(judgement.state, state, "{latency_ns:?}");
+        let found = judgement.latency_p50.ratio.value.expect("a ratio");
+        assert!(
+            (found / ratio - 1.0).abs() < 0.02,
+            "{latency_ns:?}: {found}"
+        );
     }
 }
