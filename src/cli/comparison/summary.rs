@@ -160,7 +160,7 @@ fn sureness(limits: &Value) -> String {
     };
     let sure = percent(1.0 - alpha);
     let least = counted(count(&limits["min_pairs"]), "pair");
-    format!("{sure} for all limits at once, at any time; promote from {least} on at the earliest")
+    format!("{sure} for all limits at once, at any time; promote from {least} on")
 }
 
 /// The limits that are judged: figures, and a chart beside them.
@@ -292,7 +292,7 @@ mod tests {
                 "seen:        1,300 pairs: 1,250 agree, 40 disagree, 10 not compared",
                 "errors:      3 of main, 9 of the challenger, in 1,300 pairs",
                 "by itself:   stops it once it is surely worse",
-                "sure:        95 % for all limits at once, at any time; promote from 100 pairs on at the earliest",
+                "sure:        95 % for all limits at once, at any time; promote from 100 pairs on",
                 "",
                 "ESTIMATE          VALUE  SURELY                LIMIT",
                 "agreement         0.967  0.910 to 0.983     min 0.95   ├─────────┼────●───┤",
