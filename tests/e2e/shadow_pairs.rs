@@ -226,7 +226,11 @@ fn a_challenger_that_gives_no_answer_is_an_error_and_a_disagreement() {
         assert!(!is_whole, "{name}: {pair}");
         is(
             &duel.saw(1),
-            &[("/errors/challenger", json!(1)), ("/errors/main", json!(0))],
+            &[
+                // weir itself reads no further than the cap: that is no fault of the challenger's.
+                ("/errors/challenger", json!(u64::from(*name != "flood"))),
+                ("/errors/main", json!(0)),
+            ],
         );
     });
 }

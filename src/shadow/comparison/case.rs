@@ -27,6 +27,8 @@ pub(super) struct Case {
     judgement: Judgement,
     /// Whether it was judged since the last pair.
     is_judged: bool,
+    /// What was counted when it was judged last; none while that is what is counted.
+    judged: Option<Counts>,
     /// Whether anything is new since it was written down.
     is_dirty: bool,
     /// When its last point was made.
@@ -118,6 +120,7 @@ impl Case {
             counts: Counts::default(),
             limits,
             is_judged: true,
+            judged: None,
             is_dirty: false,
             point_at_ms: 0,
             owes_point: false,
@@ -166,6 +169,7 @@ impl Case {
 
     /// Takes a pair into account.
     pub(super) fn add(&mut self, key: &Challenger, examined: &Examined) {
+        self.judged.get_or_insert_with(|| self.counts.clone());
         self.evidence.add(&examined.seen);
         let at_ms = examined.record.at_ms;
         let counts = &mut self.counts;
@@ -213,7 +217,7 @@ impl Case {
         }
         self.limits = limits;
         self.judgement = self.evidence.judge(&limits);
-        self.is_judged = true;
+        (self.is_judged, self.judged) = (true, None);
         let state = self.judgement.state.as_str();
         let has_turned = self.counts.since_ms.is_none() || self.counts.state != state;
         if has_turned {
@@ -244,18 +248,13 @@ impl Case {
         }
     }
 
-    /// How it stands.
+    /// How it stood when it was judged last: its counts are those that the verdict is from.
     pub(super) fn standing(&self, version: VersionNumber) -> Standing {
-        let counts = &self.counts;
-        // Its counts are those of now, and so is what follows from them.
-        let judgement = match self.is_judged {
-            true => self.judgement.clone(),
-            false => self.evidence.judge(&self.limits),
-        };
+        let counts = self.judged.as_ref().unwrap_or(&self.counts);
         Standing {
             version,
             limits: self.limits,
-            judgement,
+            judgement: self.judgement.clone(),
             since_ms: counts.since_ms,
             first_pair_at_ms: counts.first_pair_at_ms,
             last_pair_at_ms: counts.last_pair_at_ms,
