@@ -46,7 +46,7 @@ const LAST_WORDS_NS: u64 = 2_000_000_000;
 /// Before what could not be read is tried again.
 const READ_AGAIN_NS: u64 = 5_000_000_000;
 /// How much less right to the processor the thread has than those that answer clients.
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 19;
 
 /// The comparison at work.
 pub struct Running {

@@ -179,6 +179,29 @@ fn a_comparator_that_panics_costs_one_pair() {
 }
 
 #[test]
+fn counts_and_verdict_of_an_answer_are_of_one_moment() {
+    let mut world = World::new();
+    let mut total = 0;
+    for round in 1..4 {
+        for at in 0..10 {
+            let pair = pair(&world, &format!("{round}-{at}"));
+            world.work.try_take(&pair);
+            // What came since it was judged is not shown before the verdict that it makes.
+            let seen = world.standing(1).map(|standing| {
+                let uncompared: u64 = standing.uncompared.iter().sum();
+                let counted = standing.agree + standing.disagree + uncompared;
+                (standing.judgement.pairs, counted)
+            });
+            assert_eq!(seen.unwrap_or_default(), (total, total));
+        }
+        world.work.write();
+        total = round * 10;
+        let standing = world.standing(1).expect("it was seen");
+        assert_eq!(standing.judgement.pairs, total);
+    }
+}
+
+#[test]
 fn who_panicked_with_the_cases_locked_keeps_nobody_out() {
     let mut world = World::new();
     let first = pair(&world, "one");
