@@ -593,7 +593,7 @@ pub struct NewSubscription {
     #[schema(max_length = 128, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
     pub name: Option<String>,
     /// Of what it tells, each once; of everything when empty.
-    #[schema(max_items = 6)]
+    #[schema(max_items = 7)]
     pub events: Option<Vec<EventName>>,
     /// Of which deployments, each once; of the whole project when empty.
     #[schema(max_items = 256)]
@@ -614,7 +614,7 @@ pub struct SubscriptionPatch {
     #[schema(max_length = 128, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
     pub name: Option<String>,
     /// Of what it tells, in place of all that it does.
-    #[schema(max_items = 6)]
+    #[schema(max_items = 7)]
     pub events: Option<Vec<EventName>>,
     /// Of which deployments, in place of all that it names.
     #[schema(max_items = 256)]
