@@ -10,6 +10,7 @@ pub mod demo;
 pub mod fault;
 pub mod gateway;
 pub mod hook;
+pub mod limit;
 pub mod logs;
 pub mod monitor;
 pub mod net;

@@ -102,6 +102,8 @@ fn key(n: usize) -> (KeyDigest, Arc<Principal>) {
         scope: Scope::Instance,
         description: String::new(),
         may_pin: false,
+        limits: weir::spec::LimitsSpec::default(),
+        priority: weir::spec::Priority::default(),
         expires_at_ms: None,
     };
     (digest, Arc::new(Principal::new(&spec)))

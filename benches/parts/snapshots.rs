@@ -217,6 +217,8 @@ fn declared() -> Changes {
                 name: spec.name.clone(),
                 access: spec.access,
                 shared: Vec::new(),
+                limits: weir::spec::LimitsSpec::default(),
+                overload: None,
                 live: Ok(live),
                 kept: Vec::new(),
                 queue: QueueRules::default(),

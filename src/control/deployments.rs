@@ -406,6 +406,8 @@ pub(super) fn new_record(spec: &DeploymentSpec, caller: &Caller, now_ms: u64) ->
         tags: spec.tags.clone(),
         access: spec.access,
         keep_previous: spec.keep_previous,
+        limits: spec.limits,
+        overload: spec.overload,
         owner: caller.name.clone(),
         created_at_ms: now_ms,
         updated_at_ms: now_ms,

@@ -156,6 +156,8 @@ mod tests {
                 name: name.clone(),
                 access: Access::Keys,
                 shared: Vec::new(),
+                limits: crate::spec::LimitsSpec::default(),
+                overload: None,
                 live: state.map(|_| live).ok_or(Idle::Stopped),
                 kept: Vec::new(),
                 queue: QueueRules {

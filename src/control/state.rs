@@ -188,6 +188,8 @@ impl State {
             name: name.clone(),
             access: held.record.access,
             shared,
+            limits: held.record.limits,
+            overload: held.record.overload,
             live: held.live.clone().ok_or(idle),
             kept: match held.live {
                 Some(_) => held.kept.clone(),

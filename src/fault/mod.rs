@@ -148,6 +148,18 @@ catalogue! {
     /// One key has as many async requests waiting as it may.
     QueueShareSpent = "queue_share_spent", 429, Client, Retry::AfterSeconds(5), "Share of the queue spent",
         "This API key has as many async requests waiting as it may; try again when some have ended.";
+    /// More requests than the key or the deployment may have by the second.
+    RateLimited = "rate_limited", 429, Client, Retry::AfterSeconds(1), "Too many requests",
+        "This API key or this deployment has had as many requests as it may have for the moment; `RateLimit` and `Retry-After` say when to come again.";
+    /// More exchanges at once than the key or the deployment may have.
+    ConcurrencyLimited = "concurrency_limited", 429, Client, Retry::AfterSeconds(1), "Too many requests at once",
+        "This API key or this deployment has as many requests under way as it may have at once.";
+    /// More bytes than the key or the deployment may move by the second.
+    BytesLimited = "bytes_limited", 429, Client, Retry::AfterSeconds(1), "Too many bytes",
+        "This API key or this deployment has moved as many bytes as it may for the moment; `Retry-After` says when to come again.";
+    /// As many requests as a day has.
+    QuotaSpent = "quota_spent", 429, Client, Retry::AfterSeconds(60), "Daily quota spent",
+        "This API key or this deployment has had as many requests as it may have on one day (UTC); `Retry-After` says when the next one begins.";
     /// A panic inside weir.
     Internal = "internal", 500, Gateway, Retry::AfterSeconds(1), "Internal error",
         "The gateway failed on this request; the operator's log says more under its request id.";
@@ -184,6 +196,15 @@ catalogue! {
     /// Every connection that may be opened to the backends is in use.
     BackendBusy = "backend_busy", 503, Gateway, Retry::AfterSeconds(1), "Backends busy",
         "All connections that may be opened to this deployment's backends are in use.";
+    /// The deployment's gate lets no more through, and no more wait.
+    Overloaded = "overloaded", 503, Gateway, Retry::AfterSeconds(1), "Deployment overloaded",
+        "This deployment is asked for more than its backends do, and as many requests wait as may.";
+    /// A turn at the deployment's gate would come, or came, too late.
+    TurnTimeout = "turn_timeout", 503, Gateway, Retry::AfterSeconds(1), "Deployment overloaded",
+        "This deployment is asked for more than its backends do: this request's turn would come later than requests may wait.";
+    /// The gateway itself is short of memory or of connections.
+    Shedding = "shedding", 503, Gateway, Retry::AfterSeconds(1), "Gateway overloaded",
+        "This gateway is short of memory or of connections, and takes no new requests for the moment.";
     /// No version of the deployment has been live yet.
     DeploymentNotLive = "deployment_not_live", 503, Gateway, Retry::AfterSeconds(5), "Deployment not live",
         "This deployment has no live version: it is being set up, or its set-up failed.";

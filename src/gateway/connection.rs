@@ -49,7 +49,7 @@ const STREAM_BUFFER_BYTES: usize = 64 * 1024;
 /// Serves an accepted connection to its end.
 pub(super) async fn drive(local: Rc<Local>, stream: TcpStream) {
     let socket = Rc::new(ClientSocket::new(
-        stream,
+        stream.into(),
         local.watchdog.watch(),
         local.options.client,
     ));

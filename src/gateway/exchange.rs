@@ -5,13 +5,14 @@ use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Uri, request::Parts};
 
-use super::{local::Local, seen::Seen};
+use super::{limits::Taken, local::Local, seen::Seen};
 use crate::{
     base::{
         clock::{Tick, unix_ms},
         id::{ExchangeId, KeyId},
     },
     fault::Fault,
+    limit::Turn,
     net::{socket::ClientSocket, watch::Watch},
     shadow::{
         ticket::{Drawn, Ticket},
@@ -67,6 +68,10 @@ pub(super) struct Exchange {
     /// What of it concerns weir itself.
     seen: Seen,
     settled: bool,
+    /// What was taken of the limits.
+    taken: Taken,
+    /// Its turn at the deployment's gate.
+    turn: Option<Turn>,
 }
 
 struct Routed {
@@ -117,6 +122,8 @@ impl Exchange {
             seen,
             parts,
             settled: false,
+            taken: Taken::default(),
+            turn: None,
             local: Rc::clone(local),
             caller,
         })
@@ -206,6 +213,16 @@ impl Exchange {
         });
     }
 
+    /// Keeps what was taken of the limits until its end.
+    pub(super) fn hold(&mut self, taken: Taken) {
+        self.taken = taken;
+    }
+
+    /// Keeps its turn until its end.
+    pub(super) fn hold_turn(&mut self, turn: Turn) {
+        self.turn = Some(turn);
+    }
+
     /// A ticket for a copy, if there is to be one; what main answers is then looked at, too.
     pub(super) fn draw_ticket(&mut self, plan: &Arc<Plan>, target: Target<'_>) -> Option<Ticket> {
         let drawn = Drawn {
@@ -229,6 +246,9 @@ impl Exchange {
         }
         self.first_byte_ns = Some(first_byte_ns);
         if let Some(routed) = &self.routed {
+            if let Some(turn) = &self.turn {
+                turn.first_byte(waited_ns);
+            }
             let own_ns = first_byte_ns.saturating_sub(waited_ns);
             let meters = &routed.plan.main.role_meters;
             meters.record_first_byte(first_byte_ns, own_ns);
@@ -308,6 +328,9 @@ impl Exchange {
         if self.local.teller.is_wanted() {
             self.tell(duration_ns, ended);
         }
+        self.taken.charge(self.request_bytes + self.response_bytes);
+        self.taken = Taken::default();
+        self.turn = None;
         self.routed = None;
         self.caller.socket.end_exchange();
     }

@@ -14,12 +14,14 @@ mod exchange;
 mod health;
 mod later;
 mod levelling;
+mod limits;
 mod local;
 mod respond;
 mod route;
 mod seen;
 mod serve;
 mod sniff;
+mod turn;
 mod worker;
 
 pub use later::Runner;

@@ -8,6 +8,7 @@ use super::{admit::Admitted, call::Call};
 use crate::{
     base::{id::VersionNumber, name::DeploymentName},
     fault::{Code, Fault},
+    limit::Gate,
     snapshot::{Idle, Plan, Principal, Route},
     wire::headers,
 };
@@ -16,6 +17,8 @@ use crate::{
 pub(super) struct Routed {
     pub(super) plan: Arc<Plan>,
     pub(super) principal: Option<Arc<Principal>>,
+    /// What it has to pass before a backend.
+    pub(super) gate: Option<Arc<Gate>>,
 }
 
 /// Proof that an admitted call may be taken in now and run later.
@@ -42,6 +45,7 @@ pub(super) fn route(admitted: Admitted<'_>, call: &Call<'_, '_>) -> Result<Route
     Ok(Routed {
         plan: Arc::clone(plan),
         principal,
+        gate: route.gate().cloned(),
     })
 }
 

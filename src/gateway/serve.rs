@@ -14,13 +14,17 @@ use super::{
     exchange::{Caller, Exchange},
     health::health,
     later::{Asked, Fetched, fetch, submit},
+    limits::Limits,
     local::Local,
     respond::{ReplyBody, answer_fetched, answer_own, refuse, respond},
     route::{Deferred, Routed, defer, route},
+    turn::wait_turn,
 };
 use crate::{
     base::task::{Panicked, caught},
     fault::{Code, Fault},
+    snapshot::Principal,
+    spec::Priority,
     wire::{
         async_path::AsyncPath,
         target::{Target, normalise},
@@ -88,13 +92,28 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Served, Re
         }
         Err(fault) => return Err(unread(fault, body)),
     };
-    let Routed { plan, principal } = routed;
+    let Routed {
+        plan,
+        principal,
+        gate,
+    } = routed;
+    let priority = priority(principal.as_deref());
     exchange.enter(&plan, principal, target);
+    if let Some(gate) = gate
+        && let Err(fault) = Box::pin(wait_turn(exchange, &gate, priority)).await
+    {
+        return Err(unread(fault, body));
+    }
     let ticket = exchange.draw_ticket(&plan, target); // perhaps a copy
     let upload = take_body(body, exchange, &plan, ticket.as_ref())?; // bounded
     dispatch(exchange, &plan, &uri, target, upload, ticket) // pick, send, the next-best
         .await
         .map(Served::Live)
+}
+
+/// In which class a call waits.
+fn priority(principal: Option<&Principal>) -> Priority {
+    principal.map_or_else(Priority::default, Principal::priority)
 }
 
 async fn fetch_kept(
@@ -122,13 +141,18 @@ fn decide<'p>(exchange: &mut Exchange, path: &'p str) -> Result<(Target<'p>, Dec
     exchange.note_epoch(view.epoch_header());
     let call = read_call(exchange.seen(), exchange.parts(), path)?; // what is asked
     let admitted = admit(&call, &view, local.current.keys())?; // who asks, and may they
-    let asked = admitted.route;
+    let (asked, target) = (admitted.route, call.target);
+    let limits = Limits::of(&admitted); // of the key, of the deployment
     let decided = match call.seen.later {
         None => route(admitted, &call).map(Decided::Now), // which version answers
         Some(_) => defer(admitted, &call).map(|deferred| Decided::Later(Box::new(deferred))),
     };
-    match decided {
-        Ok(decided) => Ok((call.target, decided)),
+    let taken = decided.and_then(|decided| Ok((decided, limits.take()?))); // may they have one more
+    match taken {
+        Ok((decided, taken)) => {
+            exchange.hold(taken);
+            Ok((target, decided))
+        }
         Err(fault) => {
             asked.main_meters().turn_away(fault.code());
             Err(fault)

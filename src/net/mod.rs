@@ -5,4 +5,5 @@ pub mod dial;
 pub mod guard;
 pub mod listen;
 pub mod socket;
+pub mod stream;
 pub mod watch;

@@ -19,7 +19,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::watch::{Expired, Phase, Watch};
+use super::{
+    stream::Stream,
+    watch::{Expired, Phase, Watch},
+};
 use crate::base::secret::DigestMemo;
 
 /// Writes up to this size are copied together and sent at once: for a head with a small body one
@@ -41,7 +44,7 @@ pub struct ClientLimits {
 /// A client's connection.
 #[derive(Debug)]
 pub struct ClientSocket {
-    stream: RefCell<TcpStream>,
+    stream: RefCell<Stream>,
     watch: Rc<Watch>,
     limits: ClientLimits,
     /// Exchanges under way: at most one with HTTP/1.
@@ -71,7 +74,7 @@ thread_local! {
 
 impl ClientSocket {
     /// Takes an accepted connection; the time for its first head starts now.
-    pub fn new(stream: TcpStream, watch: Rc<Watch>, limits: ClientLimits) -> Self {
+    pub fn new(stream: Stream, watch: Rc<Watch>, limits: ClientLimits) -> Self {
         watch.enter(Phase::Head, limits.head_ms);
         Self {
             stream: RefCell::new(stream),
@@ -154,9 +157,9 @@ impl ClientSocket {
             return false;
         }
         let stream = self.stream.borrow();
-        let quiet = stream.poll_read_ready(cx).is_pending();
+        let quiet = stream.tcp().poll_read_ready(cx).is_pending();
         let was_quiet = self.listening.replace(quiet);
-        !quiet && was_quiet && is_closed_by_peer(&stream)
+        !quiet && was_quiet && is_closed_by_peer(stream.tcp())
     }
 
     /// Looks whether the client hung up behind bytes that nobody has read yet. The worker asks every
@@ -166,7 +169,7 @@ impl ClientSocket {
         if !self.is_serving() || self.listening.get() || self.hung_up.get() {
             return;
         }
-        if is_closed_by_peer(&self.stream.borrow()) {
+        if is_closed_by_peer(self.stream.borrow().tcp()) {
             self.hung_up.set(true);
             self.watch.wake();
         }
@@ -180,7 +183,7 @@ impl ClientSocket {
     /// Makes closing this connection abort it visibly.
     pub fn abort_on_close(&self) {
         self.to_abort.set(true);
-        super::listen::abort_on_close(&*self.stream.borrow());
+        super::listen::abort_on_close(self.stream.borrow().tcp());
     }
 
     /// Whether closing it is to abort it.
@@ -315,9 +318,8 @@ impl AsyncWrite for ClientIo {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A TCP socket keeps nothing back.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -17,7 +17,8 @@ use crate::{
         id::{Epoch, SampleShare, VersionNumber},
         name::{DeploymentName, Name},
     },
-    spec::{Access, ChallengerSpec, PoolSpec, VersionSpec},
+    limit::{Gate, Limiter},
+    spec::{Access, ChallengerSpec, LimitsSpec, OverloadSpec, PoolSpec, VersionSpec},
     telemetry::{
         meters::{RoleMeters, VersionMeters},
         outcome::Role,
@@ -41,6 +42,10 @@ pub struct Declared {
     pub shared: Vec<Name>,
     /// The version that answers, or why none does.
     pub live: Result<Numbered, Idle>,
+    /// How much it may be asked for.
+    pub limits: LimitsSpec,
+    /// What happens when it is asked for more than its backends do.
+    pub overload: Option<OverloadSpec>,
     /// What it says of its async requests.
     pub queue: QueueRules,
     /// Retired versions that are kept warm, to be pinned. None are without a live version.
@@ -122,7 +127,13 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
     };
     let mut shared = declared.shared;
     shared.sort_unstable();
+    let before = old.and_then(|old| old.limits.as_ref());
+    let limits = (!declared.limits.is_unlimited()).then(|| Limiter::new(declared.limits, before));
+    let before = old.and_then(|old| old.gate.as_ref());
+    let gate = declared.overload.map(|spec| Gate::new(spec, before));
     Route {
+        limits,
+        gate,
         access: declared.access,
         shared: shared.into(),
         standing,
@@ -333,6 +344,8 @@ mod tests {
             name: name.clone(),
             access: Access::Keys,
             shared: Vec::new(),
+            limits: crate::spec::LimitsSpec::default(),
+            overload: None,
             live,
             kept,
             queue: QueueRules::default(),

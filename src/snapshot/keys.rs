@@ -18,7 +18,8 @@ use dashmap::DashMap;
 
 use crate::{
     base::{clock::unix_ms, id::KeyId, secret::KeyDigest},
-    spec::{KeySpec, Scope},
+    limit::Limiter,
+    spec::{KeySpec, Priority, Scope},
 };
 
 /// With a million keys, some 4,000 in each: a change then copies a map of 160 KiB, in well under a
@@ -32,6 +33,8 @@ pub struct Principal {
     id: KeyId,
     scope: Scope,
     may_pin: bool,
+    priority: Priority,
+    limits: Option<Arc<Limiter>>,
     expires_at_ms: Option<u64>,
     /// When its use was last noted, so that noting it again can be left for a while without looking
     /// at `warm`, which lies elsewhere in memory.
@@ -75,6 +78,8 @@ impl Principal {
             id: spec.id.clone(),
             scope,
             may_pin: spec.may_pin,
+            priority: spec.priority,
+            limits: (!spec.limits.is_unlimited()).then(|| Limiter::new(spec.limits, None)),
             expires_at_ms: spec.expires_at_ms,
             noted_at_ms: AtomicU64::new(0),
             warm: OnceLock::new(),
@@ -86,6 +91,7 @@ impl Principal {
         self.id == spec.id
             && self.scope == spec.scope
             && self.may_pin == spec.may_pin
+            && self.priority == spec.priority
             && self.expires_at_ms == spec.expires_at_ms
     }
 
@@ -102,6 +108,16 @@ impl Principal {
     /// Whether its requests may choose a version.
     pub fn may_pin(&self) -> bool {
         self.may_pin
+    }
+
+    /// Whether its requests go before others'.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// How much it may ask for; none without limits.
+    pub fn limits(&self) -> Option<&Arc<Limiter>> {
+        self.limits.as_ref()
     }
 
     /// Whether it opens anything now.
@@ -255,6 +271,8 @@ mod tests {
             scope: Scope::Instance,
             description: String::new(),
             may_pin: false,
+            limits: crate::spec::LimitsSpec::default(),
+            priority: crate::spec::Priority::default(),
             expires_at_ms: None,
         };
         (digest, Arc::new(Principal::new(&spec)))
@@ -283,6 +301,8 @@ mod tests {
             id: KeyId::new("k"),
             scope: Scope::Instance,
             may_pin: false,
+            limits: None,
+            priority: Priority::default(),
             expires_at_ms: Some(expires_at_ms),
             noted_at_ms: AtomicU64::new(0),
             warm: OnceLock::new(),

@@ -31,6 +31,7 @@ use crate::{
         id::{Epoch, SampleShare, VersionNumber},
         name::{DeploymentName, Name},
     },
+    limit::{Gate, Limiter},
     spec::{Access, CompareSpec, KeepBodiesSpec, Tails, TimeoutsSpec, VerdictSpec, VersionSpec},
     telemetry::meters::{RoleMeters, VersionMeters},
     upstream::pool::Pool,
@@ -59,6 +60,8 @@ pub struct Route {
     standing: Standing,
     main_meters: Arc<RoleMeters>,
     queue: QueueRules,
+    limits: Option<Arc<Limiter>>,
+    gate: Option<Arc<Gate>>,
 }
 
 /// What a deployment says of its async requests.
@@ -232,6 +235,16 @@ impl Route {
     /// What it says of its async requests.
     pub fn queue(&self) -> &QueueRules {
         &self.queue
+    }
+
+    /// How much it may be asked for; none without limits.
+    pub fn limits(&self) -> Option<&Arc<Limiter>> {
+        self.limits.as_ref()
+    }
+
+    /// What protects its backends; none where that is not declared.
+    pub fn gate(&self) -> Option<&Arc<Gate>> {
+        self.gate.as_ref()
     }
 
     /// What its exchanges with main write to, kept while it is stopped.

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{ChallengerSpec, Example, Parameters, ReadinessSpec, WarmUpSpec};
+use super::{
+    ChallengerSpec, Example, LimitsSpec, OverloadSpec, Parameters, ReadinessSpec, WarmUpSpec,
+};
 use crate::base::name::DeploymentName;
 
 /// A stable name that applications call, and the version that is to answer.
@@ -23,6 +25,12 @@ pub struct DeploymentSpec {
     pub access: Access,
     /// How many retired versions stay warm, so that keys with `may_pin` can still pin them.
     pub keep_previous: u32,
+    /// How much it may be asked for, by all its callers together.
+    #[serde(skip_serializing_if = "LimitsSpec::is_default")]
+    pub limits: LimitsSpec,
+    /// What happens when it is asked for more than its backends do; nothing when it is not declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overload: Option<OverloadSpec>,
     /// What answers.
     pub version: VersionSpec,
 }

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+use super::{LimitsSpec, Priority};
 use crate::base::{
     id::KeyId,
     name::{DeploymentName, Name},
@@ -11,7 +12,7 @@ use crate::base::{
 };
 
 /// A key and what it opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KeySpec {
     /// The public id.
     pub id: KeyId,
@@ -25,6 +26,10 @@ pub struct KeySpec {
     pub may_pin: bool,
     /// Milliseconds since 1970 from which on it opens nothing.
     pub expires_at_ms: Option<u64>,
+    /// How much it may ask for.
+    pub limits: LimitsSpec,
+    /// Whether its requests go before others'.
+    pub priority: Priority,
 }
 
 /// What a key opens.

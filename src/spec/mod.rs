@@ -10,6 +10,7 @@ mod challenger;
 mod deployment;
 mod field;
 mod key;
+mod limits;
 mod mistake;
 mod near;
 mod node;
@@ -31,6 +32,7 @@ pub use deployment::{
 };
 pub(crate) use field::Field;
 pub use key::{KeySpec, Scope};
+pub use limits::{LimitMode, LimitsSpec, OverloadSpec, Priority};
 pub use mistake::{InFile, MISTAKES_MAX, Mistake, Mistakes};
 pub(crate) use near::nearest;
 pub(crate) use node::{Node, utf8};

@@ -12,10 +12,7 @@ use std::{
     io,
     rc::Rc,
     sync::{Arc, Weak},
-    task::{Context, Waker},
 };
-
-use tokio::net::TcpStream;
 
 use super::{backend::Backend, error::ExchangeError, h2::Link};
 use crate::{
@@ -23,6 +20,7 @@ use crate::{
     net::{
         dial::{denied, dial},
         guard::AddressGuard,
+        stream::Stream,
         watch::{Expired, Phase, Watch, within},
     },
     spec::Protocol,
@@ -67,14 +65,14 @@ struct Kept {
 
 #[derive(Debug)]
 struct Idle {
-    stream: TcpStream,
+    stream: Stream,
     since: Tick,
 }
 
 /// An HTTP/1.1 connection lent to one exchange. Dropped, it is closed.
 #[derive(Debug)]
 pub struct Lease {
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     backend: BackendId,
     reused: bool,
     home: Rc<Connections>,
@@ -101,8 +99,8 @@ impl Connections {
     pub fn take_idle(self: &Rc<Self>, backend: &Arc<Backend>) -> Option<Lease> {
         let mut by_backend = self.by_backend.borrow_mut();
         let kept = by_backend.get_mut(&backend.id())?;
-        while let Some(idle) = kept.idle.pop() {
-            if is_quiet(&idle.stream) {
+        while let Some(mut idle) = kept.idle.pop() {
+            if idle.stream.is_quiet() {
                 self.active.set(self.active.get() + 1);
                 return Some(self.lease(idle.stream, backend, true));
             }
@@ -166,7 +164,7 @@ impl Connections {
         })
     }
 
-    fn lease(self: &Rc<Self>, stream: TcpStream, backend: &Arc<Backend>, reused: bool) -> Lease {
+    fn lease(self: &Rc<Self>, stream: Stream, backend: &Arc<Backend>, reused: bool) -> Lease {
         Lease {
             stream: Some(stream),
             backend: backend.id(),
@@ -206,9 +204,9 @@ impl Connections {
         self.by_backend.borrow_mut().retain(|_, kept| {
             let gone = kept.backend.strong_count() == 0;
             let before = kept.idle.len();
-            kept.idle.retain(|idle| {
+            kept.idle.retain_mut(|idle| {
                 let young = now.ns_since(idle.since) < self.options.idle_ms * 1_000_000;
-                !gone && young && is_quiet(&idle.stream)
+                !gone && young && idle.stream.is_quiet()
             });
             kept.open -= before - kept.idle.len();
             kept.links
@@ -264,24 +262,17 @@ impl Kept {
     }
 }
 
-/// Whether a connection has neither ended nor brought bytes that nobody asked for. Costs no system
-/// call: the runtime's own readiness tells.
-fn is_quiet(stream: &TcpStream) -> bool {
-    let mut cx = Context::from_waker(Waker::noop());
-    stream.poll_read_ready(&mut cx).is_pending()
-}
-
-async fn open(backend: &Backend, guard: &AddressGuard) -> io::Result<TcpStream> {
+async fn open(backend: &Backend, guard: &AddressGuard) -> io::Result<Stream> {
     let stream = dial(backend.url(), guard).await?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(stream.into())
 }
 
 // === impl Lease ===
 
 impl Lease {
     /// The connection.
-    pub fn stream(&mut self) -> Option<&mut TcpStream> {
+    pub fn stream(&mut self) -> Option<&mut Stream> {
         self.stream.as_mut()
     }
 
@@ -292,7 +283,7 @@ impl Lease {
 
     /// Takes the connection out for HTTP/2, which keeps it in its own way; the lease goes on
     /// counting it as open.
-    pub fn detach(&mut self) -> Option<TcpStream> {
+    pub fn detach(&mut self) -> Option<Stream> {
         self.stream.take()
     }
 

@@ -14,11 +14,14 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
-use tokio::{io::AsyncWrite, net::TcpStream};
+use tokio::io::AsyncWrite;
 
 use super::{error::UploadError, request::Framing};
 use crate::{
-    net::watch::{Phase, Watch},
+    net::{
+        stream::Stream,
+        watch::{Phase, Watch},
+    },
     wire::headers,
 };
 
@@ -256,7 +259,7 @@ impl Upload {
     pub fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
     ) -> Poll<Result<io::Result<()>, UploadError>> {
         loop {
             while !self.out.is_empty() {
@@ -283,7 +286,7 @@ impl Upload {
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Poll<io::Result<()>> {
         let stream = Pin::new(stream);
         let mut written = match self.out.len() {
             1 => ready!(stream.poll_write(cx, &self.out[0]))?,

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     base::name::Name,
-    spec::{Declarations, DeploymentSpec, KeySpec, ProjectSpec, Scope, TenantSpec},
+    spec::{
+        Declarations, DeploymentSpec, KeySpec, LimitsSpec, Priority, ProjectSpec, Scope, TenantSpec,
+    },
 };
 
 /// The tenant of whoever names none. It is always there.
@@ -67,6 +69,8 @@ impl Standing {
                 tags: own.tags.clone(),
                 access: own.access,
                 keep_previous: own.keep_previous,
+                limits: LimitsSpec::default(),
+                overload: None,
                 version,
             });
         }
@@ -84,6 +88,8 @@ impl Standing {
                 scope: scope.clone(),
                 description: key.description.clone(),
                 may_pin: key.may_pin,
+                limits: LimitsSpec::default(),
+                priority: Priority::default(),
                 expires_at_ms: key.expires_at_ms,
             });
         }

@@ -7,7 +7,7 @@ use crate::{
         id::VersionNumber,
         name::{DeploymentName, Name},
     },
-    spec::Access,
+    spec::{Access, LimitsSpec, OverloadSpec},
 };
 
 /// A deployment. Its name stands in its place.
@@ -23,6 +23,12 @@ pub struct Deployment {
     pub access: Access,
     /// Retired versions that stay warm.
     pub keep_previous: u32,
+    /// How much it may be asked for.
+    #[serde(default)]
+    pub limits: LimitsSpec,
+    /// What happens when it is asked for more than its backends do.
+    #[serde(default)]
+    pub overload: Option<OverloadSpec>,
     /// Who created it, by name; may delete and share it and reveal its keys.
     pub owner: String,
     /// When it was created.

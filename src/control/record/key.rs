@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::{id::KeyId, secret::KeyDigest},
-    spec::{KeySpec, Scope},
+    spec::{KeySpec, LimitsSpec, Priority, Scope},
 };
 
 /// An API key.
@@ -26,6 +26,12 @@ pub struct Key {
     pub expires_at_ms: Option<u64>,
     /// Whether its requests may choose a version.
     pub may_pin: bool,
+    /// How much it may ask for.
+    #[serde(default)]
+    pub limits: LimitsSpec,
+    /// Whether its requests go before others'.
+    #[serde(default)]
+    pub priority: Priority,
     /// Whether it opens anything.
     pub status: KeyStatus,
     /// When it was revoked.
@@ -64,6 +70,8 @@ impl Key {
             created_at_ms: now_ms,
             expires_at_ms: None,
             may_pin: false,
+            limits: LimitsSpec::default(),
+            priority: Priority::default(),
             status: KeyStatus::Live,
             revoked_at_ms: None,
             revoked_by: None,
@@ -92,6 +100,8 @@ impl Key {
             description: String::new(),
             may_pin: self.may_pin,
             expires_at_ms: self.expires_at_ms,
+            limits: self.limits,
+            priority: self.priority,
         }
     }
 }

@@ -52,6 +52,8 @@ pub(super) fn publish(current: &Current, life: Option<u32>) {
         name: name(),
         access: Access::Keys,
         shared: Vec::new(),
+        limits: crate::spec::LimitsSpec::default(),
+        overload: None,
         live: Ok(Numbered {
             number: VersionNumber(1),
             spec: Arc::new(parsed.deployments[0].version.clone()),

@@ -66,6 +66,8 @@ impl World {
             name: name.clone(),
             access: Access::Keys,
             shared: Vec::new(),
+            limits: crate::spec::LimitsSpec::default(),
+            overload: None,
             live: Ok(Numbered {
                 number: VersionNumber(number),
                 spec: Arc::new(parsed.deployments[0].version.clone()),

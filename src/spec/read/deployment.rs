@@ -59,6 +59,8 @@ pub(in crate::spec) fn deployment(
         tags: tags.unwrap_or_default(),
         access,
         keep_previous,
+        limits: crate::spec::LimitsSpec::default(),
+        overload: None,
         version: version?,
     })
 }

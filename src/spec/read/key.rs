@@ -59,6 +59,8 @@ fn key(reader: &mut Reader<'_>) -> Option<KeySpec> {
         description,
         may_pin,
         expires_at_ms,
+        limits: crate::spec::LimitsSpec::default(),
+        priority: crate::spec::Priority::default(),
     })
 }
 

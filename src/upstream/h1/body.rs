@@ -11,14 +11,16 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::net::TcpStream;
 
 use super::{
     decode::Decoder,
     read::{self, LARGE_BYTES},
 };
 use crate::{
-    net::watch::{Expired, Phase, Watch},
+    net::{
+        stream::Stream,
+        watch::{Expired, Phase, Watch},
+    },
     upstream::{
         connections::Lease,
         error::{BodyError, UploadError},
@@ -134,7 +136,7 @@ impl H1Body {
         Ok(Some(data))
     }
 
-    fn stream(&mut self) -> Result<&mut TcpStream, BodyError> {
+    fn stream(&mut self) -> Result<&mut Stream, BodyError> {
         let stream = self.lease.as_mut().and_then(Lease::stream);
         stream.ok_or_else(|| BodyError::Broke(io::ErrorKind::NotConnected.into()))
     }

@@ -9,7 +9,6 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use http::Method;
-use tokio::net::TcpStream;
 
 use super::{
     WRITE,
@@ -20,7 +19,10 @@ use super::{
 };
 use crate::{
     base::clock::Tick,
-    net::watch::{Expired, Phase, Watch},
+    net::{
+        stream::Stream,
+        watch::{Expired, Phase, Watch},
+    },
     upstream::{
         answer::{Answer, AnswerBody},
         backend::Backend,
@@ -144,7 +146,7 @@ pub async fn exchange(
 /// Writes the head, with a small body behind it if that is there already. What does not go out at
 /// once is left to `upload`.
 fn start(
-    stream: &TcpStream,
+    stream: &mut Stream,
     backend: &Backend,
     request: &Outgoing<'_>,
     upload: &mut Upload,
@@ -183,7 +185,7 @@ impl HeadReader<'_> {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         upload: &mut Upload,
     ) -> Poll<Result<(Box<Head>, Bytes), ExchangeError>> {
         if !self.upload_stopped {
@@ -218,7 +220,7 @@ impl HeadReader<'_> {
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
     ) -> Poll<Result<(Box<Head>, Bytes), ExchangeError>> {
         loop {
             let read = match ready!(read::poll_some(cx, stream)) {

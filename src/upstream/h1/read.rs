@@ -15,7 +15,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::io::AsyncReadExt;
+
+use crate::net::stream::Stream;
 
 /// A block holds some thirty answers of 1 KiB.
 const BLOCK_BYTES: usize = 32 * 1024;
@@ -34,7 +36,7 @@ thread_local! {
 }
 
 /// Reads what has come; empty at the end of the connection.
-pub(super) fn poll_some(cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io::Result<Bytes>> {
+pub(super) fn poll_some(cx: &mut Context<'_>, stream: &mut Stream) -> Poll<io::Result<Bytes>> {
     BLOCK.with_borrow_mut(|block| {
         if block.capacity() < ROOM_BYTES_MIN {
             block.reserve(BLOCK_BYTES);
@@ -47,7 +49,7 @@ pub(super) fn poll_some(cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io
 /// Reads a piece of a body of which `left` bytes are to come; empty at the end of the connection.
 pub(super) fn poll_large(
     cx: &mut Context<'_>,
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     left: u64,
 ) -> Poll<io::Result<Bytes>> {
     // Asked first, so that a stream that waits holds no buffer.

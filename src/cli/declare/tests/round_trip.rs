@@ -297,6 +297,8 @@ fn deployment() -> BoxedStrategy<DeploymentSpec> {
                         .collect(),
                     access,
                     keep_previous,
+                    limits: crate::spec::LimitsSpec::default(),
+                    overload: None,
                     version: sayable(&version, &mut Vec::new()),
                 }
             },
@@ -323,6 +325,8 @@ fn key() -> BoxedStrategy<KeySpec> {
                 scope,
                 description,
                 may_pin,
+                limits: crate::spec::LimitsSpec::default(),
+                priority: crate::spec::Priority::default(),
                 expires_at_ms,
             }
         })

@@ -328,6 +328,8 @@ fn deployment() -> BoxedStrategy<DeploymentSpec> {
                     tags: BTreeSet::from_iter(tags).into_iter().collect(),
                     access,
                     keep_previous,
+                    limits: crate::spec::LimitsSpec::default(),
+                    overload: None,
                     version,
                 }
             },

@@ -90,6 +90,8 @@ pub(super) fn current() -> Arc<Current> {
         name: name(),
         access: Access::Keys,
         shared: Vec::new(),
+        limits: crate::spec::LimitsSpec::default(),
+        overload: None,
         live: Ok(Numbered {
             number: VersionNumber(1),
             spec: Arc::new(parsed.deployments[0].version.clone()),
@@ -111,6 +113,8 @@ pub(super) fn current() -> Arc<Current> {
             scope: Scope::parse("demo").unwrap(),
             description: String::new(),
             may_pin: false,
+            limits: crate::spec::LimitsSpec::default(),
+            priority: crate::spec::Priority::default(),
             expires_at_ms: None,
         };
         (spec.digest, Some(Arc::new(Principal::new(&spec))))

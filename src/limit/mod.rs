@@ -1,0 +1,12 @@
+//! How much may be asked: of one API key, of one deployment, of its backends.
+//!
+//! ```text
+//! request ──▶ Limiter of the key, Limiter of the deployment ──▶ Gate of the deployment ──▶ backends
+//!             rate, bytes, quota, concurrency: 429              full, no turn in time: 503
+//! ```
+
+mod gate;
+mod limiter;
+
+pub use gate::{Gate, NoTurn, Turn};
+pub use limiter::{Exceeded, Limiter, Permit, What};
