@@ -2,8 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
+    io::{ErrorKind, Read},
     os::fd::AsFd,
     time::Duration,
 };
@@ -13,9 +12,10 @@ use weir::base::chance::Chance;
 
 use super::{
     Checked,
+    dial::{Connection, Dialer},
     meter::{Meter, Used, now_ns},
     ticker,
-    wire::{self, BUFFER_BYTES, DEPLOYMENTS, KEYS, RequestForm},
+    wire::{self, BUFFER_BYTES, RequestForm, Scale},
 };
 
 /// With nothing received for this long a run has failed.
@@ -65,7 +65,7 @@ struct Shared {
 }
 
 struct Client {
-    socket: TcpStream,
+    socket: Connection,
     buffer: Box<[u8; BUFFER_BYTES]>,
     filled: usize,
     mark: u64,
@@ -74,12 +74,16 @@ struct Client {
 
 impl Load {
     /// Connects.
-    pub(crate) fn connect(target: SocketAddr, connections: usize, seed: u64) -> Checked<Self> {
+    pub(crate) fn connect(
+        target: impl Into<Dialer>,
+        connections: usize,
+        seed: u64,
+    ) -> Checked<Self> {
+        let dialer = target.into();
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let clients = (0..connections)
             .map(|id| {
-                let socket = TcpStream::connect(target)?;
-                socket.set_nodelay(true)?;
+                let socket = dialer.dial()?;
                 socket.set_nonblocking(true)?;
                 let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
                 epoll.add(&socket, EpollEvent::new(flags, id as u64))?;
@@ -93,9 +97,9 @@ impl Load {
             })
             .collect::<Checked<_>>()?;
         let shared = Shared {
-            keys: (0..KEYS).map(wire::key).collect(),
+            keys: (0..Scale::USUAL.keys).map(wire::key).collect(),
             form: RequestForm::new("predict", &wire::json_body("inputs")),
-            deployments: DEPLOYMENTS,
+            deployments: Scale::USUAL.deployments,
             expected: wire::json_body("outputs"),
             chance: Chance::seeded(seed),
             mark: 0,
@@ -109,7 +113,14 @@ impl Load {
 
     /// Calls the first of the deployments only.
     pub(crate) fn among(mut self, deployments: usize) -> Self {
-        self.shared.deployments = deployments.clamp(1, DEPLOYMENTS);
+        self.shared.deployments = deployments.clamp(1, Scale::USUAL.deployments);
+        self
+    }
+
+    /// Calls all deployments with all keys of another scale.
+    pub(crate) fn of(mut self, scale: Scale) -> Self {
+        self.shared.deployments = scale.deployments;
+        self.shared.keys = (0..scale.keys).map(wire::key).collect();
         self
     }
 
@@ -288,24 +299,31 @@ impl Client {
         shared.mark += 1;
         (self.mark, self.intended, self.filled) = (shared.mark, intended, 0);
         let deployment = shared.chance.below(shared.deployments as u64) as usize;
-        let key = &shared.keys[shared.chance.below(KEYS as u64) as usize];
+        let key = &shared.keys[shared.chance.below(shared.keys.len() as u64) as usize];
         let request = shared.form.fill(deployment, key, self.mark);
-        match self.socket.write(request) {
-            Ok(sent) if sent == request.len() => Ok(()),
-            other => Err(format!("sending a request: {other:?}").into()),
-        }
+        let sent = self.socket.send(request);
+        sent.map_err(|e| format!("sending a request: {e}").into())
     }
 
     /// True once the answer is there, whole and right.
     fn receive(&mut self, shared: &Shared) -> Checked<bool> {
-        match self.socket.read(&mut self.buffer[self.filled..]) {
-            Ok(0) => Err("a connection was closed (or an answer was far too long)".into()),
-            Ok(read) => {
-                self.filled += read;
-                wire::is_reply(&self.buffer[..self.filled], &shared.expected, self.mark)
+        loop {
+            match self.socket.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => {
+                    return Err("a connection was closed (or an answer was far too long)".into());
+                }
+                Ok(read) => {
+                    self.filled += read;
+                    let whole =
+                        wire::is_reply(&self.buffer[..self.filled], &shared.expected, self.mark)?;
+                    // Edge-triggered: under TLS a record may be left that no event tells of.
+                    if whole || !self.socket.is_tls() {
+                        return Ok(whole);
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(e.into()),
             }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
-            Err(e) => Err(e.into()),
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each benchmark uses the parts that it needs")]
 
 pub(crate) mod child;
+pub(crate) mod dial;
 pub(crate) mod load;
 pub(crate) mod meter;
 pub(crate) mod model;

@@ -3,8 +3,8 @@
 use std::{
     ffi::OsString,
     fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    io::Read,
+    net::SocketAddr,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use super::{
     Checked,
     child::Pinned,
+    dial::Dialer,
     model::MODEL,
     wire::{self, loopback},
 };
@@ -99,6 +100,7 @@ impl Weir {
         let address = |member: &str| -> Checked<SocketAddr> {
             let url = ready[member].as_str().ok_or("a ready file without it")?;
             Ok(url
+                .trim_start_matches("https://")
                 .trim_start_matches("http://")
                 .trim_end_matches('/')
                 .parse()?)
@@ -143,10 +145,10 @@ impl Model {
 }
 
 /// One request on a connection of its own; what is answered until a whole message is there.
-pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Checked<Vec<u8>> {
-    let mut socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-    socket.write_all(request)?;
+pub(crate) fn exchange(target: impl Into<Dialer>, request: &[u8]) -> Checked<Vec<u8>> {
+    let mut socket = target.into().dial()?;
+    socket.set_read_timeout(Duration::from_secs(5))?;
+    socket.send(request)?;
     let mut answer = Vec::new();
     let mut piece = [0; 4_096];
     loop {

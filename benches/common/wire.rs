@@ -7,10 +7,28 @@ use std::net::SocketAddr;
 
 use super::Checked;
 
-/// Deployments, each with a pool of its own.
+/// Deployments, each with a pool of its own, unless a [`Scale`] says otherwise.
 pub(crate) const DEPLOYMENTS: usize = 100;
-/// Keys that a proxy must tell from unknown ones.
+/// Keys that a proxy must tell from unknown ones, unless a [`Scale`] says otherwise.
 pub(crate) const KEYS: usize = 10_000;
+
+/// How much a proxy has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scale {
+    /// Deployments; below 100,000.
+    pub(crate) deployments: usize,
+    /// Keys; below 10,000,000.
+    pub(crate) keys: usize,
+}
+
+impl Scale {
+    /// As it is unless something else is asked for.
+    pub(crate) const USUAL: Self = Self {
+        deployments: DEPLOYMENTS,
+        keys: KEYS,
+    };
+}
+
 /// JSON in and JSON out, in bytes.
 pub(crate) const BODY_BYTES: usize = 1_024;
 /// One event, in bytes.
@@ -22,13 +40,13 @@ pub(crate) const BUFFER_BYTES: usize = 4_096;
 
 /// A deployment's name within the project `bench`.
 pub(crate) fn deployment(index: usize) -> String {
-    format!("d{index:02}")
+    format!("d{index:05}")
 }
 
 /// The key with this index, in weir's own form; all have one length.
 pub(crate) fn key(index: usize) -> String {
     let secret = blake3::hash(&index.to_le_bytes()).to_hex();
-    format!("wk_k{index:05}_{}", &secret[..40])
+    format!("wk_k{index:07}_{}", &secret[..40])
 }
 
 /// A request whose deployment, key and mark are written in place each time that it is sent.
@@ -41,11 +59,11 @@ pub(crate) struct RequestForm {
 }
 
 impl RequestForm {
-    /// `POST /{plane}/bench/dNN` with a body.
+    /// `POST /{plane}/bench/dNNNNN` with a body.
     pub(crate) fn new(plane: &str, body: &[u8]) -> Self {
         let mut bytes = format!("POST /{plane}/bench/d").into_bytes();
         let deployment_at = bytes.len();
-        bytes.extend_from_slice(b"00 HTTP/1.1\r\nHost: bench.local\r\nX-API-Key: ");
+        bytes.extend_from_slice(b"00000 HTTP/1.1\r\nHost: bench.local\r\nX-API-Key: ");
         let key_at = bytes.len();
         bytes.extend_from_slice(key(0).as_bytes());
         bytes.extend_from_slice(b"\r\nContent-Type: application/json\r\nContent-Length: ");
@@ -60,13 +78,12 @@ impl RequestForm {
         }
     }
 
-    /// The bytes to send, for one deployment (below [`DEPLOYMENTS`]) and key.
+    /// The bytes to send, for one deployment and key.
     pub(crate) fn fill(&mut self, deployment: usize, key: &str, mark: u64) -> &[u8] {
-        let digits = [
-            b'0' + (deployment / 10) as u8,
-            b'0' + (deployment % 10) as u8,
-        ];
-        self.bytes[self.deployment_at..][..2].copy_from_slice(&digits);
+        put_digits(
+            &mut self.bytes[self.deployment_at..][..5],
+            deployment as u64,
+        );
         self.bytes[self.key_at..][..key.len()].copy_from_slice(key.as_bytes());
         self.bytes[self.body_at..][MARK].copy_from_slice(&mark_digits(mark));
         &self.bytes

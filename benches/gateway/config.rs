@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::common::wire::{DEPLOYMENTS, KEYS, deployment, key};
+use crate::common::wire::{Scale, deployment, key};
 
 /// What becomes of a copy of each predict request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,15 +16,48 @@ pub(crate) enum Copies {
     Compared,
 }
 
+/// What the proxies are to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Work {
+    /// What becomes of copies.
+    pub(crate) copies: Copies,
+    /// How much they have to know.
+    pub(crate) scale: Scale,
+    /// Whether clients come under TLS, with the certificate in the directory.
+    pub(crate) tls: bool,
+}
+
+impl Work {
+    /// The usual, and `copies`.
+    pub(crate) const fn usual(copies: Copies) -> Self {
+        Self {
+            copies,
+            scale: Scale::USUAL,
+            tls: false,
+        }
+    }
+}
+
 /// nginx: one process, which is master and worker in one.
-pub(crate) fn nginx(port: u16, model: u16, dir: &str, copies: Copies) -> String {
+pub(crate) fn nginx(port: u16, model: u16, dir: &str, work: Work) -> String {
+    let Work { copies, scale, tls } = work;
+    let (listen, certificate) = match tls {
+        false => ("", String::new()),
+        true => (
+            " ssl",
+            format!(
+                "    ssl_certificate {dir}/cert.pem;\n    ssl_certificate_key {dir}/key.pem;\n    \
+                 ssl_protocols TLSv1.3;\n    ssl_session_cache shared:tls:10m;\n"
+            ),
+        ),
+    };
     let mut keys = String::new();
     let mut pools = String::new();
     let mut places = String::new();
-    for index in 0..KEYS {
+    for index in 0..scale.keys {
         put(&mut keys, format_args!("    \"{}\" 1;\n", key(index)));
     }
-    for name in (0..DEPLOYMENTS).map(deployment) {
+    for name in (0..scale.deployments).map(deployment) {
         put(
             &mut pools,
             format_args!(
@@ -74,8 +107,8 @@ http {{
     default 0;
 {keys}  }}
 {pools}  server {{
-    listen 127.0.0.1:{port} backlog=1024;
-    if ($known = 0) {{ return 401; }}
+    listen 127.0.0.1:{port}{listen} backlog=1024;
+{certificate}    if ($known = 0) {{ return 401; }}
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_set_header X-API-Key "";
@@ -86,14 +119,19 @@ http {{
 }
 
 /// HAProxy: its configuration, its list of keys and its map of paths.
-pub(crate) fn haproxy(port: u16, model: u16, dir: &str) -> [(&'static str, String); 3] {
+pub(crate) fn haproxy(port: u16, model: u16, dir: &str, work: Work) -> [(&'static str, String); 3] {
+    let Work { scale, tls, .. } = work;
+    let certificate = match tls {
+        false => String::new(),
+        true => format!(" ssl crt {dir}/both.pem ssl-min-ver TLSv1.3"),
+    };
     let mut keys = String::new();
     let mut routes = String::new();
     let mut pools = String::new();
-    for index in 0..KEYS {
+    for index in 0..scale.keys {
         put(&mut keys, format_args!("{}\n", key(index)));
     }
-    for name in (0..DEPLOYMENTS).map(deployment) {
+    for name in (0..scale.deployments).map(deployment) {
         for plane in ["predict", "stream"] {
             put(
                 &mut routes,
@@ -128,7 +166,7 @@ defaults
   option http-keep-alive
   http-reuse always
 frontend clients
-  bind 127.0.0.1:{port} backlog 1024
+  bind 127.0.0.1:{port}{certificate} backlog 1024
   http-request deny deny_status 401 unless {{ req.hdr(x-api-key) -f {dir}/keys.lst }}
   http-request del-header x-api-key
   use_backend %[path,map_str({dir}/routes.map)]
@@ -143,9 +181,10 @@ frontend clients
 
 /// weir: its declarations. Everything else, limits, health probes and metrics included, stays as
 /// it is by default.
-pub(crate) fn weir(model: u16, copies: Copies) -> String {
+pub(crate) fn weir(model: u16, work: Work) -> String {
+    let Work { copies, scale, .. } = work;
     let mut text = String::new();
-    for name in (0..DEPLOYMENTS).map(deployment) {
+    for name in (0..scale.deployments).map(deployment) {
         put(
             &mut text,
             format_args!(
@@ -167,7 +206,7 @@ pub(crate) fn weir(model: u16, copies: Copies) -> String {
             text.push_str("[deployment.version.challenger.compare]\nkind = \"json\"\n");
         }
     }
-    for index in 0..KEYS {
+    for index in 0..scale.keys {
         let digest = blake3::hash(key(index).as_bytes()).to_hex();
         put(
             &mut text,

@@ -11,8 +11,10 @@
 //! Three parts: `requests` (a closed loop: what a request costs when there is always one waiting),
 //! `rate` (a fixed arrival rate: what it costs and adds when there is not) and `streams` (tokens).
 //! Rounds interleave the proxies, ratios are taken within a round, tables show medians over rounds.
-//! `--shadow` asks something else, with tables of its own: what it adds to mirror every request and to
-//! compare every answer with main's.
+//! Others ask something else, with tables of their own: `--shadow` what it adds to mirror every request
+//! and to compare every answer with main's, `--large` what it costs to know a million keys, `--overload`
+//! what is left of a model's answers when it is asked for more than it does. With `--tls` clients come
+//! under TLS.
 //! Every answer and every event is checked byte by byte: one that is wrong ends the run with exit
 //! code 1. Figures of two machines, or of two runs, are not comparable; their ratios nearly are.
 //!
@@ -24,14 +26,16 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod config;
+mod large;
 mod options;
+mod overload;
 mod proxy;
 mod report;
 mod rounds;
 mod shadow;
 mod streams;
 
-use std::{env, process::ExitCode};
+use std::{convert::Infallible, env, ffi::OsString, process::ExitCode};
 
 use common::{Checked, child, model};
 use options::{Kind, Options};
@@ -42,6 +46,9 @@ fn main() -> ExitCode {
     let done = match args.next() {
         Some(role) if role == child::LAUNCH => child::launch(args).map(|never| match never {}),
         Some(role) if role == model::MODEL => model::serve().map(|never| match never {}),
+        Some(role) if role == overload::model::MODEL => {
+            slow_model(args).map(|never| match never {})
+        }
         // `cargo test --benches` runs this without a word.
         None => {
             println!("nothing measured: run cargo bench --bench gateway");
@@ -58,6 +65,15 @@ fn main() -> ExitCode {
     }
 }
 
+fn slow_model(args: impl Iterator<Item = OsString>) -> Checked<Infallible> {
+    let numbers = args.map(|arg| arg.to_string_lossy().parse::<u64>());
+    let numbers: Vec<u64> = numbers.collect::<Result<_, _>>()?;
+    match numbers[..] {
+        [slots, takes_us] => overload::model::serve(slots as usize, takes_us),
+        _ => Err("a slow model takes two numbers".into()),
+    }
+}
+
 fn bench() -> Checked<()> {
     let options = Options::read();
     let cores = child::Cores::choose()?;
@@ -69,6 +85,12 @@ fn bench() -> Checked<()> {
     child::raise_file_limit()?;
     if options.shadow {
         return shadow::run(&options, cores);
+    }
+    if options.large {
+        return large::run(&options, cores);
+    }
+    if options.overload {
+        return overload::run(&options, cores);
     }
     let programs = programs(&options)?;
     println!(

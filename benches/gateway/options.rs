@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-use crate::config::Copies;
+use crate::config::{Copies, Work};
 
 /// weir, nginx and HAProxy side by side on the same work.
 #[derive(Debug, Parser)]
@@ -54,6 +54,16 @@ pub(crate) struct Options {
     /// 16,384 wait to be compared, and to compare half of them costs half.
     #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) bunch: u32,
+    /// Clients speak TLS 1.3 with the proxies, which all show the same certificate.
+    #[arg(long, conflicts_with_all = ["shadow", "large", "overload"])]
+    pub(crate) tls: bool,
+    /// Instead of the parts: what it costs to know 1,000,000 keys and 10,000 deployments, beside the
+    /// usual 10,000 and 100.
+    #[arg(long, conflicts_with_all = ["only", "proxies", "challenger", "shadow"])]
+    pub(crate) large: bool,
+    /// Instead of the parts: a model that does so much and no more, asked for up to three times that.
+    #[arg(long, conflicts_with_all = ["only", "proxies", "challenger", "shadow", "large"])]
+    pub(crate) overload: bool,
     /// A smoke run: one short round, few streams. Its figures mean little.
     #[arg(long)]
     pub(crate) quick: bool,
@@ -105,11 +115,15 @@ impl Options {
         options
     }
 
-    /// What the parts' proxies do beside answering.
-    pub(crate) fn copies(&self) -> Copies {
-        match self.challenger {
+    /// What the parts' proxies do.
+    pub(crate) fn work(&self) -> Work {
+        let copies = match self.challenger {
             true => Copies::Made,
             false => Copies::None,
+        };
+        Work {
+            tls: self.tls,
+            ..Work::usual(copies)
         }
     }
 }

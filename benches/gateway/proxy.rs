@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use nix::unistd::Pid;
@@ -14,11 +15,12 @@ use crate::{
     common::{
         Checked,
         child::{Cores, Pinned},
+        dial::{Dialer, Identity},
         meter::memory_kib,
         start::{Model, Setup, Weir, binary, exchange, poll},
-        wire::{self, RequestForm, json_body, loopback},
+        wire::{self, RequestForm, Scale, json_body, loopback},
     },
-    config::{self, Copies},
+    config::{self, Work},
     options::Kind,
 };
 
@@ -34,7 +36,10 @@ pub(crate) struct Program {
 /// A proxy that answers.
 pub(crate) struct Proxy {
     child: Pinned,
-    pub(crate) address: SocketAddr,
+    /// Where clients call it, and how.
+    pub(crate) target: Dialer,
+    /// From its start until it answered.
+    pub(crate) took: Duration,
     /// Where weir tells its figures.
     pub(crate) admin: Option<SocketAddr>,
     /// Its memory before its first request, in KiB.
@@ -85,7 +90,7 @@ impl Program {
 }
 
 /// Where a system's daemons are, although not on every user's path.
-fn on_path(name: &str) -> PathBuf {
+pub(crate) fn on_path(name: &str) -> PathBuf {
     let places = ["/usr/sbin", "/usr/local/sbin"];
     let found = places.iter().map(|place| Path::new(place).join(name));
     found
@@ -102,12 +107,18 @@ impl Proxy {
         program: &Program,
         cores: Cores,
         model: &Model,
-        copies: Copies,
+        work: Work,
+        identity: Option<&Identity>,
     ) -> Checked<(Self, tempfile::TempDir)> {
         let dir = tempfile::Builder::new().prefix("weir-bench-").tempdir()?;
+        if let Some(identity) = identity {
+            identity.write(dir.path())?;
+        }
         let started = match program.kind {
-            Kind::Weir => start_weir(program, cores, model, copies, dir.path()),
-            Kind::Nginx | Kind::Haproxy => start_other(program, cores, model, copies, dir.path()),
+            Kind::Weir => start_weir(program, cores, model, work, identity, dir.path()),
+            Kind::Nginx | Kind::Haproxy => {
+                start_other(program, cores, model, work, identity, dir.path())
+            }
         };
         let proxy = started.map_err(|e| format!("starting {}: {e}", program.kind.name()))?;
         Ok((proxy, dir))
@@ -133,21 +144,33 @@ fn start_weir(
     program: &Program,
     cores: Cores,
     model: &Model,
-    copies: Copies,
+    work: Work,
+    identity: Option<&Identity>,
     dir: &Path,
 ) -> Checked<Proxy> {
     let declared = dir.join("bench.toml");
-    fs::write(&declared, config::weir(model.address.port(), copies))?;
+    fs::write(&declared, config::weir(model.address.port(), work))?;
     let setup = Setup {
         dir,
         declared: Some(&declared),
         workers: 1,
         core: Some(cores.proxy),
     };
-    let weir = Weir::start(&program.path, setup)?;
-    let proxy = Proxy::checked(weir.child, weir.data)?;
+    let mut settings: Vec<(&str, OsString)> = Vec::new();
+    if work.tls {
+        settings.push(("WEIR_DATA_TLS_CERT_FILE", dir.join("cert.pem").into()));
+        settings.push(("WEIR_DATA_TLS_KEY_FILE", dir.join("key.pem").into()));
+    }
+    if work.scale != Scale::USUAL {
+        // 2,000 probes a second are no part of what is asked, and the others make none.
+        settings.push(("WEIR_HEALTH_INTERVAL_MS", "3600000".into()));
+    }
+    let weir = Weir::start_with(&program.path, setup, &settings)?;
+    let target = Dialer::new(weir.data, identity);
+    let proxy = Proxy::checked(weir.child, target, work.scale)?;
     Ok(Proxy {
         admin: Some(weir.admin),
+        took: weir.took,
         ..proxy
     })
 }
@@ -158,7 +181,8 @@ fn start_other(
     program: &Program,
     cores: Cores,
     model: &Model,
-    copies: Copies,
+    work: Work,
+    identity: Option<&Identity>,
     dir: &Path,
 ) -> Checked<Proxy> {
     let place = dir
@@ -169,14 +193,14 @@ fn start_other(
         let port = TcpListener::bind(loopback(0))?.local_addr()?.port();
         let args: Vec<OsString> = match program.kind {
             Kind::Haproxy => {
-                for (name, text) in config::haproxy(port, model.address.port(), place) {
+                for (name, text) in config::haproxy(port, model.address.port(), place, work) {
                     fs::write(dir.join(name), text)?;
                 }
                 // `-db`: in the foreground, without a master process.
                 vec!["-db".into(), "-f".into(), dir.join("haproxy.cfg").into()]
             }
             Kind::Nginx | Kind::Weir => {
-                let text = config::nginx(port, model.address.port(), place, copies);
+                let text = config::nginx(port, model.address.port(), place, work);
                 fs::write(dir.join("nginx.conf"), text)?;
                 let file = dir.join("nginx.conf").into();
                 vec![
@@ -190,9 +214,15 @@ fn start_other(
             }
         };
         let log = dir.join("log");
+        let started = Instant::now();
         let mut child = Pinned::start(Some(cores.proxy), &log, &program.path, &args, &[])?;
         match poll(&mut child, || Ok(TcpStream::connect(loopback(port))?)) {
-            Ok(_) => return Proxy::checked(child, loopback(port)),
+            Ok(_) => {
+                let took = started.elapsed();
+                let target = Dialer::new(loopback(port), identity);
+                let proxy = Proxy::checked(child, target, work.scale)?;
+                return Ok(Proxy { took, ..proxy });
+            }
             Err(e) => failed = Some(e),
         }
     }
@@ -202,20 +232,25 @@ fn start_other(
 impl Proxy {
     /// Reads its idle memory, then holds it to the work's terms: a known key gets the model's
     /// answer, an unknown one 401. A proxy that let everybody in would be measured too fast.
-    fn checked(child: Pinned, address: SocketAddr) -> Checked<Self> {
+    fn checked(child: Pinned, target: Dialer, scale: Scale) -> Checked<Self> {
         let idle_kib = memory_kib(child.pid())?;
         let mut form = RequestForm::new("predict", &json_body("inputs"));
-        let known = exchange(address, form.fill(0, &wire::key(wire::KEYS - 1), 7))?;
+        let last = wire::key(scale.keys - 1);
+        let known = exchange(target.clone(), form.fill(scale.deployments - 1, &last, 7))?;
         if !wire::is_reply(&known, &json_body("outputs"), 7)? {
             return Err("a known key got half an answer".into());
         }
-        let unknown = exchange(address, form.fill(0, &"x".repeat(wire::key(0).len()), 7))?;
+        let unknown = exchange(
+            target.clone(),
+            form.fill(0, &"x".repeat(wire::key(0).len()), 7),
+        )?;
         if !unknown.starts_with(b"HTTP/1.1 401 ") {
             return Err("an unknown key was not turned away".into());
         }
         Ok(Self {
             child,
-            address,
+            target,
+            took: Duration::ZERO,
             admin: None,
             idle_kib,
         })

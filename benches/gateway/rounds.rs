@@ -5,6 +5,7 @@ use crate::{
     common::{
         Checked,
         child::Cores,
+        dial::Identity,
         load::{Load, Measured, Pace, Window},
         meter::{Meter, median, memory_kib, quantile},
         start::Model,
@@ -60,6 +61,8 @@ pub(crate) struct Samples(pub(crate) Vec<Sample>);
 
 /// Runs all rounds.
 pub(crate) fn run(options: &Options, programs: &[Program], cores: Cores) -> Checked<Samples> {
+    let identity = options.tls.then(Identity::new).transpose()?;
+    let identity = identity.as_ref();
     let mut samples = Samples::default();
     for round in 1..=options.rounds {
         for &part in &options.only {
@@ -67,10 +70,12 @@ pub(crate) fn run(options: &Options, programs: &[Program], cores: Cores) -> Chec
             // Closed loops saturate, so there is no added latency to take from a direct run.
             let direct = match part {
                 Part::Requests => None,
-                Part::Rate | Part::Streams => Some(measure(options, cores, None, part, round)?),
+                Part::Rate | Part::Streams => {
+                    Some(measure(options, cores, identity, None, part, round)?)
+                }
             };
             for program in programs {
-                let sample = measure(options, cores, Some(program), part, round);
+                let sample = measure(options, cores, identity, Some(program), part, round);
                 samples.0.push(
                     sample.map_err(|e| format!("{}, {}: {e}", program.kind.name(), part.name()))?,
                 );
@@ -86,6 +91,7 @@ pub(crate) fn run(options: &Options, programs: &[Program], cores: Cores) -> Chec
 fn measure(
     options: &Options,
     cores: Cores,
+    identity: Option<&Identity>,
     program: Option<&Program>,
     part: Part,
     round: u32,
@@ -93,7 +99,7 @@ fn measure(
     let dir = tempfile::tempdir()?;
     let model = Model::start(Some(cores.load), dir.path())?;
     let mut proxy = program
-        .map(|program| Proxy::start(program, cores, &model, options.copies()))
+        .map(|program| Proxy::start(program, cores, &model, options.work(), identity))
         .transpose()?;
     let taken = take(
         options,
@@ -127,14 +133,20 @@ fn take(
     part: Part,
     round: u32,
 ) -> Checked<Vec<(Figure, f64)>> {
-    let address = proxy.map_or(model.address, |proxy| proxy.address);
+    let target = proxy.map_or_else(|| model.address.into(), |proxy| proxy.target.clone());
     let meter = Meter::new(proxy.map(Proxy::pid), model.pid(), cores)?;
     let window = Window {
         warmup_ns: (options.warmup * 1e9) as u64,
         length_ns: (options.seconds * 1e9) as u64,
     };
     // Every target of a round gets the same sequence of deployments and keys.
-    let connect = || Load::connect(address, usize::from(options.connections), u64::from(round));
+    let connect = || {
+        Load::connect(
+            target.clone(),
+            usize::from(options.connections),
+            u64::from(round),
+        )
+    };
     match part {
         Part::Requests => {
             let measured = connect()?.closed_loop(window, &meter)?;
@@ -155,11 +167,11 @@ fn take(
             Ok(figures)
         }
         Part::Streams => {
-            let first = Streams::open(address, FIRST_STREAMS)?;
+            let first = Streams::open(target.clone(), FIRST_STREAMS)?;
             let before = proxy.map(|proxy| memory_kib(proxy.pid())).transpose()?;
             drop(first);
             let count = usize::from(options.streams);
-            let mut streams = Streams::open(address, count)?;
+            let mut streams = Streams::open(target.clone(), count)?;
             let measured = streams.read(window, &meter)?;
             let mut figures = common(&measured);
             figures.extend(latencies(&measured));

@@ -1,14 +1,12 @@
 //! The load of the part `streams`: many token streams at once, each event checked and timed.
 
-use std::{
-    io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
-};
+use std::io::{ErrorKind, Read};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use crate::common::{
     Checked,
+    dial::{Connection, Dialer},
     load::{Measured, Window, stalled},
     meter::{Meter, now_ns},
     wire::{self, DEPLOYMENTS, EVENT_BYTES, Framing, KEYS, RequestForm},
@@ -27,7 +25,7 @@ pub(crate) struct Streams {
 /// One stream: its socket, and how far it was read. It holds no buffer, as a thousand of them would
 /// push each other out of the cache.
 struct Reader {
-    socket: TcpStream,
+    socket: Connection,
     head: Option<Vec<u8>>,
     chunk: Chunk,
     event: [u8; EVENT_BYTES],
@@ -47,7 +45,8 @@ enum Chunk {
 
 impl Streams {
     /// Opens streams and waits for all their heads.
-    pub(crate) fn open(target: SocketAddr, count: usize) -> Checked<Self> {
+    pub(crate) fn open(target: impl Into<Dialer>, count: usize) -> Checked<Self> {
+        let dialer = target.into();
         let mut streams = Self {
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             readers: Vec::with_capacity(count),
@@ -57,7 +56,7 @@ impl Streams {
         let mut sink = Vec::new();
         while streams.readers.len() < count {
             for _ in 0..OPENED_AT_ONCE.min(count - streams.readers.len()) {
-                streams.open_one(target, &mut form)?;
+                streams.open_one(&dialer, &mut form)?;
             }
             let mut heard_at = now_ns();
             while streams.headless > 0 {
@@ -68,12 +67,11 @@ impl Streams {
         Ok(streams)
     }
 
-    fn open_one(&mut self, target: SocketAddr, form: &mut RequestForm) -> Checked<()> {
+    fn open_one(&mut self, dialer: &Dialer, form: &mut RequestForm) -> Checked<()> {
         let id = self.readers.len();
-        let mut socket = TcpStream::connect(target)?;
-        socket.set_nodelay(true)?;
+        let mut socket = dialer.dial()?;
         let key = wire::key(id * 7 % KEYS);
-        socket.write_all(form.fill(id % DEPLOYMENTS, &key, 0))?;
+        socket.send(form.fill(id % DEPLOYMENTS, &key, 0))?;
         socket.set_nonblocking(true)?;
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
         self.epoll.add(&socket, EpollEvent::new(flags, id as u64))?;
@@ -138,7 +136,7 @@ impl Streams {
                     Err(e) => return Err(e.into()),
                 };
                 self.headless -= usize::from(reader.take(&scratch[..read], delays)?);
-                if read < scratch.len() {
+                if read < scratch.len() && !reader.socket.is_tls() {
                     break;
                 }
             }

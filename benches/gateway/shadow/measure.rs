@@ -12,7 +12,7 @@ use crate::{
         scrape,
         start::Model,
     },
-    config::Copies,
+    config::{Copies, Work},
     options::Options,
     proxy::Proxy,
     rounds::{
@@ -41,7 +41,8 @@ pub(super) fn sample(
     let dir = tempfile::tempdir()?;
     let model = Model::start(Some(cores.load), dir.path())?;
     let copies = subject.case.copies();
-    let (mut proxy, _place) = Proxy::start(&subject.program, cores, &model, copies)?;
+    let (mut proxy, _place) =
+        Proxy::start(&subject.program, cores, &model, Work::usual(copies), None)?;
     let taken = take(options, cores, &model, &proxy, way, round, copies);
     let (figures, copies) = taken.map_err(|e| format!("{e}\n{}", proxy.last_words()))?;
     proxy.ensure_alive()?;
@@ -66,7 +67,7 @@ fn take(
     let meter = Meter::new(Some(proxy.pid()), model.pid(), cores)?;
     let connections = usize::from(options.connections);
     // Every case of a round gets the same sequence of deployments and keys.
-    let connect = || Load::connect(proxy.address, connections, u64::from(round));
+    let connect = || Load::connect(proxy.target.clone(), connections, u64::from(round));
     connect()?.closed_loop(window(0.0, options.warmup), &meter)?;
     settle(proxy.pid())?;
     let admin = proxy.admin.filter(|_| copies != Copies::None);
