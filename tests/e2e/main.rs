@@ -109,6 +109,7 @@ mod shadow_metrics;
 mod shadow_models;
 mod shadow_odd;
 mod shadow_pairs;
+mod slow_peers;
 mod stalls;
 mod store_busy;
 mod swap;
