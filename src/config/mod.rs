@@ -343,7 +343,7 @@ impl Default for Settings {
                 idle_max: 64,
                 idle_timeout_ms: 30_000,
                 warm_min: 0,
-                connections_max: 1_024,
+                connections_max: 8_192,
                 head_bytes_max: 64 << 10,
                 retries_max: 2,
                 retry_body_bytes_max: 64 << 10,
