@@ -6,7 +6,9 @@
 //! ```
 
 mod gate;
+mod gcra;
 mod limiter;
 
 pub use gate::{Gate, NoTurn, Turn};
+pub use gcra::Allowance;
 pub use limiter::{Exceeded, Limiter, Permit, What};

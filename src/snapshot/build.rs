@@ -9,15 +9,15 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::{
-    Allowance, Books, Brake, Challenger, FACTOR_FIRST, Idle, Lane, LaneCaps, Leg, Plan, QueueRules,
-    Route, Routes, Rules, Snapshot, Standing,
+    Books, Brake, Challenger, FACTOR_FIRST, Idle, Lane, LaneCaps, Leg, Plan, QueueRules, Route,
+    Routes, Rules, Snapshot, Standing,
 };
 use crate::{
     base::{
         id::{Epoch, SampleShare, VersionNumber},
         name::{DeploymentName, Name},
     },
-    limit::{Gate, Limiter},
+    limit::{Allowance, Gate, Limiter},
     spec::{Access, ChallengerSpec, LimitsSpec, OverloadSpec, PoolSpec, VersionSpec},
     telemetry::{
         meters::{RoleMeters, VersionMeters},

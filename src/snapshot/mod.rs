@@ -6,7 +6,6 @@
 //!                  ▲ survivors of the old one: backends, meters, lanes
 //! ```
 
-mod allowance;
 mod books;
 mod brake;
 mod build;
@@ -18,7 +17,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use http::HeaderValue;
 
-pub use allowance::Allowance;
 pub use books::{Books, Skipped};
 pub use brake::{Brake, FACTOR_FIRST, Let};
 pub use build::{BuildOptions, Declared, Numbered, build};
@@ -31,7 +29,7 @@ use crate::{
         id::{Epoch, SampleShare, VersionNumber},
         name::{DeploymentName, Name},
     },
-    limit::{Gate, Limiter},
+    limit::{Allowance, Gate, Limiter},
     spec::{Access, CompareSpec, KeepBodiesSpec, Tails, TimeoutsSpec, VerdictSpec, VersionSpec},
     telemetry::meters::{RoleMeters, VersionMeters},
     upstream::pool::Pool,

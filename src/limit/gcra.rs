@@ -1,4 +1,4 @@
-//! What copies may cost by the second: so many requests, so many bytes. The generic cell rate algorithm
+//! What there may be by the second: so many requests, so many bytes. The generic cell rate algorithm
 //! (ITU-T I.371, appendix A) on one atomic: the time until which what was taken is paid for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
