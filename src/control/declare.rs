@@ -217,6 +217,8 @@ impl Control {
             record.tags.clone_from(&spec.tags);
             record.access = spec.access;
             record.keep_previous = spec.keep_previous;
+            record.limits = spec.limits;
+            record.overload = spec.overload;
         }
         let mut action = Action::Edit;
         let mut version = managed.map(|managed| managed.version);
@@ -350,5 +352,10 @@ fn fingerprint(spec: &DeploymentSpec) -> String {
         spec.access,
         spec.keep_previous,
     );
-    blake3::hash(&encode(&said)).to_hex().to_string()
+    // A file that says nothing of these is what it was before they existed.
+    let said = match (spec.limits.is_default(), &spec.overload) {
+        (true, None) => encode(&said),
+        _ => encode(&(said, spec.limits, spec.overload)),
+    };
+    blake3::hash(&said).to_hex().to_string()
 }

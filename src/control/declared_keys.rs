@@ -99,6 +99,8 @@ impl Control {
             key.description.clone_from(&spec.description);
             key.may_pin = spec.may_pin;
             key.expires_at_ms = spec.expires_at_ms;
+            key.limits = spec.limits;
+            key.priority = spec.priority;
             key.managed = true;
             let mut before = None;
             let mut digest = If::Absent;
@@ -234,5 +236,7 @@ fn is_same(key: &Key, spec: &KeySpec) -> bool {
         && key.description == spec.description
         && key.may_pin == spec.may_pin
         && key.expires_at_ms == spec.expires_at_ms
+        && key.limits == spec.limits
+        && key.priority == spec.priority
         && key.status == KeyStatus::Live
 }

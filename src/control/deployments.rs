@@ -325,6 +325,8 @@ impl Control {
         record.tags = patch.tags.unwrap_or(record.tags.clone());
         record.access = patch.access.unwrap_or(record.access);
         record.keep_previous = patch.keep_previous.unwrap_or(record.keep_previous);
+        record.limits = patch.limits.unwrap_or(record.limits);
+        record.overload = patch.overload.unwrap_or(record.overload);
         new.kept.truncate(new.record.keep_previous as usize);
         new.record.kept.truncate(new.record.keep_previous as usize);
         self.replace(caller, name, &held, new, Action::Edit, None, turn, intent)

@@ -174,6 +174,8 @@ impl Control {
         record.description = body.description;
         record.expires_at_ms = body.expires_at_ms;
         record.may_pin = body.may_pin;
+        record.limits = body.limits;
+        record.priority = body.priority;
         self.refuse_known(&record).await?;
         if intent.dry_run {
             let key = Stored {
@@ -297,7 +299,8 @@ impl Control {
         Ok(decode(&record)?)
     }
 
-    /// Changes a key's description.
+    /// Changes what people may change of a key. When this returns, every request that starts later
+    /// meets it as it is now.
     ///
     /// # Errors
     /// `first_key`, `key_revoked`.
@@ -318,9 +321,20 @@ impl Control {
             let words = format!("the key {id} is revoked, and stays as it is");
             return Err(ControlError::conflict("key_revoked", words));
         }
-        stored.value.description = patch.description;
+        let key = &mut stored.value;
+        let in_force = (key.limits, key.priority);
+        if let Some(description) = patch.description {
+            key.description = description;
+        }
+        key.limits = patch.limits.unwrap_or(key.limits);
+        key.priority = patch.priority.unwrap_or(key.priority);
         let mut change = Change::default();
-        change.put(stored.value.place(), &stored.value, Some(stored.revision));
+        change.put(key.place(), key, Some(stored.revision));
+        // A description opens nothing: what is in force stays in force.
+        if (key.limits, key.priority) != in_force {
+            let principal = Principal::new(&key.to_spec());
+            change.key(key.digest, Some(Arc::new(principal)));
+        }
         self.key_happened(&mut change, caller, &stored.value, Action::KeyEdit, None);
         self.commit_key(turn, change, stored, intent).await
     }

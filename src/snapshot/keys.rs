@@ -92,6 +92,10 @@ impl Principal {
             && self.scope == spec.scope
             && self.may_pin == spec.may_pin
             && self.priority == spec.priority
+            && match &self.limits {
+                Some(limiter) => *limiter.spec() == spec.limits,
+                None => spec.limits.is_unlimited(),
+            }
             && self.expires_at_ms == spec.expires_at_ms
     }
 

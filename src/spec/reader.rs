@@ -65,6 +65,14 @@ impl<'n> Reader<'n> {
         (!matches!(entry.node.value, Value::Null)).then(|| self.table.child(key, &entry.node))
     }
 
+    /// The value of `key` where `null` says something too: outer none when the key is left out, inner
+    /// none when it is `null`.
+    pub(crate) fn nullable(&mut self, key: &'static str) -> Option<Option<Field<'n>>> {
+        let field = self.field(key);
+        let is_there = self.entries.iter().any(|entry| entry.key == key);
+        is_there.then_some(field)
+    }
+
     /// The value of `key`; a mistake if there is none.
     pub(crate) fn required(&mut self, key: &'static str) -> Option<Field<'n>> {
         let field = self.field(key);

@@ -1,12 +1,13 @@
 //! A new deployment, and what can be changed of one without a new version.
 
-use super::{description_of_patch, refuse_nothing};
+use super::{description_of_patch, limits_of_patch, refuse_nothing};
 use crate::{
     base::name::Name,
     spec::{
-        Access, DeploymentSpec, Mistakes, Node, Reader, read,
+        Access, DeploymentSpec, LimitsSpec, Mistakes, Node, OverloadSpec, Reader, read,
         read::{
             deployment::deployment,
+            limits::overload_in,
             text::{ACCESSES, KEEP_PREVIOUS_MAX, LINE_BYTES_MAX, one_line, tags},
         },
     },
@@ -22,7 +23,7 @@ pub struct NewDeployment {
 }
 
 /// `PATCH .../deployments/{d}`: what is left out stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeploymentPatch {
     /// Free text for people, one line; an empty one means the URL name again.
     pub display_name: Option<String>,
@@ -34,6 +35,11 @@ pub struct DeploymentPatch {
     pub access: Option<Access>,
     /// How many retired versions stay warm.
     pub keep_previous: Option<u32>,
+    /// How much it may be asked for, in place of all that was declared.
+    pub limits: Option<LimitsSpec>,
+    /// What happens when it is asked for more than its backends do, in place of all that was declared;
+    /// inner none: nothing.
+    pub overload: Option<Option<OverloadSpec>>,
 }
 
 // === impl NewDeployment ===
@@ -78,7 +84,14 @@ fn patch(reader: &mut Reader<'_>) -> Option<DeploymentPatch> {
         keep_previous: reader
             .field("keep_previous")
             .and_then(|field| field.integer(0..=KEEP_PREVIOUS_MAX)),
+        limits: limits_of_patch(reader),
+        overload: reader
+            .nullable("overload")
+            .map(|field| field.and_then(|field| overload_in(&field))),
     };
-    refuse_nothing(reader);
+    // A `null` that lifts something is no nothing.
+    if patch.limits.is_none() && patch.overload.is_none() {
+        refuse_nothing(reader);
+    }
     Some(patch)
 }

@@ -2,23 +2,24 @@
 
 use std::fmt;
 
-use super::{description_of_patch, refuse_nothing};
+use super::{description_of_patch, limits_of_patch, refuse_nothing};
 use crate::{
     base::{
         id::KeyId,
         secret::{KeyDigest, KeyFormError},
     },
     spec::{
-        Mistakes, Node, Reader, read,
+        LimitsSpec, Mistakes, Node, Priority, Reader, read,
         read::{
             key::{BOTH, digest, given_id, own_id},
+            limits::{PRIORITIES, limits},
             text::{DESCRIPTION_BYTES_MAX, future_ms},
         },
     },
 };
 
 /// `POST .../keys`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct NewKey {
     /// Free text.
     pub description: String,
@@ -26,6 +27,10 @@ pub struct NewKey {
     pub expires_at_ms: Option<u64>,
     /// Whether its requests may pin a version with `X-Deployment-Version`.
     pub may_pin: bool,
+    /// How much it may ask for.
+    pub limits: LimitsSpec,
+    /// Whether its requests go before others'.
+    pub priority: Priority,
     /// The public id that it is to have; else the one inside of it, or one made from its digest.
     pub id: Option<KeyId>,
     /// The operator's own key, to be imported; weir draws one when there is none.
@@ -41,11 +46,15 @@ pub enum OwnKey {
     Digest(KeyDigest),
 }
 
-/// `PATCH .../keys/{id}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `PATCH .../keys/{id}`: what is left out stays as it is.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct KeyPatch {
     /// Free text.
-    pub description: String,
+    pub description: Option<String>,
+    /// How much it may ask for, in place of all that was declared.
+    pub limits: Option<LimitsSpec>,
+    /// Whether its requests go before others'.
+    pub priority: Option<Priority>,
 }
 
 /// A whole key, as its owner presents it. Never shown.
@@ -72,6 +81,8 @@ impl NewKey {
                     .field("expires_at")
                     .and_then(|field| future_ms(&field, now_ms)),
                 may_pin: reader.flag("may_pin", false),
+                limits: limits(reader),
+                priority: reader.choice("priority", &PRIORITIES),
                 // A mistake when it is none, so that nothing is made under another one.
                 id: given_id(reader).flatten(),
                 own: own(reader),
@@ -116,17 +127,24 @@ impl OwnKey {
 // === impl KeyPatch ===
 
 impl KeyPatch {
-    /// Reads the body.
+    /// Reads the body. No mistake repeats anything of it: a key may have slipped into it.
     ///
     /// # Errors
     /// Every mistake in it at once; one that changes nothing is a mistake.
     pub fn from_json(json: &serde_json::Value) -> Result<Self, Mistakes> {
         read(&Node::from_json(json), |reader| {
-            let description = description_of_patch(reader);
-            refuse_nothing(reader);
-            Some(Self {
-                description: description?,
-            })
+            reader.keep_private();
+            let patch = Self {
+                description: description_of_patch(reader),
+                limits: limits_of_patch(reader),
+                priority: reader
+                    .field("priority")
+                    .and_then(|field| field.choice(&PRIORITIES)),
+            };
+            if patch.limits.is_none() {
+                refuse_nothing(reader);
+            }
+            Some(patch)
         })
     }
 }

@@ -2,7 +2,7 @@
 //! declaration: every mistake at once with its JSON pointer, and no key that is not known.
 //!
 //! ```text
-//! JSON ──from_json──▶ body | every mistake       (null is the same as left out)
+//! JSON ──from_json──▶ body | every mistake       (null is the same as left out, but where it lifts)
 //! ```
 //!
 //! A new version's body is a [`VersionSpec`](super::VersionSpec).
@@ -29,7 +29,10 @@ pub use subscription::{NewSubscription, SubscriptionPatch};
 pub use task::{DeleteBody, PromoteBody, RestartBody, RevokeBody, RollbackBody, StopBody};
 pub use token::{NewToken, TokenPatch};
 
-use super::{Reader, read::text::DESCRIPTION_BYTES_MAX};
+use super::{
+    LimitsSpec, Reader,
+    read::{limits::limits_in, text::DESCRIPTION_BYTES_MAX},
+};
 
 /// A description that may be left out of a patch.
 fn description_of_patch(reader: &mut Reader<'_>) -> Option<String> {
@@ -37,6 +40,14 @@ fn description_of_patch(reader: &mut Reader<'_>) -> Option<String> {
     field
         .text_within(0..=DESCRIPTION_BYTES_MAX)
         .map(str::to_owned)
+}
+
+/// Limits that may be left out of a patch; `null` lifts them all.
+fn limits_of_patch(reader: &mut Reader<'_>) -> Option<LimitsSpec> {
+    match reader.nullable("limits")? {
+        Some(field) => limits_in(&field),
+        None => Some(LimitsSpec::default()),
+    }
 }
 
 /// A patch that changes nothing is a request that says something else than was meant.

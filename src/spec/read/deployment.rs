@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    challenger,
+    challenger, limits,
     pool::{self, TIMEOUT_MS_MAX},
     readiness,
     text::{ACCESSES, DESCRIPTION_BYTES_MAX, KEEP_PREVIOUS_MAX, line, name, one_line, tags},
@@ -44,6 +44,7 @@ pub(in crate::spec) fn deployment(
     let tags = reader.field("tags").and_then(|f| tags(&f));
     let access = reader.choice("access", &ACCESSES);
     let keep_previous = reader.integer("keep_previous", 0..=KEEP_PREVIOUS_MAX, 0);
+    let (limits, overload) = (limits::limits(reader), limits::overload(reader));
     let version = reader
         .required("version")
         .and_then(|f| f.table(|reader| Some(version(reader))));
@@ -59,8 +60,8 @@ pub(in crate::spec) fn deployment(
         tags: tags.unwrap_or_default(),
         access,
         keep_previous,
-        limits: crate::spec::LimitsSpec::default(),
-        overload: None,
+        limits,
+        overload,
         version: version?,
     })
 }

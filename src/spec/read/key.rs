@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::{
+    limits::{PRIORITIES, limits},
     tables,
     text::{DESCRIPTION_BYTES_MAX, instant_ms},
 };
@@ -48,6 +49,8 @@ fn key(reader: &mut Reader<'_>) -> Option<KeySpec> {
     let description = reader.text("description", DESCRIPTION_BYTES_MAX, "");
     let may_pin = reader.flag("may_pin", false);
     let expires_at_ms = reader.field("expires_at").and_then(|f| instant_ms(&f));
+    let limits = limits(reader);
+    let priority = reader.choice("priority", &PRIORITIES);
     let (digest, own_id) = identity?;
     Some(KeySpec {
         id: match id {
@@ -59,8 +62,8 @@ fn key(reader: &mut Reader<'_>) -> Option<KeySpec> {
         description,
         may_pin,
         expires_at_ms,
-        limits: crate::spec::LimitsSpec::default(),
-        priority: crate::spec::Priority::default(),
+        limits,
+        priority,
     })
 }
 

@@ -3,6 +3,7 @@
 mod challenger;
 pub(in crate::spec) mod deployment;
 pub(in crate::spec) mod key;
+pub(in crate::spec) mod limits;
 mod path;
 mod pool;
 mod project;

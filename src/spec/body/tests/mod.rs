@@ -1,5 +1,6 @@
 //! Tables: what each body reads, what it refuses and in which words.
 
+mod limits;
 mod properties;
 mod queue;
 mod subscriptions;
@@ -63,6 +64,7 @@ fn patches_of_a_deployment() {
                 tags: Some(vec!["x".into(), "é".into()]),
                 access: Some(Access::Public),
                 keep_previous: Some(16),
+                ..DeploymentPatch::default()
             },
         ),
         (
@@ -249,7 +251,8 @@ fn no_mistake_shows_an_imported_key() {
 /// All bodies that change a description and nothing else.
 #[test]
 fn patches_of_a_description() {
-    let key = |json: &Value| KeyPatch::from_json(json).map(|patch| patch.description);
+    let key =
+        |json: &Value| KeyPatch::from_json(json).map(|patch| patch.description.unwrap_or_default());
     let token = |json: &Value| TokenPatch::from_json(json).map(|patch| patch.description);
     let project = |json: &Value| ProjectPatch::from_json(json).map(|patch| patch.description);
     let tenant = |json: &Value| TenantPatch::from_json(json).map(|patch| patch.description);

@@ -34,6 +34,16 @@ fn word() -> BoxedStrategy<String> {
         "reason",
         "text",
         "limit",
+        "limits",
+        "requests_per_second",
+        "burst",
+        "mode",
+        "count",
+        "priority",
+        "bulk",
+        "overload",
+        "concurrency_max",
+        "concurrency_min",
         "url",
         "demo",
     ];
@@ -71,7 +81,6 @@ proptest! {
     fn any_body_is_read_or_refused(json in body()) {
         let refusals = [
             DeploymentPatch::from_json(&json).err(),
-            KeyPatch::from_json(&json).err(),
             NewProject::from_json(&json).err(),
             ProjectPatch::from_json(&json).err(),
             NewTenant::from_json(&json).err(),
@@ -87,10 +96,11 @@ proptest! {
             NewWebhook::from_json(&json).err(),
         ];
         let new_key = NewKey::from_json(&json, NOW_MS).err();
-        if let Some(mistakes) = &new_key {
+        let key_patch = KeyPatch::from_json(&json).err();
+        for mistakes in new_key.iter().chain(&key_patch) {
             prop_assert!(!mistakes.to_string().contains(SECRET), "{mistakes}");
         }
-        for mistakes in refusals.into_iter().chain([new_key]).flatten() {
+        for mistakes in refusals.into_iter().chain([new_key, key_patch]).flatten() {
             prop_assert!(!mistakes.list().is_empty());
             for mistake in mistakes.list() {
                 let parent = mistake.pointer.rsplit_once('/').map_or("", |(parent, _)| parent);

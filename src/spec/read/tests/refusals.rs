@@ -2,6 +2,10 @@
 
 use super::{IRIS, SECRET, bad, with_key, with_version};
 
+/// A deployment up to where its version begins.
+const IRIS_BARE: &str = "[[deployment]]\nproject = 'demo'\nname = 'iris'\n";
+const VERSION: &str = "version.main.backends = [{url = 'http://m'}]\n";
+
 #[test]
 fn what_a_deployment_refuses() {
     let long = |n: usize| "x".repeat(n);
@@ -386,6 +390,148 @@ fn what_a_key_refuses() {
     }
 }
 
+/// Of a deployment and of a key alike.
+#[test]
+fn what_limits_refuse() {
+    let key = format!("secret='{SECRET}'\nscope='demo'\n");
+    let with_key = |inner: &str| with_key(&format!("{key}{inner}"));
+    for (limits, words) in [
+        ("limits = 5", "limits: must be a table, not a whole number"),
+        (
+            "limits = {requests_per_second = 0}",
+            "limits/requests_per_second: must be from 0.001 to 1000000",
+        ),
+        (
+            "limits = {requests_per_second = 1000000.1}",
+            "limits/requests_per_second: must be from 0.001 to 1000000",
+        ),
+        (
+            "limits = {requests_per_second = nan}",
+            "limits/requests_per_second: must be from 0.001 to 1000000",
+        ),
+        (
+            "limits = {requests_per_second = '5'}",
+            "limits/requests_per_second: must be a number, not a string",
+        ),
+        (
+            "limits = {burst = 5}",
+            "limits/burst: is how many requests may come at once within a rate: it needs \
+             requests_per_second beside it",
+        ),
+        (
+            "limits = {requests_per_second = 1, burst = 0}",
+            "limits/burst: must be from 1 to 1000000",
+        ),
+        (
+            "limits = {requests_per_second = 1, burst = 1000001}",
+            "limits/burst: must be from 1 to 1000000",
+        ),
+        (
+            "limits = {concurrency_max = 0}",
+            "limits/concurrency_max: must be from 1 to 1000000",
+        ),
+        (
+            "limits = {bytes_per_second = 1099511627777}",
+            "limits/bytes_per_second: must be from 1 to 1099511627776",
+        ),
+        (
+            "limits = {requests_per_day = 1000000000001}",
+            "limits/requests_per_day: must be from 1 to 1000000000000",
+        ),
+        (
+            "limits = {request_per_second = 1}",
+            "limits/request_per_second: is not known; did you mean \"requests_per_second\"?",
+        ),
+    ] {
+        for shown in [
+            bad(&format!("{IRIS_BARE}{limits}\n{VERSION}")),
+            bad(&with_key(limits)),
+        ] {
+            assert!(shown.contains(words), "{words}\nis not in\n{shown}");
+            assert_eq!(shown.lines().count(), 1, "{shown}");
+        }
+    }
+    for (text, words) in [
+        (
+            format!("{IRIS_BARE}limits = {{mode = 'off'}}\n{VERSION}"),
+            "/deployment/0/limits/mode: \"off\" is none of enforce, count",
+        ),
+        (
+            with_key("limits = {mode = 'off'}"),
+            "/key/0/limits/mode: this is none of enforce, count",
+        ),
+        (
+            with_key("priority = 'high'"),
+            "/key/0/priority: this is none of interactive, default, bulk",
+        ),
+        (with_key("overload = {}"), "/key/0/overload: is not known"),
+        (
+            format!("{IRIS_BARE}priority = 'bulk'\n{VERSION}"),
+            "/deployment/0/priority: is not known",
+        ),
+    ] {
+        let shown = bad(&text);
+        assert!(shown.contains(words), "{words}\nis not in\n{shown}");
+    }
+    // Every mistake at once.
+    let shown = bad(&format!(
+        "{IRIS_BARE}limits = {{burst = 0, concurrency_max = 'x', limit = 1}}\n\
+         overload = {{queue_max = -1, queue_timeout_ms = 0}}\n{VERSION}"
+    ));
+    assert_eq!(shown.lines().count(), 6, "{shown}");
+}
+
+#[test]
+fn what_an_overload_refuses() {
+    for (overload, words) in [
+        ("true", "/overload: must be a table, not true or false"),
+        (
+            "{concurrency_max = 0}",
+            "/concurrency_max: must be from 1 to 100000",
+        ),
+        (
+            "{concurrency_max = 100001}",
+            "/concurrency_max: must be from 1 to 100000",
+        ),
+        (
+            "{concurrency_min = 0}",
+            "/concurrency_min: must be from 1 to 100000",
+        ),
+        (
+            "{concurrency_min = 257}",
+            "/concurrency_min: must not be above concurrency_max, which is 256",
+        ),
+        (
+            "{concurrency_max = 8, concurrency_min = 9}",
+            "/concurrency_min: must not be above concurrency_max, which is 8",
+        ),
+        (
+            "{queue_max = 100001}",
+            "/queue_max: must be from 0 to 100000",
+        ),
+        (
+            "{queue_timeout_ms = 0}",
+            "/queue_timeout_ms: must be from 1 to 86400000",
+        ),
+        (
+            "{queue_timeout_ms = 86400001}",
+            "/queue_timeout_ms: must be from 1 to 86400000",
+        ),
+        (
+            "{adaptive = 1}",
+            "/adaptive: must be true or false, not a whole number",
+        ),
+        (
+            "{concurency_max = 8}",
+            "/overload/concurency_max: is not known; did you mean \"concurrency_max\"?",
+        ),
+    ] {
+        let shown = bad(&format!("{IRIS_BARE}overload = {overload}\n{VERSION}"));
+        assert!(shown.contains(words), "{words}\nis not in\n{shown}");
+        assert_eq!(shown.lines().count(), 1, "{shown}");
+    }
+}
+
 /// Wherever a key's secret slips to, no mistake repeats it.
 #[test]
 fn no_mistake_shows_a_key() {
@@ -405,6 +551,11 @@ fn no_mistake_shows_a_key() {
         with_key(&format!("may_pin = '{SECRET}'")),
         with_key(&format!("expires_at = '{SECRET}'")),
         with_key(&format!("description = ['{SECRET}']")),
+        with_key(&format!("priority = '{SECRET}'")),
+        with_key(&format!("limits = '{SECRET}'")),
+        with_key(&format!("limits = {{{SECRET} = 1}}")),
+        with_key(&format!("limits = {{mode = '{SECRET}'}}")),
+        with_key(&format!("limits = {{burst = '{SECRET}'}}")),
         with_key(&format!("{SECRET} = 1")),
         with_key(&format!("{SECRET}.a = 1")),
         with_key(&format!("secret = 'x'\n{SECRET} = 1\n{SECRET} = 1")),

@@ -10,8 +10,8 @@ use crate::{
     base::name::DeploymentName,
     spec::{
         BackendSpec, BackendUrl, BudgetSpec, ChallengerSpec, CompareKind, CompareSpec, Example,
-        JsonPointer, KeepBodiesSpec, Parameters, PoolSpec, ReadinessSpec, VerdictSpec,
-        WarmUpMethod, WarmUpSpec,
+        JsonPointer, KeepBodiesSpec, LimitMode, LimitsSpec, OverloadSpec, Parameters, PoolSpec,
+        Priority, ReadinessSpec, VerdictSpec, WarmUpMethod, WarmUpSpec,
     },
 };
 
@@ -309,6 +309,47 @@ fn version() -> BoxedStrategy<VersionSpec> {
         .boxed()
 }
 
+fn limits() -> BoxedStrategy<LimitsSpec> {
+    let rate = prop_oneof![Just(1.0), Just(0.001), Just(1e6), 0.001..=1e6];
+    let rates = option::of((rate, option::of(1u32..=1_000_000)));
+    let counts = (
+        option::of(1u32..=1_000_000),
+        option::of(1u64..=1 << 40),
+        option::of(1u64..=1_000_000_000_000),
+    );
+    let mode = proptest::sample::select(vec![LimitMode::Enforce, LimitMode::Count]);
+    (rates, counts, mode)
+        .prop_map(|(rates, counts, mode)| LimitsSpec {
+            requests_per_second: rates.map(|(rate, _)| rate),
+            burst: rates.and_then(|(_, burst)| burst),
+            concurrency_max: counts.0,
+            bytes_per_second: counts.1,
+            requests_per_day: counts.2,
+            mode,
+        })
+        .boxed()
+}
+
+fn overload() -> BoxedStrategy<OverloadSpec> {
+    let concurrency = (1u32..=100_000).prop_flat_map(|max| (Just(max), 1..=max));
+    (
+        concurrency,
+        any::<bool>(),
+        0u32..=100_000,
+        1u64..=86_400_000,
+    )
+        .prop_map(
+            |((max, min), adaptive, queue_max, queue_timeout_ms)| OverloadSpec {
+                concurrency_max: max,
+                adaptive,
+                concurrency_min: min,
+                queue_max,
+                queue_timeout_ms,
+            },
+        )
+        .boxed()
+}
+
 fn deployment() -> BoxedStrategy<DeploymentSpec> {
     let access = proptest::sample::select(vec![
         Access::Keys,
@@ -318,9 +359,12 @@ fn deployment() -> BoxedStrategy<DeploymentSpec> {
     ]);
     let tags = vec("\\PC{1,9}", 0..4);
     let words = ("\\PC{1,20}", any::<String>(), tags);
-    (name(), name(), words, access, 0u32..=16, version())
+    let limited = (limits(), option::of(overload()));
+    let rest = (access, 0u32..=16, limited);
+    (name(), name(), words, rest, version())
         .prop_map(
-            |(project, name, (display_name, description, tags), access, keep_previous, version)| {
+            |(project, name, (display_name, description, tags), rest, version)| {
+                let (access, keep_previous, (limits, overload)) = rest;
                 DeploymentSpec {
                     name: DeploymentName::parse(&format!("{project}/{name}")).expect("a name"),
                     display_name,
@@ -328,8 +372,8 @@ fn deployment() -> BoxedStrategy<DeploymentSpec> {
                     tags: BTreeSet::from_iter(tags).into_iter().collect(),
                     access,
                     keep_previous,
-                    limits: crate::spec::LimitsSpec::default(),
-                    overload: None,
+                    limits,
+                    overload,
                     version,
                 }
             },
@@ -381,6 +425,20 @@ proptest! {
         let again = reread_all(&spec);
         prop_assert_eq!(&again, &spec);
         prop_assert_eq!(written(&again), written(&spec));
+    }
+
+    /// A key is written for people alone; what is kept of its limits is what was declared.
+    #[test]
+    fn the_limits_of_a_key_are_read_as_they_were_written(
+        limits in limits(), priority in proptest::sample::select(Priority::ALL.to_vec()),
+    ) {
+        let mut key = json!({"scope": "demo", "secret": SECRET, "priority": priority.as_str()});
+        key["limits"] = serde_json::to_value(limits).expect("JSON");
+        let text = toml::to_string(&json!({"key": [key]})).expect("TOML");
+        let read = good(&text);
+        prop_assert_eq!((read.keys[0].limits, read.keys[0].priority), (limits, priority));
+        let again: LimitsSpec = serde_json::from_str(&written(&limits)).expect("JSON");
+        prop_assert_eq!(again, limits);
     }
 
     #[test]
