@@ -235,6 +235,8 @@ catalogue! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     code: Code,
+    /// When asking again helps, where that is known better than by the catalogue; 0 where not.
+    retry_s: u32,
     private: Option<Box<str>>,
 }
 
@@ -245,6 +247,7 @@ impl Fault {
     pub const fn new(code: Code) -> Self {
         Self {
             code,
+            retry_s: 0,
             private: None,
         }
     }
@@ -253,7 +256,26 @@ impl Fault {
     pub fn because(code: Code, private: impl fmt::Display) -> Self {
         Self {
             code,
+            retry_s: 0,
             private: Some(private.to_string().into()),
+        }
+    }
+
+    /// A fault after which asking again helps in so many milliseconds; told in whole seconds, rounded
+    /// up.
+    pub fn after_ms(code: Code, retry_ms: u64) -> Self {
+        let retry_s = retry_ms.div_ceil(1_000).max(1);
+        Self {
+            retry_s: u32::try_from(retry_s).unwrap_or(u32::MAX),
+            ..Self::new(code)
+        }
+    }
+
+    /// Whether the caller gains by asking again, and when.
+    pub fn retry(&self) -> Retry {
+        match self.retry_s {
+            0 => self.entry().retry,
+            seconds => Retry::AfterSeconds(seconds),
         }
     }
 
@@ -296,6 +318,21 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn its_own_time_goes_before_that_of_the_catalogue() {
+        assert_eq!(
+            Fault::new(Code::QuotaSpent).retry(),
+            Retry::AfterSeconds(60)
+        );
+        let after = |ms| Fault::after_ms(Code::QuotaSpent, ms).retry();
+        assert_eq!(after(0), Retry::AfterSeconds(1));
+        assert_eq!(after(1_000), Retry::AfterSeconds(1));
+        assert_eq!(after(1_001), Retry::AfterSeconds(2));
+        assert_eq!(after(u64::MAX), Retry::AfterSeconds(u32::MAX));
+        // It travels with every refusal.
+        assert!(size_of::<Fault>() <= 3 * size_of::<usize>());
+    }
 
     #[test]
     fn codes_are_unique_words_and_statuses_those_of_the_design() {

@@ -20,6 +20,17 @@ pub struct Turn {
     gate: Arc<Gate>,
 }
 
+/// How a gate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GateStanding {
+    /// Exchanges that may be under way at once, at this moment.
+    pub limit: u32,
+    /// Exchanges that are.
+    pub in_flight: u32,
+    /// Requests that wait for their turn.
+    pub waiting: u32,
+}
+
 /// Why there is no turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoTurn {
@@ -43,6 +54,14 @@ impl Gate {
     /// As declared.
     pub fn spec(&self) -> &OverloadSpec {
         &self.spec
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> GateStanding {
+        GateStanding {
+            limit: self.spec.concurrency_max,
+            ..GateStanding::default()
+        }
     }
 
     /// Waits for a turn.

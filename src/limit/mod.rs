@@ -5,10 +5,12 @@
 //!             rate, bytes, quota, concurrency: 429              full, no turn in time: 503
 //! ```
 
+mod day;
 mod gate;
 mod gcra;
 mod limiter;
 
-pub use gate::{Gate, NoTurn, Turn};
+pub use day::{DayCount, day_of};
+pub use gate::{Gate, GateStanding, NoTurn, Turn};
 pub use gcra::Allowance;
-pub use limiter::{Exceeded, Limiter, Permit, What};
+pub use limiter::{Entry, Exceeded, Limiter, Permit, Quota, Refusals, Standing};

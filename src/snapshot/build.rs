@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     base::{
+        clock::Tick,
         id::{Epoch, SampleShare, VersionNumber},
         name::{DeploymentName, Name},
     },
@@ -128,7 +129,8 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
     let mut shared = declared.shared;
     shared.sort_unstable();
     let before = old.and_then(|old| old.limits.as_ref());
-    let limits = (!declared.limits.is_unlimited()).then(|| Limiter::new(declared.limits, before));
+    let limits = (!declared.limits.is_unlimited())
+        .then(|| Limiter::new(declared.limits, before, Tick::now()));
     let before = old.and_then(|old| old.gate.as_ref());
     let gate = declared.overload.map(|spec| Gate::new(spec, before));
     Route {

@@ -17,7 +17,11 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 
 use crate::{
-    base::{clock::unix_ms, id::KeyId, secret::KeyDigest},
+    base::{
+        clock::{Tick, unix_ms},
+        id::KeyId,
+        secret::KeyDigest,
+    },
     limit::Limiter,
     spec::{KeySpec, Priority, Scope},
 };
@@ -55,6 +59,9 @@ pub struct Keys {
     shards: Box<[ArcSwap<Shard>]>,
     /// Only keys that were used are in it. A request meets it once in the life of a principal.
     warm: DashMap<KeyDigest, Arc<Warm>>,
+    /// Limits of keys that may have so many requests a day, for whoever writes them down. No request
+    /// meets it.
+    quotas: DashMap<KeyDigest, Arc<Limiter>>,
     count: AtomicUsize,
 }
 
@@ -79,7 +86,8 @@ impl Principal {
             scope,
             may_pin: spec.may_pin,
             priority: spec.priority,
-            limits: (!spec.limits.is_unlimited()).then(|| Limiter::new(spec.limits, None)),
+            limits: (!spec.limits.is_unlimited())
+                .then(|| Limiter::new(spec.limits, None, Tick::now())),
             expires_at_ms: spec.expires_at_ms,
             noted_at_ms: AtomicU64::new(0),
             warm: OnceLock::new(),
@@ -92,11 +100,11 @@ impl Principal {
             && self.scope == spec.scope
             && self.may_pin == spec.may_pin
             && self.priority == spec.priority
+            && self.expires_at_ms == spec.expires_at_ms
             && match &self.limits {
-                Some(limiter) => *limiter.spec() == spec.limits,
+                Some(limits) => *limits.spec() == spec.limits,
                 None => spec.limits.is_unlimited(),
             }
-            && self.expires_at_ms == spec.expires_at_ms
     }
 
     /// The key's public id.
@@ -124,6 +132,30 @@ impl Principal {
         self.limits.as_ref()
     }
 
+    /// The same where a day has only so many requests.
+    fn day_quota(&self) -> Option<&Arc<Limiter>> {
+        let limits = self.limits.as_ref();
+        limits.filter(|limits| limits.spec().requests_per_day.is_some())
+    }
+
+    /// The same in the place of another one, whose limits go on: editing a key does not refill it.
+    fn succeeding(self: Arc<Self>, old: &Self) -> Arc<Self> {
+        let (Some(new), Some(before)) = (&self.limits, &old.limits) else {
+            return self;
+        };
+        let limits = Limiter::new(*new.spec(), Some(before), Tick::now());
+        Arc::new(Self {
+            id: self.id.clone(),
+            scope: self.scope.clone(),
+            may_pin: self.may_pin,
+            priority: self.priority,
+            limits: Some(limits),
+            expires_at_ms: self.expires_at_ms,
+            noted_at_ms: AtomicU64::new(0),
+            warm: OnceLock::new(),
+        })
+    }
+
     /// Whether it opens anything now.
     pub fn is_valid(&self) -> bool {
         self.expires_at_ms.is_none_or(|expires| unix_ms() < expires)
@@ -141,6 +173,7 @@ impl Keys {
                 .map(|_| ArcSwap::new(Arc::clone(&none)))
                 .collect(),
             warm: DashMap::new(),
+            quotas: DashMap::new(),
             count: AtomicUsize::new(0),
         }
     }
@@ -157,6 +190,12 @@ impl Keys {
     /// Whether there is a principal for this digest, valid or expired.
     pub fn contains(&self, digest: &KeyDigest) -> bool {
         self.shards[shard_of(digest)].load().contains_key(digest)
+    }
+
+    /// The limits of a key, valid or expired.
+    pub fn limits_of(&self, digest: &KeyDigest) -> Option<Arc<Limiter>> {
+        let shard = self.shards[shard_of(digest)].load();
+        shard.get(digest)?.limits().cloned()
     }
 
     /// The digests of all keys.
@@ -179,6 +218,17 @@ impl Keys {
             let mut map = Shard::clone(&self.shards[shard].load());
             let before = map.len();
             for (digest, principal) in changes {
+                let old = map.get(&digest);
+                let principal = principal.map(|new| match old {
+                    Some(old) => new.succeeding(old),
+                    None => new,
+                });
+                let old_quota = old.and_then(|old| old.day_quota()).is_some();
+                match principal.as_ref().and_then(|new| new.day_quota()) {
+                    Some(limits) => drop(self.quotas.insert(digest, Arc::clone(limits))),
+                    None if old_quota => drop(self.quotas.remove(&digest)),
+                    None => {}
+                }
                 match principal {
                     Some(principal) => drop(map.insert(digest, principal)),
                     None => {
@@ -223,6 +273,12 @@ impl Keys {
             .collect()
     }
 
+    /// The limits of every key that may have so many requests a day.
+    pub fn quotas(&self) -> impl Iterator<Item = (KeyDigest, Arc<Limiter>)> {
+        let quotas = self.quotas.iter();
+        quotas.map(|entry| (*entry.key(), Arc::clone(entry.value())))
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
@@ -265,6 +321,7 @@ impl Hasher for DigestHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::LimitsSpec;
 
     fn key(n: usize) -> (KeyDigest, Arc<Principal>) {
         let secret = format!("key-number-{n:08}");
@@ -316,6 +373,57 @@ mod tests {
         assert!(keys.get(&digest).is_none());
         keys.apply([(digest, Some(Arc::new(principal(unix_ms() + 60_000))))]);
         assert!(keys.get(&digest).is_some());
+    }
+
+    fn limited(limits: LimitsSpec) -> Option<Arc<Principal>> {
+        let (_, principal) = key(1);
+        Some(Arc::new(Principal {
+            id: principal.id.clone(),
+            scope: Scope::Instance,
+            may_pin: false,
+            limits: (!limits.is_unlimited()).then(|| Limiter::new(limits, None, Tick::now())),
+            priority: Priority::default(),
+            expires_at_ms: None,
+            noted_at_ms: AtomicU64::new(0),
+            warm: OnceLock::new(),
+        }))
+    }
+
+    #[test]
+    fn what_was_taken_outlives_an_edit_but_not_a_revocation() {
+        let keys = Keys::new();
+        let (digest, _) = key(1);
+        let mut spec = LimitsSpec {
+            requests_per_second: Some(0.001),
+            burst: Some(10),
+            ..LimitsSpec::default()
+        };
+        let limits = || keys.limits_of(&digest).expect("limited");
+        let (now, unix_ms) = (Tick::now(), 1_700_000_000_000);
+        let take = || limits().take(crate::limit::Entry::Now, now, unix_ms);
+        keys.apply([(digest, limited(spec))]);
+        let first = take().expect("the first");
+        spec.requests_per_day = Some(5);
+        assert_eq!(keys.quotas().count(), 0);
+        keys.apply([(digest, limited(spec))]);
+        assert_eq!(keys.quotas().count(), 1);
+        let standing = limits().standing(now, unix_ms);
+        assert_eq!(standing.requests_available, Some(9));
+        assert_eq!((standing.in_flight, standing.requests_today), (1, 1));
+        drop(first);
+        assert_eq!(limits().standing(now, unix_ms).in_flight, 0);
+        // A key that is replaced by itself has the very same limits.
+        let before = limits();
+        keys.apply([(digest, limited(spec))]);
+        assert!(Arc::ptr_eq(&before, &limits()));
+        keys.apply([(digest, limited(LimitsSpec::default()))]);
+        assert!(keys.limits_of(&digest).is_none());
+        assert_eq!(keys.quotas().count(), 0);
+        keys.apply([(digest, limited(spec)), (key(2).0, limited(spec))]);
+        keys.apply([(digest, None)]);
+        assert_eq!(keys.quotas().count(), 1);
+        keys.apply([(digest, limited(spec))]);
+        assert_eq!(limits().standing(now, unix_ms).requests_today, 0);
     }
 
     #[test]

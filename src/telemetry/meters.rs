@@ -13,6 +13,7 @@ use metrics::{Counter, Gauge};
 
 use super::{
     credit::Credit,
+    limits::{LimitMeters, Refusal},
     outcome::{Ended, Role},
     seconds::Seconds,
     series::{self, LazyCounter},
@@ -35,6 +36,7 @@ pub struct RoleMeters {
     broken: [LazyCounter; 4],
     reasons: [LazyCounter; Reason::COUNT],
     copies: LazyCounter,
+    limits: LimitMeters,
     backends: [Gauge; 3],
     credit: Credit,
 }
@@ -162,6 +164,7 @@ impl RoleMeters {
             broken: Default::default(),
             reasons: Default::default(),
             copies: LazyCounter::default(),
+            limits: LimitMeters::default(),
             backends: [state("available"), state("unhealthy"), state("ejected")],
             credit: Credit::default(),
             name: name.clone(),
@@ -196,6 +199,11 @@ impl RoleMeters {
     /// Counts a request that was refused before it became an exchange.
     pub fn turn_away(&self, code: crate::fault::Code) {
         self.tally.turn_away(code);
+    }
+
+    /// Counts a request beyond a limit.
+    pub fn count_limited(&self, refusal: Refusal) {
+        self.limits.count(&self.name, refusal);
     }
 
     /// Records the head of an answer: `first_byte_ns` after the request's head, of which
@@ -289,6 +297,7 @@ impl RoleMeters {
             counter.touch();
         }
         self.reasons.iter().for_each(LazyCounter::touch);
+        self.limits.touch();
     }
 
     /// Brings the series of bytes up to what was counted.

@@ -71,6 +71,8 @@ table! {
         "Copies sent to a challenger.";
     MIRROR_DROPPED = Counter "weir_mirror_dropped_total" ["project", "deployment", "reason"],
         "Copies meant for a challenger and not made, or given up, by reason.";
+    LIMIT_REFUSED = Counter "weir_limit_refused_total" ["project", "deployment", "scope", "limit", "mode"],
+        "Requests beyond a limit of their key or of the deployment; mode enforce: refused, count: let through all the same.";
     FAULTS = Counter "weir_faults_total" ["code"],
         "Faults answered, by the code of the catalogue.";
     UPSTREAM_CONNECTIONS = Gauge "weir_upstream_connections" ["state"],

@@ -4,5 +4,6 @@ pub mod async_path;
 pub mod headers;
 pub mod native;
 pub mod prefer;
+pub mod rate_limit;
 pub mod spare;
 pub mod target;

@@ -36,7 +36,7 @@ pub fn render(fault: &Fault, request_id: &str) -> (StatusCode, HeaderMap, Bytes)
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    match (entry.status, entry.retry) {
+    match (entry.status, fault.retry()) {
         (401, _) => {
             let scheme = HeaderValue::from_static("Bearer");
             headers.insert(header::WWW_AUTHENTICATE, scheme);
@@ -64,5 +64,7 @@ mod tests {
         assert_eq!(body["code"], "backend_unreachable");
         assert_eq!(body["request_id"], "r\"1");
         assert!(!body.to_string().contains("127.0.0.1"));
+        let fault = Fault::after_ms(Code::RateLimited, 2_500);
+        assert_eq!(render(&fault, "r").1[header::RETRY_AFTER], "3");
     }
 }
