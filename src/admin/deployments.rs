@@ -196,7 +196,9 @@ async fn read(
 
 /// Changes a deployment's fields.
 ///
-/// Whatever the version says takes a new version instead.
+/// Whatever the version says takes a new version instead. Limits and what protects its backends are
+/// no part of a version: a rollback leaves them as they are. When this answers, every request that
+/// starts later meets them as they are now.
 #[utoipa::path(patch, path = "/api/v1/projects/{project}/deployments/{deployment}",
     tag = "deployments", operation_id = "deployments_edit", params(ChangeParams),
     request_body = request::DeploymentPatch, responses((status = 200, body = Deployment)))]

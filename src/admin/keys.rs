@@ -118,9 +118,12 @@ async fn read(State(plane): State<Shared>, mut call: Call, OfKey(scope, id): OfK
         .unless_known(&call.headers)
 }
 
-/// Changes a key's description.
+/// Changes a key's description, limits and priority.
+///
+/// When this answers, every request that starts later meets the limits as they are now. The First Key
+/// of a deployment stays as it is.
 #[utoipa::path(patch, path = "/keys/{key}", tag = "keys", operation_id = "keys_edit",
-    params(ChangeParams), request_body = request::DescriptionPatch,
+    params(ChangeParams), request_body = request::KeyPatch,
     responses((status = 200, body = Key)))]
 async fn edit(
     State(plane): State<Shared>,

@@ -370,7 +370,7 @@ impl Gateway {
                 );
             }
             if let Err(error) = control.flush().await {
-                tracing::warn!(%error, "when keys were used last was not written down");
+                tracing::warn!(%error, "when keys were used last, or what they took of daily quotas, was not written down");
             }
             Ok(())
         })

@@ -12,6 +12,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     access::Caller,
+    changed,
     deployments::{json, new_record},
     error::ControlError,
     leaving::bury,
@@ -255,6 +256,9 @@ impl Control {
         };
         let mut happening = Happening::new(&name, action, &by, title, now);
         happening.version = version.filter(|_| !is_known);
+        if let Some(held) = &held {
+            happening.changes = changed::of_deployment(&held.record, &new.record);
+        }
         change.happened(happening).route(&name);
         change.deployment(&name, before, new);
         Ok(true)

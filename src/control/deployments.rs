@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     access::{Caller, Object, Verb},
+    changed,
     error::ControlError,
     keys::{Drawn, NewSecret},
     limits::Limited,
@@ -21,6 +22,7 @@ use crate::{
         id::{Revision, VersionNumber},
         name::DeploymentName,
     },
+    limit::{GateStanding, Standing},
     snapshot::Plan,
     spec::{
         DeploymentSpec, Scope, VersionSpec,
@@ -45,6 +47,10 @@ pub struct Shown {
     pub backends: Vec<BackendShown>,
     /// Its challenger, if it has one.
     pub challenger: Option<ChallengerShown>,
+    /// How its limits stand; none where nothing is limited.
+    pub limits: Option<Standing>,
+    /// How what protects its backends stands; none where nothing does.
+    pub gate: Option<GateStanding>,
 }
 
 /// The challenger of a live version, as its brake lets it run.
@@ -169,6 +175,8 @@ impl Control {
                 live: None,
                 backends: Vec::new(),
                 challenger: None,
+                limits: None,
+                gate: None,
             },
             first_key: key.as_ref().map(|drawn| NewSecret {
                 key: Stored {
@@ -248,6 +256,8 @@ impl Control {
             live: None,
             backends: Vec::new(),
             challenger: None,
+            limits: None,
+            gate: None,
         })
         .await
     }
@@ -280,9 +290,10 @@ impl Control {
     pub(super) fn show(&self, state: &State, name: &DeploymentName, held: &Held) -> Shown {
         let task = held.record.latest_task.as_ref();
         let snapshot = self.current.load_full();
-        let plan = snapshot
-            .route(name.as_str())
-            .and_then(|route| route.live().ok());
+        let route = snapshot.route(name.as_str());
+        let plan = route.and_then(|route| route.live().ok());
+        let limits = route.and_then(|route| route.limits());
+        let gate = route.and_then(|route| route.gate());
         Shown {
             name: name.clone(),
             stored: Stored {
@@ -295,6 +306,8 @@ impl Control {
             live: held.live.as_ref().map(|live| Arc::clone(&live.spec)),
             backends: plan.map(|plan| backends(plan)).unwrap_or_default(),
             challenger: plan.and_then(|plan| challenger(plan)),
+            limits: limits.map(|limits| limits.standing(Tick::now(), unix_ms())),
+            gate: gate.map(|gate| gate.standing()),
         }
     }
 
@@ -353,6 +366,7 @@ impl Control {
             let title = new.record.display_name.clone();
             let mut happening = Happening::new(name, action, &caller.name, title, now);
             happening.reason = reason;
+            happening.changes = changed::of_deployment(&old.record, &new.record);
             change.happened(happening).route(name);
             change.deployment(name, Some(old.revision), new);
             let done = self.commit(turn, change).await?;

@@ -4,22 +4,27 @@ use std::sync::Arc;
 
 use super::{
     access::{Caller, Object, Verb},
+    changed,
     deployments::needs_project,
     error::ControlError,
     limits::Limited,
     list::{Listed, Page},
     plane::{Change, Control, Done, Intent, Turn},
-    record::{Action, Deed, DeploymentState, Happening, Key, KeyStatus, Stored, decode, place},
+    record::{
+        Action, Deed, DeploymentState, FieldChange, Happening, Key, KeyStatus, Stored, decode,
+        place,
+    },
     state::State,
 };
 use crate::{
     base::{
-        clock::unix_ms,
+        clock::{Tick, unix_ms},
         draw,
         id::{KeyId, Revision},
         name::DeploymentName,
         secret::KeyDigest,
     },
+    limit::Standing,
     snapshot::Principal,
     spec::{
         Scope,
@@ -46,6 +51,8 @@ pub struct KeyShown {
     pub used_at_ms: Option<u64>,
     /// Whether there is a sealed copy that can be revealed.
     pub revealable: bool,
+    /// How its limits stand; none where nothing is limited.
+    pub limits: Option<Standing>,
 }
 
 /// A key that is about to be made.
@@ -186,7 +193,14 @@ impl Control {
         }
         let mut change = Change::default();
         self.grant(&mut change, &record);
-        self.key_happened(&mut change, caller, &record, Action::KeyCreate, None);
+        self.key_happened(
+            &mut change,
+            caller,
+            &record,
+            Action::KeyCreate,
+            None,
+            vec![],
+        );
         let done = self.commit(turn, change).await?;
         Ok(Done {
             value: NewSecret {
@@ -279,8 +293,10 @@ impl Control {
             Some(used) => Some(used),
             None => self.used_before(digest).await?,
         };
+        let limits = self.current.keys().limits_of(digest);
         Ok(KeyShown {
             used_at_ms,
+            limits: limits.map(|limits| limits.standing(Tick::now(), unix_ms())),
             revealable: self.sealer.is_some() && stored.value.sealed.is_some(),
             stored,
         })
@@ -321,8 +337,8 @@ impl Control {
             let words = format!("the key {id} is revoked, and stays as it is");
             return Err(ControlError::conflict("key_revoked", words));
         }
+        let before = stored.value.clone();
         let key = &mut stored.value;
-        let in_force = (key.limits, key.priority);
         if let Some(description) = patch.description {
             key.description = description;
         }
@@ -331,11 +347,13 @@ impl Control {
         let mut change = Change::default();
         change.put(key.place(), key, Some(stored.revision));
         // A description opens nothing: what is in force stays in force.
-        if (key.limits, key.priority) != in_force {
+        if (key.limits, key.priority) != (before.limits, before.priority) {
             let principal = Principal::new(&key.to_spec());
             change.key(key.digest, Some(Arc::new(principal)));
         }
-        self.key_happened(&mut change, caller, &stored.value, Action::KeyEdit, None);
+        let changes = changed::of_key(&before, &stored.value);
+        let action = Action::KeyEdit;
+        self.key_happened(&mut change, caller, &stored.value, action, None, changes);
         self.commit_key(turn, change, stored, intent).await
     }
 
@@ -379,6 +397,7 @@ impl Control {
             &stored.value,
             Action::KeyRevoke,
             body.reason,
+            vec![],
         );
         self.commit_key(turn, change, stored, intent).await
     }
@@ -412,7 +431,7 @@ impl Control {
             .open(&key.digest, sealed)
             .map_err(|error| ControlError::conflict("not_sealed", error.to_string()))?;
         let mut change = Change::default();
-        self.key_happened(&mut change, caller, &key, Action::KeyReveal, None);
+        self.key_happened(&mut change, caller, &key, Action::KeyReveal, None, vec![]);
         let done = self.commit(turn, change).await?;
         Ok(Done {
             value: secret,
@@ -441,6 +460,7 @@ impl Control {
         key: &Key,
         action: Action,
         reason: Option<String>,
+        changes: Vec<FieldChange>,
     ) {
         let Scope::Deployment(name) = &key.scope else {
             // A key of a project or of the instance has no deployment's history to stand in.
@@ -450,6 +470,7 @@ impl Control {
                 deed.project = Some(project.clone());
             }
             deed.reason = reason;
+            deed.changes = changes;
             change.done(deed);
             return;
         };
@@ -460,6 +481,7 @@ impl Control {
         let mut happening = Happening::new(name, action, &caller.name, title, unix_ms());
         happening.key = Some(key.id.to_string());
         happening.reason = reason;
+        happening.changes = changes;
         change.happened(happening);
     }
 

@@ -206,6 +206,8 @@ impl Control {
                         live: None,
                         backends: Vec::new(),
                         challenger: None,
+                        limits: None,
+                        gate: None,
                     });
                 }
                 if found.len() == part.count {

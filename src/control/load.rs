@@ -83,9 +83,11 @@ impl Control {
             state: RwLock::default(),
             turn: Arc::default(),
             times: Times::new(),
+            quotas: tokio::sync::Mutex::default(),
             last_id_ms: AtomicU64::new(0),
         });
         control.reload().await?;
+        control.restore_quotas().await?;
         control.keep_audit(waiting);
         Ok(control)
     }
@@ -95,6 +97,7 @@ impl Control {
     pub fn start(self: &Arc<Self>) {
         self.work_off_all();
         self.keep_tidy();
+        self.keep_quotas();
         self.watch_pools();
     }
 

@@ -22,6 +22,7 @@ use super::{
     events::{EventKind, Feed},
     limits::Limits,
     load::TokenCheck,
+    quotas::Quotas,
     record::{Deed, Happening, Stored, Task, encode, place},
     seal::Sealer,
     state::{Held, State},
@@ -79,6 +80,7 @@ pub struct Control {
     pub(super) state: RwLock<State>,
     pub(super) turn: Arc<tokio::sync::Mutex<Writer>>,
     pub(super) times: Times,
+    pub(super) quotas: tokio::sync::Mutex<Quotas>,
     /// The last id given to a record whose ids are ordered by time.
     pub(super) last_id_ms: AtomicU64,
 }

@@ -7,6 +7,7 @@ use super::{
     deployments::overwrite,
     error::ControlError,
     plane::{Change, Control},
+    quotas::Ahead,
     record::{Idempotency, Key, KeyStatus, Task, Version, VersionStatus, decode, place},
 };
 use crate::{
@@ -60,12 +61,15 @@ impl Control {
         });
     }
 
-    /// Writes down when keys were used; also called when the gateway ends.
+    /// Writes down when keys were used and what was taken of daily quotas; called when the gateway
+    /// ends.
     ///
     /// # Errors
     /// When the store did not take it.
     pub async fn flush(&self) -> Result<(), ControlError> {
-        self.flush_use(&mut HashMap::new()).await
+        let used = self.flush_use(&mut HashMap::new()).await;
+        let quotas = self.write_quotas(Ahead::Exact, unix_ms()).await;
+        used.and(quotas)
     }
 
     async fn flush_use(&self, written: &mut HashMap<KeyDigest, u64>) -> Result<(), ControlError> {

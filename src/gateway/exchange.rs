@@ -5,7 +5,7 @@ use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Uri, request::Parts};
 
-use super::{limits::Taken, local::Local, seen::Seen};
+use super::{limits::Limited, local::Local, seen::Seen};
 use crate::{
     base::{
         clock::{Tick, unix_ms},
@@ -68,8 +68,8 @@ pub(super) struct Exchange {
     /// What of it concerns weir itself.
     seen: Seen,
     settled: bool,
-    /// What was taken of the limits.
-    taken: Taken,
+    /// The limits that it is under, and what it took of them.
+    limited: Option<Box<Limited>>,
     /// Its turn at the deployment's gate.
     turn: Option<Turn>,
 }
@@ -122,7 +122,7 @@ impl Exchange {
             seen,
             parts,
             settled: false,
-            taken: Taken::default(),
+            limited: None,
             turn: None,
             local: Rc::clone(local),
             caller,
@@ -214,8 +214,13 @@ impl Exchange {
     }
 
     /// Keeps what was taken of the limits until its end.
-    pub(super) fn hold(&mut self, taken: Taken) {
-        self.taken = taken;
+    pub(super) fn hold(&mut self, limited: Option<Box<Limited>>) {
+        self.limited = limited;
+    }
+
+    /// The limits that it is under.
+    pub(super) fn limited(&self) -> Option<&Limited> {
+        self.limited.as_deref()
     }
 
     /// Keeps its turn until its end.
@@ -288,6 +293,9 @@ impl Exchange {
 
     pub(super) fn count_request_bytes(&mut self, total: u64) {
         self.request_bytes = total;
+        if let Some(limited) = &mut self.limited {
+            limited.pass(self.request_bytes, self.response_bytes);
+        }
     }
 
     /// The next piece of the answer's body is asked for.
@@ -300,6 +308,9 @@ impl Exchange {
     /// A piece of the answer's body passes.
     pub(super) fn pass(&mut self, piece: &[u8]) {
         self.response_bytes += piece.len() as u64;
+        if let Some(limited) = &mut self.limited {
+            limited.pass(self.request_bytes, self.response_bytes);
+        }
         if let Some(witness) = &mut self.witness {
             witness.piece(piece);
         }
@@ -328,8 +339,9 @@ impl Exchange {
         if self.local.teller.is_wanted() {
             self.tell(duration_ns, ended);
         }
-        self.taken.charge(self.request_bytes + self.response_bytes);
-        self.taken = Taken::default();
+        if let Some(limited) = self.limited.take() {
+            limited.end(self.request_bytes, self.response_bytes);
+        }
         self.turn = None;
         self.routed = None;
         self.caller.socket.end_exchange();

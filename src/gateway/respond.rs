@@ -207,6 +207,9 @@ fn put_own(headers: &mut HeaderMap, exchange: &Exchange) {
     if let Some(epoch) = exchange.epoch() {
         headers.insert(X_CONFIG_EPOCH, epoch.clone());
     }
+    if let Some(limited) = exchange.limited() {
+        limited.tell(headers);
+    }
 }
 
 /// Reads what is left of a request's body, in a task of its own, if that is little and the client
@@ -363,6 +366,13 @@ impl Body for ReplyBody {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
+                    if this.exchange.limited().is_some()
+                        && let Kind::Backend(body) = &this.kind
+                    {
+                        // The request may still be on its way up beside its answer.
+                        let received = body.with_upload(|upload| upload.received());
+                        this.exchange.count_request_bytes(received);
+                    }
                     this.exchange.pass(data);
                 }
                 this.unflushed = true;

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     base::task::{Panicked, caught},
     fault::{Code, Fault},
+    limit::Entry,
     snapshot::Principal,
     spec::Priority,
     wire::{
@@ -147,12 +148,17 @@ fn decide<'p>(exchange: &mut Exchange, path: &'p str) -> Result<(Target<'p>, Dec
         None => route(admitted, &call).map(Decided::Now), // which version answers
         Some(_) => defer(admitted, &call).map(|deferred| Decided::Later(Box::new(deferred))),
     };
-    let taken = decided.and_then(|decided| Ok((decided, limits.take()?))); // may they have one more
-    match taken {
-        Ok((decided, taken)) => {
-            exchange.hold(taken);
-            Ok((target, decided))
-        }
+    let limited = decided.and_then(|decided| {
+        let entry = match decided {
+            Decided::Now(_) => Entry::Now,
+            Decided::Later(_) => Entry::Later,
+        };
+        let (limited, taken) = limits.take(entry, asked.main_meters()); // may they have one more
+        exchange.hold(limited);
+        taken.map(|()| decided)
+    });
+    match limited {
+        Ok(decided) => Ok((target, decided)),
         Err(fault) => {
             asked.main_meters().turn_away(fault.code());
             Err(fault)

@@ -87,11 +87,22 @@ def nearby(value):
     if isinstance(value.get("url"), str) and RECEIVER.match(value["url"]):
         # A webhook's receiver. Those of backends are looked at below.
         value["url"] = f"{MODEL}/told"
+    least, most = value.get("concurrency_min"), value.get("concurrency_max")
+    if within(least) and within(most) and least > most:
+        # No schema says that one number is not above another.
+        value["concurrency_min"] = most
+    elif within(least) and most is None:
+        value["concurrency_min"] = min(least, 256)
     backends = value.get("backends")
     if isinstance(backends, list):
         # Different paths, since a pool takes each address once.
         value["backends"] = [here(backend, i) for i, backend in enumerate(backends)]
     return value
+
+
+def within(number):
+    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+    return is_number and 1 <= number <= 100_000
 
 
 def here(backend, index):

@@ -321,12 +321,23 @@ fn response_headers(takes_later: bool) -> Value {
             "The epoch of the configuration that it was answered by.",
             true,
         ),
-        ("Location", "Where the request is found.", false),
         (
             "Retry-After",
-            "Seconds after which it is worth to look.",
-            false,
+            "Seconds after which it is worth to look, or to come again.",
+            true,
         ),
+        (
+            "RateLimit",
+            "What is left of each limit: `\"key\";r=150;t=1`, t the seconds until all of it is there \
+             again.",
+            true,
+        ),
+        (
+            "RateLimit-Policy",
+            "The limits there are: `\"key\";q=200;w=2`, so many requests in so many seconds.",
+            true,
+        ),
+        ("Location", "Where the request is found.", false),
         ("Preference-Applied", "What of `Prefer` was heeded.", false),
         (
             "Idempotency-Replayed",

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::fault::Code;
 
 /// What a call of a predict or stream URL may meet.
-pub(super) const OF_CALLS: [Code; 21] = [
+pub(super) const OF_CALLS: [Code; 28] = [
     Code::RequestMalformed,
     Code::PathMalformed,
     Code::BodyMalformed,
@@ -21,11 +21,18 @@ pub(super) const OF_CALLS: [Code; 21] = [
     Code::BodyTimeout,
     Code::BodyTooLarge,
     Code::HeadTooLarge,
+    Code::RateLimited,
+    Code::ConcurrencyLimited,
+    Code::BytesLimited,
+    Code::QuotaSpent,
     Code::Internal,
     Code::BackendFailed,
     Code::BackendMalformed,
     Code::BackendUnreachable,
     Code::BackendBusy,
+    Code::Overloaded,
+    Code::TurnTimeout,
+    Code::Shedding,
     Code::DeploymentNotLive,
     Code::DeploymentStopped,
     Code::BackendTimeout,
@@ -103,6 +110,15 @@ pub(super) fn add(
             "content": {"application/problem+json": {
                 "schema": {"$ref": "#/components/schemas/Problem"}}},
         });
+        let more: &[&str] = match status {
+            429 => &["Retry-After", "RateLimit", "RateLimit-Policy"],
+            503 => &["Retry-After"],
+            _ => &[],
+        };
+        for name in more {
+            let known = format!("#/components/headers/{name}");
+            response["headers"][*name] = json!({"$ref": known});
+        }
         if answers == Answers::Model {
             response["content"]["*/*"] = json!({});
         }

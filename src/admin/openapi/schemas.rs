@@ -9,6 +9,9 @@ use crate::admin::problem::ProblemBody;
 /// A text in one line.
 const LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
 
+/// Members of patches that null takes away.
+const LIFTED: [&str; 2] = ["limits", "overload"];
+
 /// Completes the schemas of a document.
 pub(super) fn complete(document: &mut Value) {
     let schemas = &mut document["components"]["schemas"];
@@ -42,7 +45,7 @@ pub(super) fn complete(document: &mut Value) {
     schemas["NewToken"]["properties"]["name"]["pattern"] = json!(
         r"^(?=.*[^\u0020\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000])[^\u0000-\u001F\u007F-\u009F]+$"
     );
-    for patch in ["DeploymentPatch", "SubscriptionPatch"] {
+    for patch in ["DeploymentPatch", "KeyPatch", "SubscriptionPatch"] {
         schemas[patch]["anyOf"] = patches(&schemas[patch]);
     }
     for kind in 0..2 {
@@ -66,8 +69,18 @@ pub(super) fn complete(document: &mut Value) {
     schemas["WarmUpSpec"]["if"] = json!({"required": ["method"],
         "properties": {"method": {"const": "GET"}}});
     schemas["WarmUpSpec"]["then"] = json!({"properties": {"body": {"maxLength": 0}}});
+    limited(schemas);
     compared(schemas);
     plain_numbers(document);
+}
+
+/// What of limits depends on what else of them.
+fn limited(schemas: &mut Value) {
+    schemas["LimitsSpec"]["anyOf"] = json!([
+        {"properties": {"burst": {"type": "null"}}},
+        {"required": ["requests_per_second"],
+         "properties": {"requests_per_second": {"type": "number"}}},
+    ]);
 }
 
 /// What of a challenger depends on what else of it.
@@ -86,12 +99,13 @@ fn compared(schemas: &mut Value) {
     ]);
 }
 
-/// One member at least that is not null.
+/// One member at least that is not null, but where null says something, too.
 fn patches(patch: &Value) -> Value {
     let members = patch["properties"].as_object().into_iter().flatten();
     members
-        .map(|(name, _)| {
-            json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}})
+        .map(|(name, _)| match LIFTED.contains(&name.as_str()) {
+            true => json!({"required": [name]}),
+            false => json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}}),
         })
         .collect()
 }

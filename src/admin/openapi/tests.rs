@@ -12,8 +12,8 @@ use crate::{
         VersionSpec,
         body::{
             DeleteBody, DeploymentPatch, KeyPatch, NewDeployment, NewKey, NewProject, NewReadme,
-            NewShare, NewSubscription, NewTenant, NewToken, NewWebhook, PromoteBody, ReplayBody,
-            RollbackBody, StopBody, SubscriptionPatch,
+            NewShare, NewSubscription, NewTenant, NewToken, NewWebhook, ProjectPatch, PromoteBody,
+            ReplayBody, RollbackBody, StopBody, SubscriptionPatch,
         },
     },
 };
@@ -173,7 +173,8 @@ fn is_read(schema: &str, body: &Value) -> bool {
         "Because" => StopBody::from_json(body).is_ok(),
         "Delete" => DeleteBody::from_json(body).is_ok(),
         "NewKey" => NewKey::from_json(body, 0).is_ok(),
-        "DescriptionPatch" => KeyPatch::from_json(body).is_ok(),
+        "KeyPatch" => KeyPatch::from_json(body).is_ok(),
+        "DescriptionPatch" => ProjectPatch::from_json(body).is_ok(),
         "NewTenant" => NewTenant::from_json(body).is_ok(),
         "NewProject" => NewProject::from_json(body).is_ok(),
         "NewToken" => NewToken::from_json(body, 0).is_ok(),
@@ -255,6 +256,7 @@ fn the_limits_that_are_described_are_those_that_are_read() {
         ("Because", json!({})),
         ("Delete", json!({"reason": "a"})),
         ("NewKey", json!({})),
+        ("KeyPatch", json!({})),
         ("DescriptionPatch", json!({})),
         ("NewTenant", json!({"name": "a"})),
         ("NewProject", json!({"name": "a"})),
@@ -286,6 +288,21 @@ fn the_limits_that_are_described_are_those_that_are_read() {
             }
             if let Some(under) = at.strip_suffix("/compare/kind") {
                 put(&mut base, &format!("{under}/compare/pointer"), &json!("/a"));
+            }
+            // What depends on others of its table.
+            if let Some(under) = at.strip_suffix("/burst") {
+                put(
+                    &mut base,
+                    &format!("{under}/requests_per_second"),
+                    &json!(1),
+                );
+            }
+            if let Some(under) = at.strip_suffix("/concurrency_min") {
+                put(
+                    &mut base,
+                    &format!("{under}/concurrency_max"),
+                    &json!(100_000),
+                );
             }
             if at.contains("/warm_up/") {
                 let under = &at[..at.find("/warm_up/").expect("it is there") + 8];
@@ -383,6 +400,32 @@ fn the_patterns_that_are_described_take_what_is_read() {
         assert!(!is_read("VersionSpec", &body), "{act}");
         body[act] = json!(false);
         assert!(is_read("VersionSpec", &body), "{act}");
+    }
+    for (good, limits) in [
+        (true, json!(null)),
+        (true, json!({})),
+        (true, json!({"burst": null})),
+        (false, json!({"burst": 2})),
+        (false, json!({"burst": 2, "requests_per_second": null})),
+        (true, json!({"burst": 2, "requests_per_second": 0.001})),
+        (false, json!({"requests_per_second": 0.000_9})),
+    ] {
+        for name in ["KeyPatch", "DeploymentPatch"] {
+            assert_eq!(is_read(name, &json!({"limits": limits})), good, "{limits}");
+        }
+    }
+    for (name, member) in [
+        ("KeyPatch", "limits"),
+        ("DeploymentPatch", "limits"),
+        ("DeploymentPatch", "overload"),
+    ] {
+        let lifts = json!({"required": [member]});
+        let ways = schema(name)["anyOf"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        assert!(ways.contains(&lifts), "{name}: {ways:?}");
+        assert!(is_read(name, &json!({member: null})), "{name}/{member}");
     }
     for (good, secret) in [(false, 15), (true, 16), (true, 512), (false, 513)] {
         let body = json!({"secret": "k".repeat(secret)});

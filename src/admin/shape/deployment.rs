@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{DeploymentChallenger, Task, Time, request};
+use super::{DeploymentChallenger, LimitsNow, OverloadNow, Task, Time, request};
 use crate::{
     base::name::DeploymentName,
     control::{self, Shown, record},
     shadow::comparison::InShort,
-    spec::Access as Declared,
+    spec::{Access as Declared, LimitsSpec, OverloadSpec},
 };
 
 /// A stable name that applications call, and what stands behind it.
@@ -40,6 +40,16 @@ pub struct Deployment {
     pub owner: String,
     /// How many retired versions stay warm.
     pub keep_previous: u32,
+    /// How much it may be asked for, by all its callers together; empty when nothing is limited.
+    #[schema(value_type = request::LimitsSpec)]
+    pub limits: LimitsSpec,
+    /// How they stand; null when nothing is limited.
+    pub limits_now: Option<LimitsNow>,
+    /// What protects its backends from more than they bear; null when nothing does.
+    #[schema(value_type = Option<request::OverloadSpec>)]
+    pub overload: Option<OverloadSpec>,
+    /// How that stands.
+    pub overload_now: Option<OverloadNow>,
     /// Retired versions that are warm, newest retirement first.
     pub kept_versions: Vec<u32>,
     /// Whether a declarations file speaks for it.
@@ -199,6 +209,10 @@ impl Deployment {
             access: kept.access.into(),
             owner: kept.owner.clone(),
             keep_previous: kept.keep_previous,
+            limits: kept.limits,
+            limits_now: shown.limits.map(LimitsNow::from),
+            overload: kept.overload,
+            overload_now: shown.gate.map(OverloadNow::from),
             kept_versions: kept.kept.iter().map(|number| number.0).collect(),
             declared: kept.managed.is_some(),
             created_at: Time(kept.created_at_ms),

@@ -32,6 +32,8 @@ pub struct Happening {
     pub reason: Option<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: Option<u64>,
+    /// What an edit changed.
+    pub changes: Vec<FieldChange>,
     /// The key it was done to.
     pub key: Option<String>,
     /// The task that did it.
@@ -72,6 +74,20 @@ pub struct Deed {
     pub tenant: Option<String>,
     /// Why, or whom it is for.
     pub reason: Option<String>,
+    /// What an edit of a key changed.
+    pub changes: Vec<FieldChange>,
+}
+
+/// A field that an edit changed.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"field": "limits", "from": {}, "to": {"requests_per_second": 100.0}}))]
+pub struct FieldChange {
+    /// Its name.
+    pub field: String,
+    /// As it was.
+    pub from: serde_json::Value,
+    /// As it is.
+    pub to: serde_json::Value,
 }
 
 /// A call of the admin plane that was turned away.
@@ -114,6 +130,7 @@ impl Happening {
             status: entry.status,
             reason: entry.reason,
             duration_ms: entry.duration_ms,
+            changes: entry.changes.into_iter().map(FieldChange::from).collect(),
             key: entry.key,
             task: entry.task,
             request: entry.request.map(|id| id.to_string()),
@@ -139,7 +156,15 @@ impl Deed {
             project: deed.project.map(|name| name.to_string()),
             tenant: deed.tenant.map(|name| name.to_string()),
             reason: deed.reason,
+            changes: deed.changes.into_iter().map(FieldChange::from).collect(),
         }
+    }
+}
+
+impl From<record::FieldChange> for FieldChange {
+    fn from(change: record::FieldChange) -> Self {
+        let record::FieldChange { field, from, to } = change;
+        Self { field, from, to }
     }
 }
 

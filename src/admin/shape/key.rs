@@ -3,8 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Time;
-use crate::control::{KeyShown, record};
+use super::{LimitsNow, Time, request};
+use crate::{
+    control::{KeyShown, record},
+    spec::LimitsSpec,
+};
 
 /// An API key; never the key itself.
 #[derive(Serialize, ToSchema)]
@@ -32,6 +35,13 @@ pub struct Key {
     pub last_used_at: Option<Time>,
     /// Whether its requests may pin a version with `X-Deployment-Version`.
     pub may_pin: bool,
+    /// How much it may ask for; empty when nothing is limited.
+    #[schema(value_type = request::LimitsSpec)]
+    pub limits: LimitsSpec,
+    /// How they stand; null when nothing is limited.
+    pub limits_now: Option<LimitsNow>,
+    /// Whether its requests go before others' when there are too many.
+    pub priority: request::Priority,
     /// Whether it came with its deployment: then it can be neither edited nor revoked.
     pub first: bool,
     /// Whether a sealed copy is kept that its owner and admins may reveal.
@@ -88,6 +98,9 @@ impl Key {
             expires_at: key.expires_at_ms.map(Time),
             last_used_at: used_at_ms.map(Time),
             may_pin: key.may_pin,
+            limits: key.limits,
+            limits_now: None,
+            priority: key.priority.into(),
             first: key.first,
             revealable,
             revoked_at: key.revoked_at_ms.map(Time),
@@ -109,7 +122,10 @@ impl Key {
 
 impl From<KeyShown> for Key {
     fn from(shown: KeyShown) -> Self {
-        Self::new(shown.stored.value, shown.used_at_ms, shown.revealable)
+        Self {
+            limits_now: shown.limits.map(LimitsNow::from),
+            ..Self::new(shown.stored.value, shown.used_at_ms, shown.revealable)
+        }
     }
 }
 

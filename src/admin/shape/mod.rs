@@ -10,6 +10,7 @@ mod findings;
 mod happening;
 mod key;
 mod later;
+mod limits;
 mod log;
 mod monitoring;
 mod pair;
@@ -30,12 +31,13 @@ pub use findings::{
     ConfusionCell, DifferingPairs, HistogramBar, JsonFindings, JsonPlace, Kinds, LabelFindings,
     NumberFindings, TensorFindings, TextFindings, UnreadablePairs,
 };
-pub use happening::{Deed, Happening, Refusal};
+pub use happening::{Deed, FieldChange, Happening, Refusal};
 pub use key::{Key, NewKeyShown, Revealed};
 pub use later::{
     AsyncQueue, AsyncRequest, AsyncStatus, Delivery, DeliveryAttempt, Purged, Replayed, Telling,
     Webhook,
 };
+pub use limits::{LimitsNow, OverloadNow, RefusedNow};
 pub use log::{LogLifecycle, LogLine, LogLost, LogRequest, LogWhat};
 pub use monitoring::{Monitoring, MonitoringNow};
 pub use pair::{Pair, PairBodies, PairBody, PairDetail, PairGaps, PairSide, PairWhole, PairWord};

@@ -37,6 +37,9 @@ pub struct Happening {
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// What an edit changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
     /// The key it was done to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -58,6 +61,17 @@ pub struct Happening {
     /// What weir itself saw that made it do this, as it is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<serde_json::Value>,
+}
+
+/// A field that an edit changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Its name.
+    pub field: String,
+    /// As it was.
+    pub from: serde_json::Value,
+    /// As it is.
+    pub to: serde_json::Value,
 }
 
 /// What happened.
@@ -86,7 +100,7 @@ pub enum Action {
     VersionDelete,
     /// A key was made.
     KeyCreate,
-    /// A key's description was changed.
+    /// A key's fields were changed.
     KeyEdit,
     /// A key was revoked.
     KeyRevoke,
@@ -149,6 +163,9 @@ pub struct Deed {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What an edit changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
 }
 
 // === impl Deed ===
@@ -166,6 +183,7 @@ impl Deed {
             project: None,
             tenant: None,
             reason: None,
+            changes: Vec::new(),
         }
     }
 }
@@ -192,6 +210,7 @@ impl Happening {
             status: "success".to_owned(),
             reason: None,
             duration_ms: None,
+            changes: Vec::new(),
             key: None,
             task: None,
             request: None,

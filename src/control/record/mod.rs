@@ -24,7 +24,7 @@ pub use deployment::{
     Deployment, DeploymentState, Managed, Readme, Share, StoppedChallenger, Version, VersionStatus,
     display,
 };
-pub use history::{Action, Deed, Happening};
+pub use history::{Action, Deed, FieldChange, Happening};
 pub use key::{Key, KeyStatus};
 pub use people::{Project, Tenant, Token};
 pub use task::{Idempotency, Task, TaskKind, TaskStatus};

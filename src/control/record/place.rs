@@ -94,6 +94,19 @@ pub fn used(digest: &KeyDigest) -> String {
     format!("used/{}", digest.to_hex())
 }
 
+/// All counts of requests of the day.
+pub const QUOTAS: &str = "quota/";
+
+/// A key's requests of the day.
+pub fn key_quota(digest: &KeyDigest) -> String {
+    format!("{QUOTAS}k/{}", digest.to_hex())
+}
+
+/// A deployment's requests of the day.
+pub fn deployment_quota(name: &DeploymentName) -> String {
+    format!("{QUOTAS}d/{name}")
+}
+
 /// A task.
 pub fn task(id: &str) -> String {
     format!("{TASKS}{id}")

@@ -8,6 +8,7 @@ mod faulty;
 mod life;
 mod limits;
 mod notify;
+mod quotas;
 mod requests;
 mod verdicts;
 

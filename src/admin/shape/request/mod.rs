@@ -3,6 +3,8 @@
 //! against the ones written here. A member that may be left out may also be null.
 
 mod challenger;
+mod key;
+mod limits;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +14,8 @@ use utoipa::ToSchema;
 pub use self::challenger::{
     BudgetSpec, ChallengerSpec, CompareKind, CompareSpec, JsonPointer, KeepBodiesSpec, VerdictSpec,
 };
+pub use self::key::{KeyPatch, NewKey};
+pub use self::limits::{LimitMode, LimitsSpec, OverloadSpec, Priority};
 use super::Target;
 
 /// A new deployment and its first version.
@@ -38,6 +42,10 @@ pub struct NewDeployment {
     /// How many retired versions stay warm, so that keys with `may_pin` can still pin them.
     #[schema(maximum = 16, default = 0)]
     pub keep_previous: Option<u32>,
+    /// How much it may be asked for, by all its callers together.
+    pub limits: Option<LimitsSpec>,
+    /// What protects its backends from more than they bear; nothing when it is left out.
+    pub overload: Option<OverloadSpec>,
     /// Whether a key comes with it, which is shown in the answer.
     #[schema(default = true)]
     pub first_key: Option<bool>,
@@ -71,7 +79,8 @@ pub enum Access {
 /// What can be changed of a deployment without a new version; at least one of it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"description": "Irises by their petals"}))]
+#[schema(example = json!({"description": "Irises by their petals",
+    "limits": {"requests_per_second": 500.0, "concurrency_max": 64}}))]
 pub struct DeploymentPatch {
     /// Free text for people beside the URL name; an empty one means the URL name again.
     #[schema(max_length = 512, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$")]
@@ -87,6 +96,10 @@ pub struct DeploymentPatch {
     /// How many retired versions stay warm.
     #[schema(maximum = 16)]
     pub keep_previous: Option<u32>,
+    /// How much it may be asked for, in place of all that was declared; null lifts it.
+    pub limits: Option<LimitsSpec>,
+    /// What protects its backends, in place of all that was declared; null takes it away.
+    pub overload: Option<OverloadSpec>,
 }
 
 /// An immutable configuration of a deployment.
@@ -383,38 +396,7 @@ pub struct Delete {
     pub reason: String,
 }
 
-/// A new API key.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"description": "checkout service"}))]
-pub struct NewKey {
-    /// Free text, 4,096 bytes at most.
-    #[schema(max_length = 4096)]
-    pub description: Option<String>,
-    /// From when on it opens nothing: later than now.
-    #[schema(format = DateTime)]
-    pub expires_at: Option<String>,
-    /// Whether its requests may pin a version with `X-Deployment-Version`.
-    #[schema(default = false)]
-    pub may_pin: Option<bool>,
-    /// Its public id: new to its scope, revoked keys included. When none is given, the one inside of a
-    /// key of weir's own form, or one made from the digest.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-]{1,64}$")]
-    pub id: Option<String>,
-    /// blake3 of a key of your own in hexadecimal, in place of `secret`: weir never sees the key.
-    #[schema(min_length = 64, max_length = 64, pattern = "^[0-9A-Fa-f]{64}$")]
-    pub digest: Option<String>,
-    /// A key of your own, to be imported; weir draws one when none is given.
-    #[schema(
-        min_length = 16,
-        max_length = 512,
-        pattern = "^[!-~]{16,512}$",
-        write_only
-    )]
-    pub secret: Option<String>,
-}
-
-/// What can be changed of a key, a token, a project or a tenant.
+/// What can be changed of a token, a project or a tenant.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"description": "checkout service, Berlin"}))]

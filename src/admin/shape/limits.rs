@@ -1,0 +1,77 @@
+//! How limits and what protects backends stand, as shown beside what is declared of them.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::limit::{GateStanding, Standing};
+
+/// How the limits of a key or of a deployment stand.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"requests_available": 180, "in_flight": 4, "requests_today": 51_200,
+    "refused": {"requests": 17, "concurrency": 0, "bytes": 0, "day": 0}}))]
+pub struct LimitsNow {
+    /// Requests that would pass at once; null where their rate is not limited.
+    pub requests_available: Option<u64>,
+    /// Requests under way.
+    pub in_flight: u64,
+    /// Requests of this day (UTC).
+    pub requests_today: u64,
+    /// What was refused since the process began; with `mode` `count`, what would have been.
+    pub refused: RefusedNow,
+}
+
+/// Refusals by limit.
+#[derive(Serialize, ToSchema)]
+pub struct RefusedNow {
+    /// By `requests_per_second`.
+    pub requests: u64,
+    /// By `concurrency_max`.
+    pub concurrency: u64,
+    /// By `bytes_per_second`.
+    pub bytes: u64,
+    /// By `requests_per_day`.
+    pub day: u64,
+}
+
+/// How what protects a deployment's backends stands.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"limit": 64, "in_flight": 64, "waiting": 12}))]
+pub struct OverloadNow {
+    /// Exchanges that may be under way at once, as of now: with `adaptive`, what the backends bear.
+    pub limit: u32,
+    /// Exchanges under way.
+    pub in_flight: u32,
+    /// Requests that wait for their turn.
+    pub waiting: u32,
+}
+
+impl From<Standing> for LimitsNow {
+    fn from(now: Standing) -> Self {
+        Self {
+            requests_available: now.requests_available,
+            in_flight: now.in_flight,
+            requests_today: now.requests_today,
+            refused: RefusedNow {
+                requests: now.refused.requests,
+                concurrency: now.refused.concurrency,
+                bytes: now.refused.bytes,
+                day: now.refused.day,
+            },
+        }
+    }
+}
+
+impl From<GateStanding> for OverloadNow {
+    fn from(now: GateStanding) -> Self {
+        let GateStanding {
+            limit,
+            in_flight,
+            waiting,
+        } = now;
+        Self {
+            limit,
+            in_flight,
+            waiting,
+        }
+    }
+}
