@@ -49,7 +49,7 @@ struct Cells {
 
 /// What a request is let in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
+pub enum Arrival {
     /// To be answered now.
     Now,
     /// To run later: it takes no place among the exchanges under way.
@@ -167,7 +167,7 @@ impl Limiter {
     /// [`Exceeded`], also when that is only to be counted; nothing is taken.
     pub fn take(
         self: &Arc<Self>,
-        entry: Entry,
+        entry: Arrival,
         now: Tick,
         unix_ms: u64,
     ) -> Result<Permit, Exceeded> {
@@ -181,7 +181,7 @@ impl Limiter {
 
     fn try_take(
         self: &Arc<Self>,
-        entry: Entry,
+        entry: Arrival,
         now: Tick,
         unix_ms: u64,
     ) -> Result<Permit, Exceeded> {
@@ -192,7 +192,7 @@ impl Limiter {
         let too_many = || exceeded(What::Concurrency, CONCURRENCY_RETRY_MS);
         let day_max = self.spec.requests_per_day.unwrap_or(u64::MAX);
         let inside_max = match (entry, self.spec.concurrency_max) {
-            (Entry::Now, Some(max)) => u64::from(max),
+            (Arrival::Now, Some(max)) => u64::from(max),
             _ => u64::MAX,
         };
         // The one that lasts longest first: who is told to come again should pass then.
@@ -211,7 +211,7 @@ impl Limiter {
             day: today,
             is_inside: false,
         };
-        if entry == Entry::Now {
+        if entry == Arrival::Now {
             // Relaxed: the count alone is agreed on; nothing is published under it.
             let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
             let enter = |inside| (inside < inside_max).then_some(inside + 1);

@@ -11,6 +11,6 @@ mod gcra;
 mod limiter;
 
 pub use day::{DayCount, day_of};
-pub use gate::{Gate, GateStanding, NoTurn, Turn};
+pub use gate::{Entry, Gate, GateStanding, NoTurn, Turn, Waiting, Why};
 pub use gcra::Allowance;
-pub use limiter::{Entry, Exceeded, Limiter, Permit, Quota, Refusals, Standing};
+pub use limiter::{Arrival, Exceeded, Limiter, Permit, Quota, Refusals, Standing};

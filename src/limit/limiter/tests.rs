@@ -16,7 +16,7 @@ fn limiter(spec: LimitsSpec) -> Arc<Limiter> {
 }
 
 fn take(limiter: &Arc<Limiter>, at_ms: u64) -> Result<Permit, Exceeded> {
-    limiter.take(Entry::Now, ms(at_ms), UNIX_MS + at_ms)
+    limiter.take(Arrival::Now, ms(at_ms), UNIX_MS + at_ms)
 }
 
 #[track_caller]
@@ -99,7 +99,7 @@ fn one_that_runs_later_takes_no_place() {
         ..LimitsSpec::default()
     });
     let _inside = take(&limiter, 0).expect("the only place");
-    let later = || limiter.take(Entry::Later, ms(0), UNIX_MS);
+    let later = || limiter.take(Arrival::Later, ms(0), UNIX_MS);
     let (_first, _second) = (later().expect("no place"), later().expect("no place"));
     assert_eq!(later().expect_err("the day is spent").what, What::Day);
     assert_eq!(limiter.standing(ms(0), UNIX_MS).in_flight, 1);
@@ -193,7 +193,7 @@ fn windows_and_bursts_are_whole_numbers() {
 }
 
 /// Eight threads at once; each tells how many it got.
-fn race(limiter: &Arc<Limiter>, tries: usize, entry: Entry) -> Vec<Permit> {
+fn race(limiter: &Arc<Limiter>, tries: usize, entry: Arrival) -> Vec<Permit> {
     let barrier = Arc::new(Barrier::new(8));
     let threads = (0..8).map(|_| {
         let (limiter, barrier) = (Arc::clone(limiter), Arc::clone(&barrier));
@@ -215,13 +215,13 @@ fn threads_together_get_each_limit_exactly() {
             requests_per_day: Some(777),
             ..LimitsSpec::default()
         });
-        assert_eq!(race(&day, 300, Entry::Now).len(), 777);
+        assert_eq!(race(&day, 300, Arrival::Now).len(), 777);
         assert_eq!(day.standing(ms(0), UNIX_MS).requests_today, 777);
         let concurrency = limiter(LimitsSpec {
             concurrency_max: Some(100),
             ..LimitsSpec::default()
         });
-        let held = race(&concurrency, 50, Entry::Now);
+        let held = race(&concurrency, 50, Arrival::Now);
         assert_eq!(held.len(), 100);
         drop(held);
         assert_eq!(concurrency.standing(ms(0), UNIX_MS).in_flight, 0);
@@ -231,7 +231,7 @@ fn threads_together_get_each_limit_exactly() {
             requests_per_day: Some(1_000_000),
             ..LimitsSpec::default()
         });
-        assert_eq!(race(&rate, 200, Entry::Now).len(), 500);
+        assert_eq!(race(&rate, 200, Arrival::Now).len(), 500);
         // Those that lost a race for the last ones gave back what they held of the day.
         assert_eq!(rate.standing(ms(0), UNIX_MS).requests_today, 500);
     }
