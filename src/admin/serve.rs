@@ -16,7 +16,7 @@ use super::{AdminOptions, Beside, Pages, Plane, Shared, router};
 use crate::{
     base::{memory, task},
     control::Control,
-    net::listen,
+    net::{descriptors::Spare, listen},
 };
 
 /// How long a request's head may take, and a connection may be idle between two.
@@ -55,6 +55,7 @@ pub async fn serve(
     // It would keep `closing` open beyond the last connection.
     drop(plane);
     let mut stop = std::pin::pin!(stop);
+    let mut spare = Spare::new();
     loop {
         // The permit comes before the accept: who has no room waits in the system's own queue.
         let permit = tokio::select! {
@@ -64,7 +65,12 @@ pub async fn serve(
         let (stream, peer) = tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
+                Ok(accepted) => {
+                    spare.restore();
+                    accepted
+                }
+                // Operators get in where the process has no descriptor left.
+                Err(error) if spare.lend_for(&error) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "admin listener can't accept");
                     tokio::time::sleep(ACCEPT_REST).await;

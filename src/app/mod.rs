@@ -11,6 +11,7 @@ mod later;
 mod monitoring;
 mod notify;
 mod options;
+mod overload;
 mod ready;
 
 use std::{
@@ -50,7 +51,7 @@ use crate::{
     hook::TlsError,
     logs::Logs,
     monitor::{self, Monitor},
-    net::{guard::AddressGuard, listen::bind_all},
+    net::{guard::AddressGuard, listen::bind_all, per_address::PerAddress},
     notify::{MailError, Notifier},
     queue::SpillError,
     shadow::{self, comparison::Comparison},
@@ -278,7 +279,12 @@ impl Gateway {
         let comparison = self.comparison;
         let (control, guard) = (self.control, self.guard);
         let options = options::gateway(&settings, &guard);
-        let (levelling, inboxes) = Levelling::new(self.workers.len(), options.connections_max);
+        let (most, beyond) = (options.connections_max, options.beyond_max);
+        let (levelling, inboxes) = Levelling::new(self.workers.len(), most, beyond);
+        let addresses = match options.connections_per_address_max {
+            0 => None,
+            most => Some(PerAddress::new(most)),
+        };
         let shared = Shared {
             current: Arc::clone(&current),
             options,
@@ -289,6 +295,7 @@ impl Gateway {
             drain: draining,
             queue: Some(Arc::clone(&queue)),
             figures,
+            addresses,
         };
         let mut workers = Vec::new();
         for (index, (socket, inbox)) in self.workers.into_iter().zip(inboxes).enumerate() {
@@ -323,6 +330,7 @@ impl Gateway {
                 logs,
             );
             control.start();
+            overload::start(&settings);
             let parts = admin::Beside {
                 later: Some(later.admin()),
                 monitor: Some(Arc::clone(&monitor)),

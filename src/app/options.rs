@@ -9,15 +9,20 @@ use crate::{
     gateway::GatewayOptions,
     hook::pauses_from,
     logs::LogsOptions,
-    net::{guard::AddressGuard, socket::ClientLimits},
+    net::{descriptors::Budget, guard::AddressGuard, socket::ClientLimits},
     notify::{MailOptions, MailTls, NotifyOptions},
     queue::{QueueOptions, WebhookOptions},
     snapshot::BuildOptions,
-    upstream::{breaker::EjectionOptions, budget::BudgetOptions, connections::ConnectionOptions},
+    upstream::{
+        breaker::EjectionOptions, budget::BudgetOptions, connections::ConnectionOptions,
+        rate::BodyRate,
+    },
 };
 
 /// Connections when the system does not say how many descriptors there may be.
 const CONNECTIONS_FALLBACK: usize = 10_000;
+/// And beyond them.
+const BEYOND_FALLBACK: usize = 64;
 
 pub(super) fn workers(settings: &Settings) -> usize {
     match settings.workers {
@@ -55,11 +60,20 @@ pub(super) fn guard(settings: &Settings, own: &[SocketAddr]) -> Arc<AddressGuard
     ))
 }
 
+/// Descriptors that a thread opens for itself, for its runtime foremost.
+const DESCRIPTORS_PER_THREAD: usize = 4;
+
 pub(super) fn gateway(settings: &Settings, guard: &Arc<AddressGuard>) -> GatewayOptions {
     let (data, upstream) = (&settings.data, &settings.upstream);
+    let threads = workers(settings) + settings.queue.runners;
+    let budget = Budget::of_process(threads * DESCRIPTORS_PER_THREAD);
+    if let Some(budget) = budget {
+        budget.begin();
+    }
     GatewayOptions {
         connections_max: match data.connections_max {
-            0 => connections_by_descriptors(),
+            // What is not for clients is for backends, files, and the admin plane.
+            0 => budget.map_or(CONNECTIONS_FALLBACK, |budget| budget.clients_max),
             connections => connections,
         },
         head_bytes_max: data.head_bytes_max,
@@ -71,6 +85,12 @@ pub(super) fn gateway(settings: &Settings, guard: &Arc<AddressGuard>) -> Gateway
             write_stall_ms: data.write_stall_timeout_ms,
         },
         body_timeout_ms: data.body_timeout_ms,
+        body_rate: BodyRate {
+            bytes_per_second_min: data.body_bytes_per_second_min,
+            grace_ms: data.body_rate_grace_ms,
+        },
+        connections_per_address_max: data.connections_per_address_max,
+        beyond_max: budget.map_or(BEYOND_FALLBACK, |budget| budget.beyond_max),
         linger_ms: data.linger_timeout_ms,
         grace_ms: settings.drain.grace_ms,
         connections: ConnectionOptions {
@@ -207,16 +227,6 @@ pub(super) fn probe(settings: &Settings) -> ProbeOptions {
         timeout_ms: health.timeout_ms,
         unhealthy_after: health.unhealthy_after,
         healthy_after: health.healthy_after,
-    }
-}
-
-/// Four fifths of the descriptors that the process may open: the rest is for backends' side,
-/// files, and the admin plane.
-fn connections_by_descriptors() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    match limit.and_then(|limit| usize::try_from(limit).ok()) {
-        Some(limit) => (limit / 5 * 4).max(1),
-        None => CONNECTIONS_FALLBACK,
     }
 }
 

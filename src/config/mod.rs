@@ -13,6 +13,7 @@ mod comparison;
 mod load;
 mod monitoring;
 mod notify;
+mod overload;
 mod queue;
 mod sealing;
 mod sections;
@@ -29,6 +30,7 @@ pub use comparison::ComparisonSettings;
 pub use load::LoadError;
 pub use monitoring::MonitoringSettings;
 pub use notify::{NotifySettings, Password, SmtpSettings, SmtpTls};
+pub use overload::OverloadSettings;
 pub use queue::{QueueSettings, WebhookSettings};
 pub use sealing::SealingKey;
 pub use token::Token;
@@ -42,6 +44,8 @@ pub struct Settings {
     pub workers: usize,
     /// The listener that applications call.
     pub data: DataSettings,
+    /// What happens when weir itself is short of memory.
+    pub overload: OverloadSettings,
     /// The end of the process.
     pub drain: DrainSettings,
     /// Connections to backends, and retries.
@@ -90,6 +94,8 @@ pub struct DataSettings {
     pub public_url: String,
     /// Open client connections; 0: four fifths of the descriptor limit.
     pub connections_max: usize,
+    /// Open connections of one client's address; 0: as many as it likes.
+    pub connections_per_address_max: u32,
     /// The largest request head, in bytes.
     pub head_bytes_max: usize,
     /// The largest request body, in bytes.
@@ -100,6 +106,10 @@ pub struct DataSettings {
     pub head_timeout_ms: u64,
     /// Between two pieces of a request's body.
     pub body_timeout_ms: u64,
+    /// Bytes a second that a request's body brings, at least; 0: as few as it likes.
+    pub body_bytes_per_second_min: u64,
+    /// So much longer it may take.
+    pub body_rate_grace_ms: u64,
     /// Between two requests on a connection.
     pub idle_timeout_ms: u64,
     /// How long a client may leave what is sent to it unread.
@@ -329,15 +339,19 @@ impl Default for Settings {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
                 public_url: String::new(),
                 connections_max: 0,
+                connections_per_address_max: 0,
                 head_bytes_max: 64 << 10,
                 request_body_bytes_max: 64 << 20,
                 streams_max: 100,
                 head_timeout_ms: 10_000,
                 body_timeout_ms: 30_000,
+                body_bytes_per_second_min: 128,
+                body_rate_grace_ms: 10_000,
                 idle_timeout_ms: 75_000,
                 write_stall_timeout_ms: 30_000,
                 linger_timeout_ms: 1_000,
             },
+            overload: OverloadSettings::default(),
             drain: DrainSettings { grace_ms: 30_000 },
             upstream: UpstreamSettings {
                 idle_max: 64,

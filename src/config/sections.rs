@@ -8,6 +8,7 @@ use super::{
     comparison::comparison,
     monitoring::monitoring,
     notify::{notify, smtp},
+    overload::overload,
     queue::{queue, webhook},
     sealing::SealingKey,
 };
@@ -47,6 +48,12 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
         );
         integer(
             reader,
+            "connections_per_address_max",
+            0..=CONNECTIONS_MAX,
+            &mut data.connections_per_address_max,
+        );
+        integer(
+            reader,
             "head_bytes_max",
             HEAD_BYTES,
             &mut data.head_bytes_max,
@@ -61,6 +68,10 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
         integer(reader, "streams_max", 1..=10_000, &mut data.streams_max);
         ms(reader, "head_timeout_ms", &mut data.head_timeout_ms);
         ms(reader, "body_timeout_ms", &mut data.body_timeout_ms);
+        let rate = &mut data.body_bytes_per_second_min;
+        integer(reader, "body_bytes_per_second_min", 0..=1 << 30, rate);
+        let grace = &mut data.body_rate_grace_ms;
+        integer(reader, "body_rate_grace_ms", 0..=DAY_MS, grace);
         ms(reader, "idle_timeout_ms", &mut data.idle_timeout_ms);
         let stall = &mut data.write_stall_timeout_ms;
         ms(reader, "write_stall_timeout_ms", stall);
@@ -71,6 +82,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
             &mut data.linger_timeout_ms,
         );
     });
+    reader.section("overload", |reader| overload(reader, &mut s.overload));
     reader.section("drain", |reader| {
         integer(reader, "grace_ms", 0..=DAY_MS, &mut s.drain.grace_ms);
     });

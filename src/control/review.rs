@@ -62,6 +62,9 @@ pub fn refresh(current: &Current, faults: &FaultMeters) {
     let now = Tick::now();
     for route in snapshot.routes() {
         route.main_meters().touch();
+        if let Some(gate) = route.gate() {
+            gate.show(route.name());
+        }
         if route.live().is_err() {
             route.main_meters().show_backends(0, 0, 0);
         }

@@ -122,7 +122,7 @@ catalogue! {
         "This path takes the methods in `Allow`.";
     /// The request body came too slowly.
     BodyTimeout = "body_timeout", 408, Client, Retry::AfterSeconds(1), "Request body too slow",
-        "The request body stalled for longer than this gateway waits.";
+        "The request body stalled, or came more slowly than this gateway takes it.";
     /// The cancellation of what has ended.
     AsyncEnded = "async_ended", 409, Client, Retry::Never, "Async request has ended",
         "This async request has ended, and can't be cancelled any more.";

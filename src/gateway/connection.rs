@@ -43,16 +43,30 @@ use crate::{
 /// Bytes that a lingering close reads and throws away at most.
 const LINGER_BYTES_MAX: usize = 1 << 20;
 
+/// How long a connection beyond the cap has for its head and for reading its answer, in milliseconds.
+const BEYOND_MS: u64 = 1_000;
+
 /// Bytes that hyper keeps for one HTTP/2 stream which its client does not take.
 const STREAM_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves an accepted connection to its end.
-pub(super) async fn drive(local: Rc<Local>, stream: TcpStream) {
+///
+/// One beyond the cap has little time: it may ask for health, or be told that there are too many.
+pub(super) async fn drive(local: Rc<Local>, stream: TcpStream, is_beyond: bool) {
+    let mut limits = local.options.client;
+    if is_beyond {
+        limits.head_ms = limits.head_ms.min(BEYOND_MS);
+        limits.idle_ms = limits.idle_ms.min(BEYOND_MS);
+        limits.write_stall_ms = limits.write_stall_ms.min(BEYOND_MS);
+    }
     let socket = Rc::new(ClientSocket::new(
         stream.into(),
         local.watchdog.watch(),
-        local.options.client,
+        limits,
     ));
+    if is_beyond {
+        socket.set_beyond();
+    }
     let place = local.clients.borrow_mut().insert(Rc::clone(&socket));
     let _listed = Listed {
         local: Rc::clone(&local),

@@ -11,9 +11,11 @@ use crate::{
     fault::{Code, Fault},
     shadow::{mirror::Original, ticket::Ticket},
     snapshot::Plan,
+    telemetry::{series, table},
     upstream::{
         answer::Answer,
         deliver::{Delivered, Delivery},
+        error::{ExchangeError, UploadError},
         request::Outgoing,
         upload::{Frames, Upload, UploadLimits},
     },
@@ -55,6 +57,7 @@ pub(super) fn take_body(
         bytes_max: options.request_body_bytes_max,
         body_timeout_ms: options.body_timeout_ms,
         idle_ms: plan.timeouts.idle_ms,
+        rate: options.body_rate,
     };
     if body.size_hint().lower() > limits.bytes_max {
         return Err(Refused {
@@ -114,6 +117,16 @@ pub(super) async fn dispatch(
         }
         Err(undelivered) => {
             let upload = undelivered.upload;
+            if matches!(undelivered.error, ExchangeError::Timeout) {
+                exchange.unanswered();
+            }
+            if matches!(
+                undelivered.error,
+                ExchangeError::Upload(UploadError::Timeout)
+            ) && upload.is_too_slow()
+            {
+                series::count(&table::CONNECTIONS_REFUSED, &["body_rate"], 1);
+            }
             exchange.count_request_bytes(upload.received());
             if let Some(copy) = copy {
                 // What stays incomplete now stays so.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Uri, request::Parts};
 
-use super::{limits::Limited, local::Local, seen::Seen};
+use super::{limits::Limited, local::Local, seen::Seen, turn};
 use crate::{
     base::{
         clock::{Tick, unix_ms},
@@ -70,8 +70,9 @@ pub(super) struct Exchange {
     settled: bool,
     /// The limits that it is under, and what it took of them.
     limited: Option<Box<Limited>>,
-    /// Its turn at the deployment's gate.
+    /// Its turn at the deployment's gate, and how long it waited for it.
     turn: Option<Turn>,
+    turn_waited_ns: u64,
 }
 
 struct Routed {
@@ -124,6 +125,7 @@ impl Exchange {
             settled: false,
             limited: None,
             turn: None,
+            turn_waited_ns: 0,
             local: Rc::clone(local),
             caller,
         })
@@ -224,8 +226,16 @@ impl Exchange {
     }
 
     /// Keeps its turn until its end.
-    pub(super) fn hold_turn(&mut self, turn: Turn) {
+    pub(super) fn hold_turn(&mut self, turn: Turn, waited_ns: u64) {
         self.turn = Some(turn);
+        self.turn_waited_ns = waited_ns;
+    }
+
+    /// The backends did not answer in time.
+    pub(super) fn unanswered(&self) {
+        if let Some(turn) = &self.turn {
+            turn.refused();
+        }
     }
 
     /// A ticket for a copy, if there is to be one; what main answers is then looked at, too.
@@ -252,9 +262,9 @@ impl Exchange {
         self.first_byte_ns = Some(first_byte_ns);
         if let Some(routed) = &self.routed {
             if let Some(turn) = &self.turn {
-                turn.first_byte(waited_ns);
+                turn::judge(turn, answer);
             }
-            let own_ns = first_byte_ns.saturating_sub(waited_ns);
+            let own_ns = first_byte_ns.saturating_sub(waited_ns + self.turn_waited_ns);
             let meters = &routed.plan.main.role_meters;
             meters.record_first_byte(first_byte_ns, own_ns);
         }

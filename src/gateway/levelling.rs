@@ -12,6 +12,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
+use crate::net::{descriptors::Descriptor, per_address::AddressPlace};
+
 /// Connections on their way from one worker to another; the sender keeps what does not fit.
 const INBOX_MAX: usize = 1_024;
 
@@ -21,6 +23,29 @@ pub struct Levelling {
     open: Vec<AtomicUsize>,
     inboxes: Vec<mpsc::Sender<Handed>>,
     open_max: usize,
+    /// Connections beyond these, of all workers.
+    beyond: AtomicUsize,
+    beyond_max: usize,
+}
+
+/// What an open connection holds beside its place: of the process's sockets, of its address's.
+#[derive(Debug, Default)]
+pub(super) struct Holds {
+    pub(super) descriptor: Option<Descriptor>,
+    pub(super) address: Option<AddressPlace>,
+}
+
+/// Counts as a connection beyond the cap until it is dropped.
+#[derive(Debug)]
+pub(super) struct BeyondPlace {
+    levelling: Arc<Levelling>,
+    _holds: Holds,
+}
+
+impl Drop for BeyondPlace {
+    fn drop(&mut self) {
+        self.levelling.beyond.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A connection on its way to another worker, counted there already.
@@ -36,14 +61,16 @@ pub struct Handed {
 pub(super) struct OpenPlace {
     index: usize,
     levelling: Arc<Levelling>,
+    holds: Holds,
 }
 
 impl OpenPlace {
     /// Takes over a count that was made on a worker.
-    pub(super) fn of(levelling: &Arc<Levelling>, worker: usize) -> Self {
+    pub(super) fn of(levelling: &Arc<Levelling>, worker: usize, holds: Holds) -> Self {
         Self {
             index: worker,
             levelling: Arc::clone(levelling),
+            holds,
         }
     }
 }
@@ -56,12 +83,19 @@ impl Drop for OpenPlace {
 
 impl Levelling {
     /// For so many workers and, together, so many connections; with each worker's inbox.
-    pub fn new(workers: usize, open_max: usize) -> (Self, Vec<mpsc::Receiver<Handed>>) {
+    /// Beyond them so many more are taken, to be told so.
+    pub fn new(
+        workers: usize,
+        open_max: usize,
+        beyond_max: usize,
+    ) -> (Self, Vec<mpsc::Receiver<Handed>>) {
         let (inboxes, receivers) = (0..workers).map(|_| mpsc::channel(INBOX_MAX)).unzip();
         let levelling = Self {
             open: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             inboxes,
             open_max,
+            beyond: AtomicUsize::new(0),
+            beyond_max,
         };
         (levelling, receivers)
     }
@@ -90,6 +124,16 @@ impl Levelling {
         true
     }
 
+    /// Counts a connection that there is no place for; none when there are too many of these as well.
+    pub(super) fn admit_beyond(self: &Arc<Self>, holds: Holds) -> Option<BeyondPlace> {
+        let place = BeyondPlace {
+            levelling: Arc::clone(self),
+            _holds: holds,
+        };
+        let before = self.beyond.fetch_add(1, Ordering::Relaxed);
+        (before < self.beyond_max).then_some(place)
+    }
+
     /// A worker's connection is closed.
     pub fn leave(&self, worker: usize) {
         self.open[worker].fetch_sub(1, Ordering::Relaxed);
@@ -108,17 +152,21 @@ impl Levelling {
     ///
     /// # Errors
     /// Gives the connection back when the other's inbox is full.
-    pub fn hand_over(
+    pub(super) fn hand_over(
         self: &Arc<Self>,
         from: usize,
         to: usize,
         stream: TcpStream,
-    ) -> Result<(), TcpStream> {
+        holds: Holds,
+    ) -> Result<(), (TcpStream, Holds)> {
         self.open[to].fetch_add(1, Ordering::Relaxed);
-        let place = OpenPlace::of(self, to);
+        let place = OpenPlace::of(self, to, holds);
         self.inboxes[to]
             .try_send(Handed { stream, place })
-            .map_err(|refused| refused.into_inner().stream)?;
+            .map_err(|refused| {
+                let mut handed = refused.into_inner();
+                (handed.stream, std::mem::take(&mut handed.place.holds))
+            })?;
         self.leave(from);
         Ok(())
     }
@@ -130,7 +178,7 @@ mod tests {
 
     #[test]
     fn eight_on_one_worker_become_four_and_four() {
-        let (levelling, _inboxes) = Levelling::new(2, 100);
+        let (levelling, _inboxes) = Levelling::new(2, 100, 0);
         for _ in 0..8 {
             assert!(levelling.admit(0));
             if let Some(other) = levelling.better(0) {
@@ -143,26 +191,33 @@ mod tests {
 
     #[test]
     fn what_is_on_its_way_to_a_worker_that_ends_counts_no_more() {
-        let (levelling, inboxes) = Levelling::new(2, 100);
+        let (levelling, inboxes) = Levelling::new(2, 100, 0);
         let levelling = Arc::new(levelling);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let stream = || TcpStream::connect(address).expect("a connection");
         assert!(levelling.admit(0));
-        levelling.hand_over(0, 1, stream()).expect("there is room");
+        let holds = Holds::default;
+        let handed = levelling.hand_over(0, 1, stream(), holds());
+        handed.expect("there is room");
         assert_eq!((levelling.open(0), levelling.open(1)), (0, 1));
         drop(inboxes);
         assert_eq!((levelling.open(0), levelling.open(1)), (0, 0));
         assert!(levelling.admit(0));
-        assert!(levelling.hand_over(0, 1, stream()).is_err());
+        assert!(levelling.hand_over(0, 1, stream(), holds()).is_err());
         assert_eq!((levelling.open(0), levelling.open(1)), (1, 0));
     }
 
     #[test]
     fn no_more_than_may_be() {
-        let (levelling, _inboxes) = Levelling::new(2, 3);
+        let (levelling, _inboxes) = Levelling::new(2, 3, 2);
+        let levelling = Arc::new(levelling);
         assert!(levelling.admit(0) && levelling.admit(1) && levelling.admit(0));
         assert!(!levelling.admit(1));
+        let beyond = [(); 3].map(|()| levelling.admit_beyond(Holds::default()));
+        assert_eq!(beyond.iter().flatten().count(), 2);
+        drop(beyond);
+        assert!(levelling.admit_beyond(Holds::default()).is_some());
         levelling.leave(0);
         assert!(levelling.admit(1));
     }

@@ -14,7 +14,7 @@ use super::admit::Admitted;
 use crate::{
     base::clock::{Tick, unix_ms_coarse},
     fault::{Code, Fault},
-    limit::{Entry, Exceeded, Limiter, Permit},
+    limit::{Arrival, Exceeded, Limiter, Permit},
     telemetry::{
         limits::{Refusal, Scope, What},
         meters::RoleMeters,
@@ -33,7 +33,7 @@ pub(super) struct Limits {
 pub(super) struct Limited {
     key: Option<Side>,
     deployment: Option<Side>,
-    entry: Entry,
+    entry: Arrival,
     /// Bytes that are charged already, and when.
     charged: u64,
     charged_at: Tick,
@@ -65,7 +65,7 @@ impl Limits {
     /// deployment that was called, whosever limit it was.
     pub(super) fn take(
         self,
-        entry: Entry,
+        entry: Arrival,
         meters: &RoleMeters,
     ) -> (Option<Box<Limited>>, Result<(), Fault>) {
         if self.key.is_none() && self.deployment.is_none() {
@@ -141,8 +141,8 @@ impl Limited {
     /// What is charged for: of a request that is to run later, its own body alone.
     fn passed(&self, sent: u64, received: u64) -> u64 {
         match self.entry {
-            Entry::Now => sent.saturating_add(received),
-            Entry::Later => sent,
+            Arrival::Now => sent.saturating_add(received),
+            Arrival::Later => sent,
         }
     }
 
@@ -186,7 +186,7 @@ impl Limited {
 // === impl Side ===
 
 impl Side {
-    fn take(&mut self, entry: Entry, now: Tick, unix_ms: u64) -> Result<(), Exceeded> {
+    fn take(&mut self, entry: Arrival, now: Tick, unix_ms: u64) -> Result<(), Exceeded> {
         self.permit = Some(self.limiter.take(entry, now, unix_ms)?);
         Ok(())
     }

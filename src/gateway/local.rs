@@ -20,7 +20,10 @@ use crate::{
     shadow::mirror::Mirror,
     snapshot::Current,
     telemetry::{meters::FaultMeters, outcome::Teller},
-    upstream::connections::{ConnectionOptions, Connections},
+    upstream::{
+        connections::{ConnectionOptions, Connections},
+        rate::BodyRate,
+    },
 };
 
 /// The limits of the data plane.
@@ -38,6 +41,12 @@ pub struct GatewayOptions {
     pub client: ClientLimits,
     /// Between two pieces of a request's body, in milliseconds.
     pub body_timeout_ms: u64,
+    /// How slow a request's body may be, until its backend has answered.
+    pub body_rate: BodyRate,
+    /// Connections of one client's address; 0: as many as it likes.
+    pub connections_per_address_max: u32,
+    /// Connections beyond the cap, of all workers, that are told so.
+    pub beyond_max: usize,
     /// How long a connection that is closed with unread bytes goes on reading, in milliseconds, so
     /// that its client can still read the answer.
     pub linger_ms: u64,

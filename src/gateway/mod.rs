@@ -20,6 +20,7 @@ mod respond;
 mod route;
 mod seen;
 mod serve;
+mod shed;
 mod sniff;
 mod turn;
 mod worker;

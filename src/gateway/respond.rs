@@ -210,6 +210,10 @@ fn put_own(headers: &mut HeaderMap, exchange: &Exchange) {
     if let Some(limited) = exchange.limited() {
         limited.tell(headers);
     }
+    let caller = exchange.caller();
+    if caller.socket.is_beyond() && !caller.is_stream {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 /// Reads what is left of a request's body, in a task of its own, if that is little and the client

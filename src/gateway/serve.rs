@@ -18,12 +18,13 @@ use super::{
     local::Local,
     respond::{ReplyBody, answer_fetched, answer_own, refuse, respond},
     route::{Deferred, Routed, defer, route},
-    turn::wait_turn,
+    shed,
+    turn::{self, wait_turn},
 };
 use crate::{
     base::task::{Panicked, caught},
     fault::{Code, Fault},
-    limit::Entry,
+    limit::Arrival,
     snapshot::Principal,
     spec::Priority,
     wire::{
@@ -74,6 +75,9 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Served, Re
         fault,
         unread: Some(body),
     };
+    if let Err(fault) = shed::at_the_door(exchange) {
+        return Err(unread(fault, body));
+    }
     let Ok(path) = normalise(uri.path()) else {
         return Err(unread(Code::PathMalformed.into(), body));
     };
@@ -99,12 +103,19 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Served, Re
         gate,
     } = routed;
     let priority = priority(principal.as_deref());
-    exchange.enter(&plan, principal, target);
-    if let Some(gate) = gate
-        && let Err(fault) = Box::pin(wait_turn(exchange, &gate, priority)).await
-    {
-        return Err(unread(fault, body));
+    if let Some(gate) = gate {
+        let watch = Rc::clone(&exchange.caller().watch);
+        // Boxed, because it is rare.
+        match Box::pin(wait_turn(&gate, &plan.name, priority, &watch)).await {
+            Ok((turn, waited_ns)) => exchange.hold_turn(turn, waited_ns),
+            Err(no) => {
+                let fault = turn::fault(no);
+                plan.main.role_meters.turn_away(fault.code());
+                return Err(unread(fault, body));
+            }
+        }
     }
+    exchange.enter(&plan, principal, target);
     let ticket = exchange.draw_ticket(&plan, target); // perhaps a copy
     let upload = take_body(body, exchange, &plan, ticket.as_ref())?; // bounded
     dispatch(exchange, &plan, &uri, target, upload, ticket) // pick, send, the next-best
@@ -144,14 +155,22 @@ fn decide<'p>(exchange: &mut Exchange, path: &'p str) -> Result<(Target<'p>, Dec
     let admitted = admit(&call, &view, local.current.keys())?; // who asks, and may they
     let (asked, target) = (admitted.route, call.target);
     let limits = Limits::of(&admitted); // of the key, of the deployment
+    let class = match call.seen.later {
+        None => priority(admitted.principal.as_deref()),
+        Some(_) => Priority::Bulk,
+    };
+    if let Err(fault) = shed::by_class(class) {
+        asked.main_meters().turn_away(fault.code());
+        return Err(fault);
+    }
     let decided = match call.seen.later {
         None => route(admitted, &call).map(Decided::Now), // which version answers
         Some(_) => defer(admitted, &call).map(|deferred| Decided::Later(Box::new(deferred))),
     };
     let limited = decided.and_then(|decided| {
         let entry = match decided {
-            Decided::Now(_) => Entry::Now,
-            Decided::Later(_) => Entry::Later,
+            Decided::Now(_) => Arrival::Now,
+            Decided::Later(_) => Arrival::Later,
         };
         let (limited, taken) = limits.take(entry, asked.main_meters()); // may they have one more
         exchange.hold(limited);

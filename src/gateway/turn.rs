@@ -2,25 +2,62 @@
 
 use std::sync::Arc;
 
-use super::exchange::Exchange;
 use crate::{
+    base::{clock::Tick, name::DeploymentName},
     fault::{Code, Fault},
-    limit::{Gate, NoTurn},
+    limit::{Entry, Gate, NoTurn, Turn, Why},
+    net::watch::{Phase, Watch, within},
     spec::Priority,
+    upstream::answer::Answer,
 };
 
-/// Waits for a turn; the exchange holds it to its last byte.
+/// Waits for a turn, for as long as the gate says; with it, how long that took, in nanoseconds.
+///
+/// # Errors
+/// [`NoTurn`], counted.
+///
+/// # Cancellation
+/// Leaves the line at once; a turn that was handed to it meanwhile goes to the next.
 pub(super) async fn wait_turn(
-    exchange: &mut Exchange,
     gate: &Arc<Gate>,
+    name: &DeploymentName,
     priority: Priority,
-) -> Result<(), Fault> {
-    match gate.enter(priority).await {
-        Ok(turn) => {
-            exchange.hold_turn(turn);
-            Ok(())
+    watch: &Watch,
+) -> Result<(Turn, u64), NoTurn> {
+    let came = Tick::now();
+    let entered = match gate.enter(priority, came) {
+        Entry::Turn(turn) => return Ok((turn, 0)),
+        Entry::No(no) => Err(no),
+        Entry::Wait(mut waiting) => {
+            watch.enter_at(Phase::Turn, gate.patience_ms(), came);
+            let waited = within(watch, &mut waiting).await;
+            watch.rest();
+            let now = Tick::now();
+            let turn = match waited {
+                Ok(told) => told,
+                Err(_) => waiting.give_up(now),
+            };
+            turn.map(|turn| (turn, now.ns_since(came)))
         }
-        Err(NoTurn::Full | NoTurn::Displaced) => Err(Code::Overloaded.into()),
-        Err(NoTurn::TooLong) => Err(Code::TurnTimeout.into()),
+    };
+    entered.inspect_err(|no| gate.count_refused(name, priority, no.why))
+}
+
+/// What an answer says of how much its backend has to do: the time from the whole request to its head,
+/// so that a slow client says nothing; and nothing where it is an error, which may be quick.
+pub(super) fn judge(turn: &Turn, answer: &Answer) {
+    match (answer.status.as_u16(), answer.answered_ns) {
+        (429 | 502..=504, _) => turn.refused(),
+        (..400, Some(ns)) => turn.first_byte(ns),
+        _ => {}
     }
+}
+
+/// As the client is told.
+pub(super) fn fault(no: NoTurn) -> Fault {
+    let code = match no.why {
+        Why::Full | Why::Displaced => Code::Overloaded,
+        Why::TooLong => Code::TurnTimeout,
+    };
+    Fault::after_ms(code, no.retry_ms)
 }

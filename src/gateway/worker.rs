@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use socket2::Socket;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -21,12 +23,16 @@ use tokio::{
 
 use super::{
     connection::drive,
-    levelling::{Handed, Levelling, OpenPlace},
+    levelling::{Handed, Holds, Levelling, OpenPlace},
     local::{GatewayOptions, Local},
 };
 use crate::{
     base::{clock::Tick, task},
-    net::watch::TICK,
+    net::{
+        descriptors::{Descriptor, Spare},
+        per_address::PerAddress,
+        watch::TICK,
+    },
     queue::Queue,
     shadow::door::PairDoor,
     snapshot::Current,
@@ -41,6 +47,12 @@ const TICKS_PER_FLUSH: u32 = 3;
 
 /// How long accepting rests after the system had no descriptor or memory for a connection.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Connections that are closed between two such rests.
+const TURNED_AWAY_AT_ONCE: usize = 64;
+
+/// How often the log hears of it.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What all workers share.
 #[derive(Clone)]
@@ -61,6 +73,8 @@ pub struct Shared {
     pub drain: watch::Receiver<bool>,
     /// Async requests; none where there is no place to keep them.
     pub queue: Option<Arc<Queue>>,
+    /// How many connections each client's address has, where that is limited.
+    pub addresses: Option<Arc<PerAddress>>,
     /// Each worker's figures, and behind them each runner's.
     pub figures: Arc<[Figures]>,
 }
@@ -125,6 +139,9 @@ fn run(
             index,
             local: Rc::clone(&local),
             levelling: Arc::clone(&shared.levelling),
+            addresses: shared.addresses.clone(),
+            spare: Spare::new(),
+            told: None,
         };
         let accepting = task::spawn_local("accept", accepting.run(listener, inbox));
         let mut drain = shared.drain.clone();
@@ -212,70 +229,111 @@ struct Accepting {
     index: usize,
     local: Rc<Local>,
     levelling: Arc<Levelling>,
+    addresses: Option<Arc<PerAddress>>,
+    spare: Spare,
+    /// When the log last heard that connections can't be accepted.
+    told: Option<Instant>,
 }
 
 impl Accepting {
-    async fn run(self, listener: TcpListener, mut inbox: mpsc::Receiver<Handed>) {
+    async fn run(mut self, listener: TcpListener, mut inbox: mpsc::Receiver<Handed>) {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.take(stream),
-                    Err(error) => rest(&error).await,
+                    Ok((stream, peer)) => self.take(stream, peer.ip()),
+                    Err(error) => self.rest(&error, &listener).await,
                 },
                 Some(Handed { stream, place }) = inbox.recv() => {
                     if let Ok(stream) = TcpStream::from_std(stream) {
-                        self.serve(stream, place);
+                        self.serve(stream, place, false);
                     }
                 }
             }
         }
     }
 
-    fn take(&self, stream: TcpStream) {
-        if !self.levelling.admit(self.index) {
-            series::count(&table::CONNECTIONS_REFUSED, &["connections_max"], 1);
-            return;
+    fn take(&self, stream: TcpStream, ip: IpAddr) {
+        let mut holds = Holds::default();
+        if let Some(addresses) = &self.addresses {
+            holds.address = addresses.take(ip);
+            if holds.address.is_none() {
+                series::count(&table::CONNECTIONS_REFUSED, &["address_max"], 1);
+                return;
+            }
         }
-        let place = || OpenPlace::of(&self.levelling, self.index);
+        holds.descriptor = Descriptor::for_client();
+        if holds.descriptor.is_none() || !self.levelling.admit(self.index) {
+            return self.take_beyond(stream, holds);
+        }
+        let place = |holds| OpenPlace::of(&self.levelling, self.index, holds);
         let Some(other) = self.levelling.better(self.index) else {
-            return self.serve(stream, place());
+            return self.serve(stream, place(holds), false);
         };
         let handed = match stream.into_std() {
-            Ok(stream) => self.levelling.hand_over(self.index, other, stream),
+            Ok(stream) => self.levelling.hand_over(self.index, other, stream, holds),
             Err(_) => return self.levelling.leave(self.index),
         };
         match handed {
             Ok(()) => series::count(&table::HANDED_OVER, &[], 1),
-            Err(stream) => match TcpStream::from_std(stream) {
-                Ok(stream) => self.serve(stream, place()),
+            Err((stream, holds)) => match TcpStream::from_std(stream) {
+                Ok(stream) => self.serve(stream, place(holds), false),
                 Err(_) => self.levelling.leave(self.index),
             },
         }
     }
 
-    /// Serves an admitted connection in a task of its own.
-    fn serve(&self, stream: TcpStream, place: OpenPlace) {
+    /// Takes a connection beyond the cap, to ask for health or be told that there are too many; and
+    /// none beyond that.
+    fn take_beyond(&self, stream: TcpStream, mut holds: Holds) {
+        series::count(&table::CONNECTIONS_REFUSED, &["connections_max"], 1);
+        holds.descriptor = holds.descriptor.or_else(Descriptor::beyond);
+        if holds.descriptor.is_some()
+            && let Some(place) = self.levelling.admit_beyond(holds)
+        {
+            self.serve(stream, place, true);
+        }
+    }
+
+    /// Serves an admitted connection in a task of its own, which holds on to its place.
+    fn serve(&self, stream: TcpStream, place: impl Sized + 'static, is_beyond: bool) {
         // Without it a head and a first token may wait for each other's acknowledgement, 40 ms.
         let _ = stream.set_nodelay(true);
         let local = Rc::clone(&self.local);
         task::spawn_local("client connection", async move {
             let _place = place;
-            drive(local, stream).await;
+            drive(local, stream, is_beyond).await;
         });
     }
-}
 
-async fn rest(error: &io::Error) {
-    // What went wrong with one connection says nothing about the next.
-    let its_own = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-    );
-    if !its_own {
-        tracing::warn!(%error, "cannot accept connections");
+    /// What to do when a connection can't be accepted.
+    async fn rest(&mut self, error: &io::Error, listener: &TcpListener) {
+        // What went wrong with one connection says nothing about the next.
+        let its_own = matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::Interrupted
+        );
+        if its_own {
+            return;
+        }
+        let now = Instant::now();
+        if self.told.is_none_or(|told| now - told >= TELL_EVERY) {
+            self.told = Some(now);
+            tracing::warn!(%error, "cannot accept connections");
+        }
         series::count(&table::CONNECTIONS_REFUSED, &["accept_error"], 1);
+        if self.spare.lend_for(error) {
+            // Whoever waits in the system's queue is closed rather than left to wait; a few at a time,
+            // however many there are.
+            for _ in 0..TURNED_AWAY_AT_ONCE {
+                match listener.accept().now_or_never() {
+                    Some(Ok(_)) => {}
+                    _ => break,
+                }
+            }
+            self.spare.restore();
+        }
         tokio::time::sleep(ACCEPT_REST).await;
     }
 }

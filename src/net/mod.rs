@@ -1,9 +1,11 @@
 //! Sockets: listeners of the workers, the client's side of a connection, deadlines, and where
 //! backends may be.
 
+pub mod descriptors;
 pub mod dial;
 pub mod guard;
 pub mod listen;
+pub mod per_address;
 pub mod socket;
 pub mod stream;
 pub mod watch;

@@ -54,6 +54,8 @@ pub struct ClientSocket {
     listening: Cell<bool>,
     hung_up: Cell<bool>,
     to_abort: Cell<bool>,
+    /// Whether it came when there were as many as may be.
+    is_beyond: Cell<bool>,
     /// Whether bytes between two requests begin a head: with HTTP/2 they may be anything.
     begins_heads: Cell<bool>,
     /// The digest of the key that this client presents.
@@ -85,6 +87,7 @@ impl ClientSocket {
             listening: Cell::new(false),
             hung_up: Cell::new(false),
             to_abort: Cell::new(false),
+            is_beyond: Cell::new(false),
             begins_heads: Cell::new(true),
             key_memo: DigestMemo::default(),
             ahead: RefCell::default(),
@@ -189,6 +192,16 @@ impl ClientSocket {
     /// Whether closing it is to abort it.
     pub fn is_to_abort(&self) -> bool {
         self.to_abort.get()
+    }
+
+    /// It came when there were as many connections as may be, and is told so.
+    pub fn set_beyond(&self) {
+        self.is_beyond.set(true);
+    }
+
+    /// Whether it came when there were as many connections as may be.
+    pub fn is_beyond(&self) -> bool {
+        self.is_beyond.get()
     }
 
     /// Puts bytes that were read to find out the protocol in front of what hyper reads.

@@ -34,6 +34,8 @@ pub enum Phase {
     ClientRead,
     /// The client to send more of its body.
     ClientBody,
+    /// A turn at the deployment's gate.
+    Turn,
     /// A connection to a backend.
     Connect,
     /// A backend to take bytes of the request.

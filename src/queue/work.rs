@@ -35,8 +35,11 @@ use crate::{
         chance::Chance,
         clock::{Tick, unix_ms},
         id::VersionNumber,
+        memory::{Pressure, pressure},
         task,
     },
+    limit::Gate,
+    spec::Priority,
     store::{Content, Holder, JobError, JobStatus, Leased, StoreError},
 };
 
@@ -159,6 +162,7 @@ impl Queue {
     fn pick(&self) -> Vec<Pick> {
         let view = self.current.load_full();
         let options = &self.options;
+        let is_short = pressure() > Pressure::None;
         let mut schedule = self.schedule();
         schedule.promote(unix_ms());
         let free = options.running_max.saturating_sub(schedule.running());
@@ -167,7 +171,7 @@ impl Queue {
                 return 0;
             };
             let rules = route.queue();
-            if rules.life != key.life || rules.paused || route.live().is_err() {
+            if is_short || rules.life != key.life || rules.paused || route.live().is_err() {
                 return 0;
             }
             // Each direct call under way takes a slot from the queue, but for the last few.
@@ -178,7 +182,10 @@ impl Queue {
             let direct = u32::try_from(direct).unwrap_or(u32::MAX);
             let left = options.concurrency.saturating_sub(direct);
             let floor = options.concurrency_floor.min(options.concurrency);
-            left.max(floor).saturating_sub(running)
+            let left = left.max(floor).saturating_sub(running);
+            // Beginning is a commit: who would find no turn waits here.
+            let room = |gate: &Arc<Gate>| gate.room(Priority::Bulk, Tick::now());
+            left.min(route.gate().map_or(u32::MAX, room))
         })
     }
 

@@ -41,6 +41,7 @@ use crate::{
         connections::Connections,
         deliver::Delivery,
         error::{BodyError, ExchangeError},
+        rate::BodyRate,
         request::Outgoing,
         upload::{Frames, Upload, UploadLimits},
     },
@@ -241,6 +242,7 @@ impl Mirror {
             bytes_max: u64::MAX,
             body_timeout_ms: timeouts.idle_ms,
             idle_ms: timeouts.idle_ms,
+            rate: BodyRate::default(),
         };
         let upload = Upload::copy_of(copy.frames.clone(), limits, Rc::clone(watch));
         let upload = Box::new(upload);

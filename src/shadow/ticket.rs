@@ -12,6 +12,7 @@ use crate::{
     base::{
         clock::{Tick, unix_ms},
         id::{ExchangeId, SampleShare},
+        memory::{Pressure, pressure},
     },
     snapshot::{Challenger, Let, Plan, Skipped},
     wire::target::Operation,
@@ -187,6 +188,9 @@ impl Drop for Blank {
 fn may(challenger: &Challenger, drawn: Drawn<'_>) -> Result<(), Skipped> {
     if !drawn.exchange.sampled(challenger.share) {
         return Err(Skipped::NotSampled);
+    }
+    if pressure() > Pressure::None {
+        return Err(Skipped::Memory);
     }
     match challenger.brake.lets(drawn.exchange) {
         Let::Through => {}

@@ -43,6 +43,8 @@ pub enum Skipped {
     Aborted,
     /// No backend of main took it, so that its body was not read.
     MainUnreachable,
+    /// weir was short of memory.
+    Memory,
 }
 
 // === impl Books ===
@@ -78,7 +80,7 @@ impl PartialEq for Books {
 
 impl Skipped {
     /// All of them, in the order in which they are kept: new ones come last.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NotSampled,
         Self::Stopped,
         Self::BudgetAdaptive,
@@ -93,6 +95,7 @@ impl Skipped {
         Self::TailNotForwarded,
         Self::Aborted,
         Self::MainUnreachable,
+        Self::Memory,
     ];
 
     /// Its word in what is shown.
@@ -112,6 +115,7 @@ impl Skipped {
             Self::TailNotForwarded => "tail_not_forwarded",
             Self::Aborted => "aborted",
             Self::MainUnreachable => "main_unreachable",
+            Self::Memory => "memory",
         }
     }
 
@@ -132,6 +136,7 @@ impl Skipped {
             Self::QueueBytes => Reason::DropQueueBytes,
             Self::MainIncomplete => Reason::DropMainIncomplete,
             Self::Timeout => Reason::DropTimeout,
+            Self::Memory => Reason::DropMemory,
         })
     }
 }

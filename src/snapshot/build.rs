@@ -104,7 +104,12 @@ pub fn build(
                 let new = route(declared, old, options);
                 routes.insert(name, Arc::new(new));
             }
-            None => drop(routes.remove(&name)),
+            None => {
+                let gone = routes.remove(&name);
+                if let Some(gate) = gone.as_ref().and_then(|gone| gone.gate.as_ref()) {
+                    gate.lift();
+                }
+            }
         }
     }
     Snapshot::new(epoch, Arc::new(routes))
@@ -133,6 +138,9 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
         .then(|| Limiter::new(declared.limits, before, Tick::now()));
     let before = old.and_then(|old| old.gate.as_ref());
     let gate = declared.overload.map(|spec| Gate::new(spec, before));
+    if let (None, Some(before)) = (&gate, before) {
+        before.lift();
+    }
     Route {
         limits,
         gate,

@@ -400,7 +400,7 @@ mod tests {
         };
         let limits = || keys.limits_of(&digest).expect("limited");
         let (now, unix_ms) = (Tick::now(), 1_700_000_000_000);
-        let take = || limits().take(crate::limit::Entry::Now, now, unix_ms);
+        let take = || limits().take(crate::limit::Arrival::Now, now, unix_ms);
         keys.apply([(digest, limited(spec))]);
         let first = take().expect("the first");
         spec.requests_per_day = Some(5);

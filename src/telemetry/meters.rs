@@ -107,12 +107,14 @@ pub enum Reason {
     DropBudgetBytes,
     /// No copy: the share was shrunk while main was slow.
     DropBudgetAdaptive,
+    /// No copy: weir was short of memory.
+    DropMemory,
 }
 
 // === impl Reason ===
 
 impl Reason {
-    const COUNT: usize = 15;
+    const COUNT: usize = 16;
 
     const fn row(self) -> (&'static table::Metric, &'static str) {
         match self {
@@ -131,6 +133,7 @@ impl Reason {
             Self::DropBudgetRate => (&table::MIRROR_DROPPED, "budget_rate"),
             Self::DropBudgetBytes => (&table::MIRROR_DROPPED, "budget_bytes"),
             Self::DropBudgetAdaptive => (&table::MIRROR_DROPPED, "budget_adaptive"),
+            Self::DropMemory => (&table::MIRROR_DROPPED, "memory"),
         }
     }
 }
@@ -261,7 +264,8 @@ impl RoleMeters {
             | Reason::DropUnreachable
             | Reason::DropBudgetRate
             | Reason::DropBudgetBytes
-            | Reason::DropBudgetAdaptive => self.tally.drop_copy(),
+            | Reason::DropBudgetAdaptive
+            | Reason::DropMemory => self.tally.drop_copy(),
         }
         let (metric, word) = reason.row();
         let slot = &self.reasons[reason as usize];

@@ -81,6 +81,16 @@ table! {
         "Connections opened to backends: ok, refused, denied, timeout, error.";
     CONNECTIONS = Gauge "weir_client_connections" ["worker"],
         "Client connections open, by worker.";
+    GATE_LIMIT = Gauge "weir_gate_limit" ["project", "deployment"],
+        "Exchanges that a deployment's gate lets through at once.";
+    GATE_WAITING = Gauge "weir_gate_waiting" ["project", "deployment"],
+        "Requests that wait for their turn at a deployment's gate.";
+    GATE_REFUSED = Counter "weir_gate_refused_total" ["project", "deployment", "priority", "reason"],
+        "Requests that got no turn at a deployment's gate, by reason: full, too_long, displaced.";
+    SHED = Counter "weir_shed_total" ["reason", "priority"],
+        "Requests not taken because weir itself is short of something: memory, connections.";
+    MEMORY_HIGH = Gauge "weir_memory_high" [],
+        "Whether work is shed for want of memory: 0 none, 1 what nobody waits for, 2 all new requests.";
     CONNECTIONS_REFUSED = Counter "weir_client_connections_refused_total" ["reason"],
         "Client connections turned away or closed by a limit, by reason.";
     HANDED_OVER = Counter "weir_client_connections_handed_over_total" [],

@@ -18,6 +18,7 @@ use super::{backend::Backend, error::ExchangeError, h2::Link};
 use crate::{
     base::{clock::Tick, id::BackendId, task},
     net::{
+        descriptors::Descriptor,
         dial::{denied, dial},
         guard::AddressGuard,
         stream::Stream,
@@ -66,6 +67,7 @@ struct Kept {
 #[derive(Debug)]
 struct Idle {
     stream: Stream,
+    descriptor: Option<Descriptor>,
     since: Tick,
 }
 
@@ -73,6 +75,8 @@ struct Idle {
 #[derive(Debug)]
 pub struct Lease {
     stream: Option<Stream>,
+    /// Its place among the process's sockets.
+    descriptor: Option<Descriptor>,
     backend: BackendId,
     reused: bool,
     home: Rc<Connections>,
@@ -102,7 +106,7 @@ impl Connections {
         while let Some(mut idle) = kept.idle.pop() {
             if idle.stream.is_quiet() {
                 self.active.set(self.active.get() + 1);
-                return Some(self.lease(idle.stream, backend, true));
+                return Some(self.lease(idle, backend));
             }
             kept.open -= 1;
         }
@@ -154,21 +158,53 @@ impl Connections {
         if kept.open >= self.options.open_max {
             return Err(ExchangeError::Busy(kept.open));
         }
+        let open = kept.open;
+        drop(by_backend);
+        let Some(descriptor) = self.descriptor() else {
+            return Err(ExchangeError::Busy(open));
+        };
+        let mut by_backend = self.by_backend.borrow_mut();
+        let kept = by_backend
+            .entry(backend.id())
+            .or_insert_with(|| Kept::new(backend));
         kept.open += 1;
         self.active.set(self.active.get() + 1);
         Ok(Lease {
             stream: None,
+            descriptor: Some(descriptor),
             backend: backend.id(),
             reused: false,
             home: Rc::clone(self),
         })
     }
 
-    fn lease(self: &Rc<Self>, stream: Stream, backend: &Arc<Backend>, reused: bool) -> Lease {
+    /// A place among the process's sockets; one that idles gives way.
+    fn descriptor(&self) -> Option<Descriptor> {
+        loop {
+            let descriptor = Descriptor::for_backend();
+            if descriptor.is_some() || !self.close_idle() {
+                return descriptor;
+            }
+        }
+    }
+
+    /// Closes one that is idle, to any backend; false when there is none.
+    fn close_idle(&self) -> bool {
+        let mut by_backend = self.by_backend.borrow_mut();
+        let idle = by_backend.values_mut().find(|kept| !kept.idle.is_empty());
+        idle.is_some_and(|kept| {
+            kept.idle.remove(0);
+            kept.open -= 1;
+            true
+        })
+    }
+
+    fn lease(self: &Rc<Self>, idle: Idle, backend: &Arc<Backend>) -> Lease {
         Lease {
-            stream: Some(stream),
+            stream: Some(idle.stream),
+            descriptor: idle.descriptor,
             backend: backend.id(),
-            reused,
+            reused: true,
             home: Rc::clone(self),
         }
     }
@@ -297,6 +333,7 @@ impl Lease {
         {
             kept.idle.push(Idle {
                 stream,
+                descriptor: self.descriptor.take(),
                 since: Tick::now(),
             });
             // It stays open; dropping the lease takes one off.

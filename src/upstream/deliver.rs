@@ -203,6 +203,8 @@ impl Delivery<'_> {
         };
         self.waited_ns.set(self.waited_ns.get() + waited);
         let answer = result?;
+        // Two that talk in turns may take their time.
+        answer.body.with_upload(Upload::lift_rate);
         let now = answer.head_at;
         self.pool.observe(backend, answer.waited_ns, now);
         let verdict = match answer.status.as_u16() {

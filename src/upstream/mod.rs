@@ -16,5 +16,6 @@ pub mod ewma;
 pub mod h1;
 pub mod h2;
 pub mod pool;
+pub mod rate;
 pub mod request;
 pub mod upload;

@@ -2,6 +2,7 @@
 //! against its limit, and kept as long as it is small enough to be sent again or mirrored.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     io::{self, IoSlice},
     pin::Pin,
@@ -16,8 +17,13 @@ use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
 
-use super::{error::UploadError, request::Framing};
+use super::{
+    error::UploadError,
+    rate::{BodyPace, BodyRate},
+    request::Framing,
+};
 use crate::{
+    base::clock::Tick,
     net::{
         stream::Stream,
         watch::{Phase, Watch},
@@ -34,6 +40,8 @@ pub struct UploadLimits {
     pub body_timeout_ms: u64,
     /// The longest wait for the backend to take a piece, in milliseconds.
     pub idle_ms: u64,
+    /// How slow it may be, until the backend has answered.
+    pub rate: BodyRate,
 }
 
 /// A chunk up to this size is copied between its framing, to be sent at once.
@@ -60,6 +68,8 @@ pub struct Upload {
     /// Whether the end of the body, framing included, is in `out` or written.
     closed: bool,
     watch: Rc<Watch>,
+    /// How long its client was waited for.
+    pace: RefCell<BodyPace>,
 }
 
 #[derive(Debug)]
@@ -117,6 +127,7 @@ impl Upload {
             replayed: 0,
             closed: false,
             watch,
+            pace: RefCell::new(BodyPace::new(limits.rate)),
         }
     }
 
@@ -141,6 +152,7 @@ impl Upload {
             replayed: 0,
             closed: false,
             watch,
+            pace: RefCell::default(),
         }
     }
 
@@ -176,6 +188,16 @@ impl Upload {
     /// Its limits.
     pub fn limits(&self) -> UploadLimits {
         self.limits
+    }
+
+    /// The backend has answered: from here on the body may be as slow as it likes.
+    pub fn lift_rate(&self) {
+        self.pace.borrow_mut().lift();
+    }
+
+    /// Whether its client was slower than it may be, rather than silent, if it was waited for in vain.
+    pub fn is_too_slow(&self) -> bool {
+        self.pace.borrow().is_bound()
     }
 
     /// How the body is framed.
@@ -332,12 +354,15 @@ impl Upload {
         };
         let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
             if self.watch.phase() != Phase::ClientBody {
-                self.watch
-                    .enter(Phase::ClientBody, self.limits.body_timeout_ms);
+                let (now, timeout_ms) = (Tick::coarse(), self.limits.body_timeout_ms);
+                let mut pace = self.pace.borrow_mut();
+                let limit_ms = pace.begin(self.received, timeout_ms, now);
+                self.watch.enter_at(Phase::ClientBody, limit_ms, now);
             }
             return Poll::Pending;
         };
         if self.watch.phase() == Phase::ClientBody {
+            self.pace.borrow_mut().end(Tick::coarse());
             self.watch.rest();
         }
         let ends = body.is_end_stream();

@@ -53,7 +53,7 @@ pub struct Comparison {
     pub compared: ComparedPairs,
     /// Requests that made no pair, by reason: `not_sampled`, `stopped`, `budget_adaptive`,
     /// `budget_rate`, `budget_bytes`, `body_too_large`, `queue_full`, `queue_bytes`, `main_incomplete`,
-    /// `timeout`, `pair_dropped`, `tail_not_forwarded`, `aborted`, `main_unreachable`. By them the sample's bias can be seen.
+    /// `timeout`, `pair_dropped`, `tail_not_forwarded`, `aborted`, `main_unreachable`, `memory`. By them the sample's bias can be seen.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub skipped: BTreeMap<&'static str, u64>,
     /// What the comparators found.

@@ -10,7 +10,7 @@ use crate::{
         quotas::Ahead,
         record::{decode, place},
     },
-    limit::{DayCount, Entry, Limiter, day_of},
+    limit::{Arrival, DayCount, Limiter, day_of},
 };
 
 const IRIS: &str = "demo/iris";
@@ -57,7 +57,7 @@ fn take(limiters: &[Arc<Limiter>], count: usize, now_ms: u64) {
         for _ in 0..count {
             drop(
                 limiter
-                    .take(Entry::Now, Tick::now(), now_ms)
+                    .take(Arrival::Now, Tick::now(), now_ms)
                     .expect("within the day"),
             );
         }
@@ -116,7 +116,7 @@ async fn a_kill_errs_on_the_side_of_the_limit_and_an_orderly_end_is_exact() {
     }
     take(&world.limiters(), 80, now);
     for limiter in world.limiters() {
-        assert!(limiter.take(Entry::Now, Tick::now(), now).is_err());
+        assert!(limiter.take(Arrival::Now, Tick::now(), now).is_err());
     }
 }
 

@@ -26,7 +26,9 @@ use crate::{
     gateway::{
         dispatch::{Whole, whole},
         local::Local,
+        turn::{judge, wait_turn},
     },
+    limit::{Gate, Turn},
     net::watch::Watch,
     queue::{
         Answered, Attempted, Failure, INLINE_BYTES_MAX, Queue, Reason, RecordError, Recorder,
@@ -38,6 +40,7 @@ use crate::{
         witness::Witness,
     },
     snapshot::Plan,
+    spec::Priority,
     store::Content,
     telemetry::{
         credit::Class,
@@ -50,6 +53,7 @@ use crate::{
         breaker::Verdict,
         deliver::{Delivered, Delivery},
         error::{BodyError, ExchangeError, UploadError},
+        rate::BodyRate,
         request::Outgoing,
         upload::{Frames, Upload, UploadLimits},
     },
@@ -79,7 +83,7 @@ pub(super) async fn attempt(local: &Rc<Local>, queue: &Queue, work: &Work) -> At
 }
 
 /// The version that an attempt runs on, as of now.
-fn plan_of(local: &Local, work: &Work) -> Result<Arc<Plan>, Attempted> {
+fn plan_of(local: &Local, work: &Work) -> Result<(Arc<Plan>, Option<Arc<Gate>>), Attempted> {
     let lane = work.lane();
     let view = local.current.load();
     let route = view.route(&lane.deployment);
@@ -101,15 +105,30 @@ fn plan_of(local: &Local, work: &Work) -> Result<Arc<Plan>, Attempted> {
             }
         },
     };
-    Ok(Arc::clone(plan))
+    Ok((Arc::clone(plan), route.gate().cloned()))
+}
+
+/// A turn at the deployment's gate. There is none: it goes back to the queue as if it had not begun,
+/// and the queue looks at the gate before it begins it again.
+async fn turn_of(local: &Local, plan: &Plan, gate: &Arc<Gate>) -> Result<Turn, Attempted> {
+    let watch = local.watchdog.watch();
+    let turn = wait_turn(gate, &plan.name, Priority::Bulk, &watch).await;
+    turn.map(|(turn, _)| turn).map_err(|_| Attempted::GivenBack)
 }
 
 async fn exchange(local: &Rc<Local>, queue: &Queue, work: &Work) -> Attempted {
-    let plan = match plan_of(local, work) {
-        Ok(plan) => plan,
+    let (plan, gate) = match plan_of(local, work) {
+        Ok(planned) => planned,
         Err(attempted) => return attempted,
     };
-    let mut failure = match Attempt::prepare(local, work, &plan) {
+    let turn = match &gate {
+        None => None,
+        Some(gate) => match turn_of(local, &plan, gate).await {
+            Ok(turn) => Some(turn),
+            Err(attempted) => return attempted,
+        },
+    };
+    let mut failure = match Attempt::prepare(local, work, &plan, turn) {
         Ok(attempt) => match attempt.run(queue).await {
             Ok(attempted) => return attempted,
             Err(failure) => failure,
@@ -138,6 +157,8 @@ struct Attempt<'a> {
     /// Main's half of a pair, when there is a ticket.
     witness: RefCell<Option<Box<Witness>>>,
     fate: RefCell<Fate>,
+    /// Its turn at the deployment's gate.
+    turn: Option<Turn>,
 }
 
 /// What is told of it when it is over, however that comes.
@@ -153,7 +174,12 @@ struct Fate {
 }
 
 impl<'a> Attempt<'a> {
-    fn prepare(local: &'a Rc<Local>, work: &'a Work, plan: &'a Arc<Plan>) -> Result<Self, String> {
+    fn prepare(
+        local: &'a Rc<Local>,
+        work: &'a Work,
+        plan: &'a Arc<Plan>,
+        turn: Option<Turn>,
+    ) -> Result<Self, String> {
         let accepted = &work.accepted;
         let path = plan.main.path(accepted.operation, &accepted.tail);
         let path =
@@ -186,6 +212,7 @@ impl<'a> Attempt<'a> {
             ticket,
             blank: RefCell::new(blank),
             fate: RefCell::default(),
+            turn,
         })
     }
 
@@ -233,6 +260,9 @@ impl<'a> Attempt<'a> {
             Ok(delivered) => delivered,
             Err(undelivered) => {
                 let upload = undelivered.upload;
+                if let (Some(turn), ExchangeError::Timeout) = (&self.turn, &undelivered.error) {
+                    turn.refused();
+                }
                 let failure = self.undelivered(&undelivered.error, upload.received());
                 let ends = failure.reason.is_some() || self.work.is_last;
                 self.copy(ticket, whole(&upload), ends);
@@ -273,6 +303,7 @@ impl<'a> Attempt<'a> {
             bytes_max: u64::MAX,
             body_timeout_ms: options.body_timeout_ms,
             idle_ms: self.plan.timeouts.idle_ms,
+            rate: BodyRate::default(),
         };
         let upload = match &self.work.body {
             Content::Inline(body) => {
@@ -301,6 +332,9 @@ impl<'a> Attempt<'a> {
         let own_ns = first_byte_ns.saturating_sub(waited_ns);
         let meters = &self.plan.main.role_meters;
         meters.record_first_byte(first_byte_ns, own_ns);
+        if let Some(turn) = &self.turn {
+            judge(turn, answer);
+        }
         if let Some(witness) = &mut *self.witness.borrow_mut() {
             witness.head(answer);
         }

@@ -11,12 +11,14 @@ use super::{
     wishes::Wishes,
 };
 use crate::{
-    base::async_id::AsyncId,
+    base::{async_id::AsyncId, clock::Tick},
     fault::{Code, Fault},
     gateway::{dispatch::Refused, exchange::Exchange},
     net::watch::{Phase, Watch, within},
     queue::{INLINE_BYTES_MAX, Queue, Reserved, SpillError, SpillFile, SpillName},
     store::Content,
+    telemetry::{series, table},
+    upstream::rate::BodyPace,
 };
 
 /// A body that was taken in whole.
@@ -50,10 +52,12 @@ pub(super) async fn keep(
         hasher
     });
     let watch = Rc::clone(&exchange.caller().watch);
-    let body_timeout_ms = exchange.local().options.body_timeout_ms;
+    let options = &exchange.local().options;
+    let body_timeout_ms = options.body_timeout_ms;
+    let mut pace = BodyPace::new(options.body_rate);
     let most = bytes_max(exchange, queue);
     let (mut held, mut file, mut bytes) = (Held::default(), None::<SpillFile>, 0u64);
-    while let Some(data) = next(&mut body, &watch, body_timeout_ms)
+    while let Some(data) = next(&mut body, &watch, body_timeout_ms, bytes, &mut pace)
         .await
         .map_err(refused)?
     {
@@ -101,11 +105,25 @@ pub(super) async fn keep(
 }
 
 /// The next piece of a body; its trailers are not kept.
-async fn next(body: &mut Incoming, watch: &Watch, timeout_ms: u64) -> Result<Option<Bytes>, Code> {
+async fn next(
+    body: &mut Incoming,
+    watch: &Watch,
+    timeout_ms: u64,
+    received: u64,
+    pace: &mut BodyPace,
+) -> Result<Option<Bytes>, Code> {
     loop {
-        watch.enter(Phase::ClientBody, timeout_ms);
+        let now = Tick::coarse();
+        let limit_ms = pace.begin(received, timeout_ms, now);
+        watch.enter_at(Phase::ClientBody, limit_ms, now);
         let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
-        let frame = within(watch, frame).await.map_err(|_| Code::BodyTimeout)?;
+        let Ok(frame) = within(watch, frame).await else {
+            if pace.is_bound() {
+                series::count(&table::CONNECTIONS_REFUSED, &["body_rate"], 1);
+            }
+            return Err(Code::BodyTimeout);
+        };
+        pace.end(Tick::coarse());
         watch.rest();
         let Some(frame) = frame else { return Ok(None) };
         let frame = frame.map_err(|_| Code::BodyMalformed)?;

@@ -137,6 +137,9 @@ pub(super) fn options() -> GatewayOptions {
         body_timeout_ms: 60_000,
         linger_ms: 1_000,
         grace_ms: 1_000,
+        body_rate: Default::default(),
+        connections_per_address_max: 0,
+        beyond_max: 0,
         connections: ConnectionOptions {
             idle_max: 1,
             idle_ms: 1_000,
