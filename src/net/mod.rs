@@ -8,4 +8,5 @@ pub mod listen;
 pub mod per_address;
 pub mod socket;
 pub mod stream;
+pub mod tls;
 pub mod watch;

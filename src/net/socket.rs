@@ -11,7 +11,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{
@@ -223,19 +223,41 @@ impl ClientSocket {
         Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 
+    /// Says an orderly end where the connection has a way to, and does not wait until it is heard.
+    pub fn say_end(&self) {
+        let mut stream = self.stream.borrow_mut();
+        if stream.is_tls() {
+            let mut cx = Context::from_waker(Waker::noop());
+            // Who does not even take this notices by the end of the connection.
+            let _ = Pin::new(&mut *stream).poll_shutdown(&mut cx);
+        }
+    }
+
     /// Whether the client has an answer to read that it does not take.
     pub fn is_write_blocked(&self) -> bool {
         self.write_blocked.get()
     }
 
-    fn note_write<T>(&self, written: &Poll<io::Result<T>>) {
-        let blocked = written.is_pending();
+    /// Whether the socket takes bytes again after it took none: then what is written next moves, and
+    /// under TLS nothing else shows it until all that the library kept is sent.
+    fn moves_again(&self, cx: &mut Context<'_>) -> bool {
+        if !self.write_blocked.get() {
+            return false;
+        }
+        let stream = self.stream.borrow();
+        stream.is_tls() && stream.tcp().poll_write_ready(cx).is_ready()
+    }
+
+    /// A client that does not take what it is sent lets a write wait. Under TLS that shows later: what
+    /// the library has taken over, up to its bound, the socket need not have.
+    fn note_write(&self, is_pending: bool, moved: bool) {
+        let blocked = is_pending || self.stream.borrow().holds_back();
         let was_blocked = self.write_blocked.replace(blocked);
         let phase = self.watch.phase();
         if blocked {
             // While an exchange waits for something else, that is what is limited.
             let nothing_else = !self.is_serving() || phase == Phase::Unlimited;
-            if nothing_else && phase != Phase::ClientRead {
+            if nothing_else && (phase != Phase::ClientRead || moved) {
                 self.watch
                     .enter(Phase::ClientRead, self.limits.write_stall_ms);
             }
@@ -301,8 +323,9 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let moved = self.0.moves_again(cx);
         let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf);
-        self.0.note_write(&written);
+        self.0.note_write(written.is_pending(), moved);
         written
     }
 
@@ -322,8 +345,9 @@ impl AsyncWrite for ClientIo {
                 self.poll_write(cx, together)
             });
         }
+        let moved = self.0.moves_again(cx);
         let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, bufs);
-        self.0.note_write(&written);
+        self.0.note_write(written.is_pending(), moved);
         written
     }
 
@@ -332,7 +356,13 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(cx)
+        let moved = self.0.moves_again(cx);
+        let flushed = Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(cx);
+        // In clear text nothing waits for a flush, which so says nothing of what the client takes.
+        if self.0.stream.borrow().is_tls() {
+            self.0.note_write(flushed.is_pending(), moved);
+        }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -37,6 +37,22 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
+    /// Whether some of what was written has not reached the socket yet.
+    pub fn holds_back(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.get_ref().1.wants_write(),
+        }
+    }
+
+    /// Whether the two sides have agreed on this protocol, by ALPN.
+    pub fn speaks(&self, protocol: &[u8]) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(protocol),
+        }
+    }
+
     /// Whether a connection that nothing is expected from has neither ended nor brought anything. In
     /// clear text that costs no system call: the runtime's own readiness tells.
     pub fn is_quiet(&mut self) -> bool {

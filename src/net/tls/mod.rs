@@ -1,0 +1,30 @@
+//! TLS: of weir's own listeners, and towards backends.
+//!
+//! ```text
+//! files ──read, checked──▶ Identity, authorities ──▶ server: what a listener shows and asks for
+//!   ▲                                                   ▲
+//!   └───────── reload: looked at every 2 s ─────────────┘ swapped whole; open connections keep theirs
+//! ```
+
+pub mod accept;
+pub mod files;
+pub mod reload;
+pub mod server;
+
+#[cfg(test)]
+pub(crate) mod testing;
+mod validity;
+
+use std::sync::{Arc, LazyLock};
+
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+
+pub use files::{FileMistake, Identity, Raw, Which};
+pub use validity::Validity;
+
+/// The cryptography of all of weir's TLS: ring, which needs no more than a C compiler.
+pub fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(ring::default_provider()));
+    Arc::clone(&PROVIDER)
+}
