@@ -72,6 +72,7 @@ use crate::{
         record::{Stored, Task},
     },
     monitor::Monitor,
+    net::tls::server::ServerTls,
     shadow::comparison::Comparison,
 };
 
@@ -90,6 +91,8 @@ pub struct AdminOptions {
     pub body_bytes_max: usize,
     /// Whether there is a relay for mail.
     pub mail: bool,
+    /// TLS of the listener; none: clear text.
+    pub tls: Option<Arc<ServerTls>>,
 }
 
 /// What the admin plane is given beside control.

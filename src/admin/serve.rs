@@ -16,7 +16,15 @@ use super::{AdminOptions, Beside, Pages, Plane, Shared, router};
 use crate::{
     base::{memory, task},
     control::Control,
-    net::{descriptors::Spare, listen},
+    net::{
+        descriptors::Spare,
+        listen,
+        stream::Stream,
+        tls::{
+            accept::{Hello, hello, last_word, refuse_clear_text},
+            server::ServerTls,
+        },
+    },
 };
 
 /// How long a request's head may take, and a connection may be idle between two.
@@ -48,6 +56,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let (close, closing) = watch::channel(false);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let tls = options.tls.clone();
     let plane = Shared::new(Plane::new(control, beside, options, closing.clone()));
     let router = router(&plane, pages);
     // Routes come with their part of the document, which is not kept.
@@ -78,9 +87,19 @@ pub async fn serve(
                 }
             },
         };
-        let connection = connection(stream, peer, router.clone(), closing.clone());
+        let (router, tls, mut closing) = (router.clone(), tls.clone(), closing.clone());
         task::spawn("admin connection", async move {
-            connection.await;
+            // Answers are small; without this the second of two waits for the first one's
+            // acknowledgement.
+            let _ = stream.set_nodelay(true);
+            listen::break_when_unread(&stream, UNREAD_MAX);
+            let secured = tokio::select! {
+                secured = secure(tls.as_deref(), stream) => secured,
+                () = closed(&mut closing) => None,
+            };
+            if let Some(stream) = secured {
+                connection(stream, peer, router, closing).await;
+            }
             drop(permit);
         });
     }
@@ -91,15 +110,46 @@ pub async fn serve(
     Ok(())
 }
 
+/// What the connection is carried by; none when its client does not shake hands as it should, or in
+/// time.
+async fn secure(tls: Option<&ServerTls>, tcp: TcpStream) -> Option<Stream> {
+    let Some(tls) = tls else {
+        return Some(tcp.into());
+    };
+    let limit = Duration::from_millis(tls.handshake_ms());
+    let shaken = async {
+        match hello(&tcp).await {
+            Ok(Hello::Tls) => Some(Ok(tls.handshake(tcp).await)),
+            Ok(Hello::Http) => Some(Err(tcp)),
+            Ok(Hello::Other) => {
+                tls.count_other();
+                None
+            }
+            Ok(Hello::Nothing) | Err(_) => None,
+        }
+    };
+    match tokio::time::timeout(limit, shaken).await {
+        Ok(Some(Ok(Ok(stream)))) => return Some(stream),
+        Ok(Some(Ok(Err((error, tcp))))) => {
+            tracing::debug!(%error, "TLS handshake with the admin listener failed");
+            last_word(tcp).await;
+        }
+        Ok(Some(Err(tcp))) => {
+            tls.count_other();
+            refuse_clear_text(tcp).await;
+        }
+        Ok(None) => {}
+        Err(_) => tls.count_timeout(),
+    }
+    None
+}
+
 async fn connection(
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     router: Router,
     mut closing: watch::Receiver<bool>,
 ) {
-    // Answers are small; without this the second of two waits for the first one's acknowledgement.
-    let _ = stream.set_nodelay(true);
-    listen::break_when_unread(&stream, UNREAD_MAX);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request.map(Body::new))

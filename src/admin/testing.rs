@@ -87,6 +87,7 @@ impl World {
             origins: vec!["https://console.example".to_owned()],
             body_bytes_max: 8_192,
             mail: false,
+            tls: None,
         };
         let (close, closing) = watch::channel(false);
         let plane = Shared::new(Plane::new(control, beside, options, closing));

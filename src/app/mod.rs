@@ -13,6 +13,7 @@ mod notify;
 mod options;
 mod overload;
 mod ready;
+mod tls;
 
 use std::{
     future::Future,
@@ -51,7 +52,7 @@ use crate::{
     hook::TlsError,
     logs::Logs,
     monitor::{self, Monitor},
-    net::{guard::AddressGuard, listen::bind_all, per_address::PerAddress},
+    net::{guard::AddressGuard, listen::bind_all, per_address::PerAddress, tls::FileMistake},
     notify::{MailError, Notifier},
     queue::SpillError,
     shadow::{self, comparison::Comparison},
@@ -121,6 +122,9 @@ pub enum StartError {
     /// The relay that mail goes through.
     #[error("mail: {0}")]
     Mail(#[from] MailError),
+    /// What a listener shows under TLS.
+    #[error("{}", shown(.0))]
+    ListenerTls(Vec<FileMistake>),
     /// Whom webhooks trust.
     #[error("webhooks: {0}")]
     Tls(#[from] TlsError),
@@ -146,12 +150,24 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+impl From<Vec<FileMistake>> for StartError {
+    fn from(mistakes: Vec<FileMistake>) -> Self {
+        Self::ListenerTls(mistakes)
+    }
+}
+
+fn shown(mistakes: &[FileMistake]) -> String {
+    let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    format!("TLS: {}", lines.join("; "))
+}
+
 /// A gateway that is bound and has its first snapshot in force, not yet accepting.
 pub struct Gateway {
     settings: Settings,
     runtime: Runtime,
     workers: Vec<socket2::Socket>,
     admin: tokio::net::TcpListener,
+    tls: tls::Listeners,
     data_address: SocketAddr,
     current: Arc<Current>,
     control: Arc<Control>,
@@ -174,6 +190,7 @@ impl Gateway {
     pub fn prepare(settings: Settings, source: Source) -> Result<Self, StartError> {
         let exporter = series::install(settings.metrics.series_idle_s * 1_000)?;
         let current = Arc::new(Current::empty());
+        let tls = tls::Listeners::open(&settings)?;
         let directory = data_dir::DataDir::open(&settings.data_dir, &settings.admin.token)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
@@ -226,6 +243,7 @@ impl Gateway {
             runtime,
             workers,
             admin,
+            tls,
             data_address,
             current,
             control,
@@ -247,7 +265,9 @@ impl Gateway {
     /// When the system can't say.
     pub fn ready(&self) -> io::Result<Ready> {
         let admin = self.admin.local_addr()?;
-        Ok(Ready::new(self.data_address, admin, self.directory.token()))
+        let data = options::url(&self.settings.data.tls, self.data_address);
+        let admin = options::url(&self.settings.admin.tls, admin);
+        Ok(Ready::new(data, admin, self.directory.token()))
     }
 
     /// The admin token, when it was made just now: whoever starts a gateway for the first time is to
@@ -278,7 +298,8 @@ impl Gateway {
         let (notifier, monitor) = (self.notifier, self.monitor);
         let comparison = self.comparison;
         let (control, guard) = (self.control, self.guard);
-        let options = options::gateway(&settings, &guard);
+        let tls = self.tls;
+        let options = options::gateway(&settings, &guard, tls.data.clone());
         let (most, beyond) = (options.connections_max, options.beyond_max);
         let (levelling, inboxes) = Levelling::new(self.workers.len(), most, beyond);
         let addresses = match options.connections_per_address_max {
@@ -331,6 +352,7 @@ impl Gateway {
             );
             control.start();
             overload::start(&settings);
+            tls.start();
             let parts = admin::Beside {
                 later: Some(later.admin()),
                 monitor: Some(Arc::clone(&monitor)),
@@ -342,7 +364,9 @@ impl Gateway {
             control.watch_verdicts(Arc::clone(&comparison));
             let comparing = shadow::comparison::Running::start(&comparison)?;
             follow(self.source, &control)?;
-            let options = options::admin(&settings, self.admin.local_addr()?, self.data_address);
+            let mut options =
+                options::admin(&settings, self.admin.local_addr()?, self.data_address);
+            options.tls = tls.admin;
             let admin = Arc::clone(&control);
             let admin = start_admin(self.admin, admin, parts, options, pages, admin_stopped);
             started()?;

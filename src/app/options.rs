@@ -4,12 +4,12 @@ use std::{net::SocketAddr, sync::Arc, thread::available_parallelism};
 
 use crate::{
     admin::AdminOptions,
-    config::{Settings, SmtpTls},
+    config::{Settings, SmtpTls, TlsSettings},
     control::{ControlOptions, Limits, probe::ProbeOptions},
     gateway::GatewayOptions,
     hook::pauses_from,
     logs::LogsOptions,
-    net::{descriptors::Budget, guard::AddressGuard, socket::ClientLimits},
+    net::{descriptors::Budget, guard::AddressGuard, socket::ClientLimits, tls::server::ServerTls},
     notify::{MailOptions, MailTls, NotifyOptions},
     queue::{QueueOptions, WebhookOptions},
     snapshot::BuildOptions,
@@ -63,7 +63,11 @@ pub(super) fn guard(settings: &Settings, own: &[SocketAddr]) -> Arc<AddressGuard
 /// Descriptors that a thread opens for itself, for its runtime foremost.
 const DESCRIPTORS_PER_THREAD: usize = 4;
 
-pub(super) fn gateway(settings: &Settings, guard: &Arc<AddressGuard>) -> GatewayOptions {
+pub(super) fn gateway(
+    settings: &Settings,
+    guard: &Arc<AddressGuard>,
+    tls: Option<Arc<ServerTls>>,
+) -> GatewayOptions {
     let (data, upstream) = (&settings.data, &settings.upstream);
     let threads = workers(settings) + settings.queue.runners;
     let budget = Budget::of_process(threads * DESCRIPTORS_PER_THREAD);
@@ -103,8 +107,14 @@ pub(super) fn gateway(settings: &Settings, guard: &Arc<AddressGuard>) -> Gateway
         },
         retries_max: upstream.retries_max,
         retry_body_bytes_max: upstream.retry_body_bytes_max as u64,
+        tls,
         public_url: data.public_url.clone(),
     }
+}
+
+/// Where a listener is reached by its address.
+pub(super) fn url(tls: &TlsSettings, address: SocketAddr) -> String {
+    format!("{}://{address}", tls.scheme())
 }
 
 pub(super) fn queue(settings: &Settings) -> QueueOptions {
@@ -151,7 +161,7 @@ pub(super) fn notify(settings: &Settings, admin: SocketAddr) -> NotifyOptions {
         per_host: webhook.per_host,
         pauses_ms: webhook.pauses_ms,
         ca_file: webhook.ca_file,
-        base: format!("http://{admin}"),
+        base: url(&settings.admin.tls, admin),
         deliveries_kept: settings.notify.deliveries_kept,
     }
 }
@@ -235,13 +245,14 @@ pub(super) fn admin(settings: &Settings, listen: SocketAddr, data: SocketAddr) -
     AdminOptions {
         listen,
         data_url: match &*settings.data.public_url {
-            "" => format!("http://{data}"),
+            "" => url(&settings.data.tls, data),
             public => public.to_owned(),
         },
         hosts: settings.admin.hosts.clone(),
         origins: settings.admin.origins.clone(),
         body_bytes_max: settings.admin.body_bytes_max,
         mail: !settings.smtp.host.is_empty(),
+        tls: None,
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    net::SocketAddr,
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -33,10 +32,10 @@ pub struct Ready {
 }
 
 impl Ready {
-    pub(super) fn new(data: SocketAddr, admin: SocketAddr, token: &Token) -> Self {
+    pub(super) fn new(data_url: String, admin_url: String, token: &Token) -> Self {
         Self {
-            data_url: format!("http://{data}"),
-            admin_url: format!("http://{admin}"),
+            data_url,
+            admin_url,
             admin_token: token.expose().to_owned(),
             predict_url: None,
             stream_url: None,

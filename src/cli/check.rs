@@ -1,16 +1,21 @@
-//! `weir check FILE|DIR...`: says what is wrong with declarations before anything runs on them.
+//! `weir check FILE|DIR...`: says what is wrong with declarations, and with `--config FILE` of settings,
+//! before anything runs on them.
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use super::{
     declare::{self, Unread},
+    serve::environment,
     terminal::counted,
 };
-use crate::spec::Declarations;
+use crate::{
+    config::{LoadError, Settings},
+    spec::Declarations,
+};
 
 /// The files are good.
 const GOOD: u8 = 0;
@@ -21,9 +26,36 @@ const UNREADABLE: u8 = 2;
 
 /// Checks declarations: files, directories with `*.toml` files, `-` for standard input, all as one set.
 /// Mistakes go to standard error, a line each with file, line and column, and the exit code is 1; it is
-/// 2 when a file can't be read.
-pub fn check(paths: &[PathBuf]) -> ExitCode {
-    check_to(paths, &mut io::stdout().lock(), &mut io::stderr().lock()).into()
+/// 2 when a file can't be read. Settings are checked as the environment has them, which overrides their
+/// file.
+pub fn check(paths: &[PathBuf], config: Option<&Path>) -> ExitCode {
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let settings = config.map(|file| settings_to(file, environment(), &mut out, &mut err));
+    let declared = (!paths.is_empty()).then(|| check_to(paths, &mut out, &mut err));
+    settings.max(declared).unwrap_or(GOOD).into()
+}
+
+fn settings_to(
+    file: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let (code, told) = match Settings::load(Some(file), environment) {
+        Ok((_, warnings)) => {
+            let _ = written(err, warnings.into_iter());
+            let line = format!("{}: ok: settings", file.display());
+            (GOOD, written(out, std::iter::once(line)))
+        }
+        Err(error) => {
+            let code = match error {
+                LoadError::Read { .. } => UNREADABLE,
+                LoadError::Mistakes { .. } => MISTAKES,
+            };
+            (code, written(err, std::iter::once(error.to_string())))
+        }
+    };
+    ended(code, told)
 }
 
 fn check_to(paths: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> u8 {
@@ -43,6 +75,10 @@ fn check_to(paths: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> u8 {
             (code, written(err, lines.into_iter()))
         }
     };
+    ended(code, told)
+}
+
+fn ended(code: u8, told: io::Result<()>) -> u8 {
     match told {
         // Whoever closed the pipe, as `head` does, still gets the exit code.
         Err(error) if code == GOOD && error.kind() != io::ErrorKind::BrokenPipe => MISTAKES,
@@ -74,7 +110,7 @@ fn summary(declarations: &Declarations) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::fs;
 
     use super::*;
 
@@ -158,6 +194,33 @@ mod tests {
         assert_eq!(check("a = 1", io::ErrorKind::BrokenPipe), 1);
         // A full disk is no end that anybody wanted.
         assert_eq!(check(good, io::ErrorKind::StorageFull), 1);
+    }
+
+    #[test]
+    fn settings_are_checked_with_the_files_that_they_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("weir.toml");
+        let check = |text: &str, environment: &[(&str, &str)]| {
+            fs::write(&file, text).expect("written");
+            let environment = environment.iter();
+            let environment = environment.map(|(name, text)| ((*name).into(), (*text).into()));
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let code = settings_to(&file, environment, &mut out, &mut err);
+            let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+            (code, text(out), text(err))
+        };
+        let (code, out, err) = check("workers = 1", &[]);
+        assert!(
+            code == 0 && out.ends_with("weir.toml: ok: settings\n"),
+            "{err}"
+        );
+        let named = "[admin.tls]\ncert_file = '/nowhere/c'\nkey_file = '/nowhere/k'";
+        let (code, _, err) = check(named, &[("WEIR_WORKERS", "many")]);
+        assert_eq!((code, err.lines().count()), (1, 3), "{err}");
+        assert!(err.contains("/admin/tls/key_file: /nowhere/k: there is no such file"));
+        let gone = Path::new("/nonexistent/weir.toml");
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        assert_eq!(settings_to(gone, std::iter::empty(), &mut out, &mut err), 2);
     }
 
     #[test]

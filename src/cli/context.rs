@@ -68,17 +68,19 @@ pub(super) fn run(command: ContextCommand, options: &Options) -> Result<(), Fail
                 (None, None) => None,
             };
             token.as_deref().map(check_token).transpose()?;
-            let ca_file = match &options.ca_file {
-                // Commands run elsewhere later.
-                Some(path) => Some(path.canonicalize().map_err(|error| {
+            // Commands run elsewhere later.
+            let whole = |path: &Option<PathBuf>| match path {
+                Some(path) => path.canonicalize().map(Some).map_err(|error| {
                     Failure::usage(format_args!("can't read {}: {error}", path.display()))
-                })?),
-                None => None,
+                }),
+                None => Ok(None),
             };
             let context = Context {
                 admin_url,
                 token,
-                ca_file,
+                ca_file: whole(&options.ca_file)?,
+                cert_file: whole(&options.cert_file)?,
+                key_file: whole(&options.key_file)?,
             };
             contexts.context.insert(name.clone(), context);
             contexts.current.get_or_insert(name);

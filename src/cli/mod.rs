@@ -72,12 +72,15 @@ reachable; 4 not found; 5 not allowed; 6 changed meanwhile or busy; 7 drift (`we
 enum Command {
     /// Serve the deployments of a declarations file
     Serve(Serve),
-    /// Say every mistake in declarations, with file, line and column
+    /// Say every mistake in declarations and settings, with file, line and column
     #[command(after_help = "Exit code: 0 no mistake, 1 mistakes, 2 a file can't be read.")]
     Check {
         /// Declarations: a file, a directory with *.toml files, or - for standard input
-        #[arg(required = true, value_name = "FILE|DIR")]
+        #[arg(required_unless_present = "config", value_name = "FILE|DIR")]
         files: Vec<PathBuf>,
+        /// Settings (TOML), and the certificates and keys that they name
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Serve small real models behind a gateway, and print what to paste to try it
     Demo(Demo),
@@ -177,7 +180,7 @@ pub fn main() -> ExitCode {
     let Arguments { options, command } =
         parsed(env::args_os()).unwrap_or_else(|error| error.exit());
     let done = match command {
-        Command::Check { files } => return check(&files),
+        Command::Check { files, config } => return check(&files, config.as_deref()),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::SampleModel {

@@ -33,10 +33,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), Failure> {
 
 /// Reads the settings and starts logging by them.
 pub(super) fn settings(file: Option<&Path>) -> Result<Settings, Failure> {
-    // Variables that are not UTF-8 can be none of ours.
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let (settings, warnings) = Settings::load(file, environment)?;
+    let (settings, warnings) = Settings::load(file, environment())?;
     let format = match settings.log.format {
         LogFormat::Text => log::Format::Text,
         LogFormat::Json => log::Format::Json,
@@ -46,6 +43,12 @@ pub(super) fn settings(file: Option<&Path>) -> Result<Settings, Failure> {
         tracing::warn!("{warning}");
     }
     Ok(settings)
+}
+
+/// The variables that may be settings: those that are not UTF-8 can be none of ours.
+pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 pub(super) fn write_ready(ready: &Ready, path: Option<&Path>) -> Result<(), StartError> {

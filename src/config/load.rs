@@ -66,12 +66,14 @@ impl Settings {
 
 /// What commands and pasted calls read, which people have set in the shell that they start a gateway
 /// from.
-const OF_COMMANDS: [&str; 5] = [
+const OF_COMMANDS: [&str; 7] = [
     "WEIR_ADMIN_URL",
     "WEIR_API_KEY",
     "WEIR_CA_FILE",
+    "WEIR_CERT_FILE",
     "WEIR_CONTEXT",
     "WEIR_CONTEXTS_FILE",
+    "WEIR_KEY_FILE",
 ];
 
 /// Puts the environment's values over the file's, and says which variables mean nothing.
@@ -105,17 +107,22 @@ pub(super) fn override_all(
 pub(super) fn variables() -> BTreeMap<String, Vec<String>> {
     let mut variables = BTreeMap::new();
     let defaults = serde_json::json!(Settings::default());
-    let mut add = |path: Vec<String>| {
-        let name = format!("{VARIABLE_PREFIX}{}", path.join("_").to_ascii_uppercase());
-        variables.insert(name, path);
-    };
-    for (key, value) in defaults.as_object().into_iter().flatten() {
-        match value.as_object() {
-            Some(section) => section
-                .keys()
-                .for_each(|inner| add(vec![key.clone(), inner.clone()])),
-            None => add(vec![key.clone()]),
-        }
-    }
+    add_variables(&defaults, &[], &mut variables);
     variables
+}
+
+fn add_variables(
+    value: &serde_json::Value,
+    path: &[String],
+    variables: &mut BTreeMap<String, Vec<String>>,
+) {
+    let Some(section) = value.as_object() else {
+        let name = format!("{VARIABLE_PREFIX}{}", path.join("_").to_ascii_uppercase());
+        variables.insert(name, path.to_vec());
+        return;
+    };
+    for (key, value) in section {
+        let path = [path, std::slice::from_ref(key)].concat();
+        add_variables(value, &path, variables);
+    }
 }

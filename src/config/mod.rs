@@ -19,6 +19,7 @@ mod sealing;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -33,6 +34,7 @@ pub use notify::{NotifySettings, Password, SmtpSettings, SmtpTls};
 pub use overload::OverloadSettings;
 pub use queue::{QueueSettings, WebhookSettings};
 pub use sealing::SealingKey;
+pub use tls::{ClientAuth, MinVersion, TlsSettings};
 pub use token::Token;
 
 /// All settings. Every field has a default, and its name is its key in the file.
@@ -116,6 +118,8 @@ pub struct DataSettings {
     pub write_stall_timeout_ms: u64,
     /// How long a connection that is to be closed is still read, so that its last answer arrives.
     pub linger_timeout_ms: u64,
+    /// Its TLS.
+    pub tls: TlsSettings,
 }
 
 /// `[drain]`: the end of the process.
@@ -249,6 +253,8 @@ pub struct AdminSettings {
     pub body_bytes_max: usize,
     /// Refusals that the audit keeps.
     pub audit_max: u64,
+    /// Its TLS.
+    pub tls: TlsSettings,
 }
 
 /// `[metrics]`: the figures under `/metrics`.
@@ -350,6 +356,7 @@ impl Default for Settings {
                 idle_timeout_ms: 75_000,
                 write_stall_timeout_ms: 30_000,
                 linger_timeout_ms: 1_000,
+                tls: TlsSettings::default(),
             },
             overload: OverloadSettings::default(),
             drain: DrainSettings { grace_ms: 30_000 },
@@ -414,6 +421,7 @@ impl Default for Settings {
                 origins: Vec::new(),
                 body_bytes_max: 1 << 20,
                 audit_max: 100_000,
+                tls: TlsSettings::default(),
             },
             metrics: MetricsSettings {
                 token: Token::default(),

@@ -11,6 +11,7 @@ use super::{
     overload::overload,
     queue::{queue, webhook},
     sealing::SealingKey,
+    tls::tls,
 };
 use crate::spec::{Field, Reader};
 
@@ -81,6 +82,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
             0..=60_000,
             &mut data.linger_timeout_ms,
         );
+        reader.section("tls", |reader| tls(reader, &mut data.tls));
     });
     reader.section("overload", |reader| overload(reader, &mut s.overload));
     reader.section("drain", |reader| {
@@ -257,6 +259,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
         let bodies = &mut admin.body_bytes_max;
         integer(reader, "body_bytes_max", ADMIN_BODY_BYTES, bodies);
         integer(reader, "audit_max", 0..=10_000_000, &mut admin.audit_max);
+        reader.section("tls", |reader| tls(reader, &mut admin.tls));
     });
     reader.section("metrics", |reader| {
         token(reader, &mut s.metrics.token);

@@ -5,7 +5,10 @@ use super::{
     load::{override_all, variables},
     sections::settings,
 };
-use crate::spec::{Node, read};
+use crate::{
+    net::tls::testing::{Authority, Files},
+    spec::{Node, read},
+};
 
 const SEALING_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -18,6 +21,11 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<(Settings, Vec<Strin
         let shown = error.to_string();
         shown.replace(&file.path().display().to_string(), "weir.toml")
     })
+}
+
+/// A certificate with its key.
+fn tls_files() -> Files {
+    Files::of(&Authority::new("test").issue("localhost"))
 }
 
 /// Every path to a value in a tree of tables.
@@ -99,6 +107,11 @@ fn the_environment_overrides_the_file() {
 #[test]
 fn every_setting_can_be_set_from_the_environment_alone() {
     let defaults = serde_json::json!(Settings::default());
+    let files = tls_files();
+    let file = |name: &str| files.dir().join(name).display().to_string();
+    let (cert, key) = (file("cert.pem"), file("key.pem"));
+    let shown = serde_json::json!([cert, key]);
+    let (shown_cert, shown_key) = (shown[0].to_string(), shown[1].to_string());
     for (name, path) in variables() {
         let pointer = format!("/{}", path.join("/"));
         let (text, shown) = match (pointer.as_str(), defaults.pointer(&pointer)) {
@@ -122,6 +135,11 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             ("/logs/bytes_max", _) => ("1048576", "1048576"),
             ("/queue/retry_max_ms", _) => ("1001", "1001"),
             ("/queue/concurrency_floor", _) => ("5", "5"),
+            (pointer, _) if pointer.ends_with("/cert_file") => (&*cert, &*shown_cert),
+            (pointer, _) if pointer.ends_with("/key_file") => (&*key, &*shown_key),
+            (pointer, _) if pointer.ends_with("/client_ca_file") => (&*cert, &*shown_cert),
+            (pointer, _) if pointer.ends_with("/client_auth") => ("optional", "\"optional\""),
+            (pointer, _) if pointer.ends_with("/min_version") => ("1.3", "\"1.3\""),
             ("/webhook/ca_file" | "/smtp/ca_file" | "/smtp/username", _) => ("d", "\"d\""),
             ("/smtp/host", _) => ("h.example", "\"h.example\""),
             ("/smtp/from", _) => ("a@b.example", "\"a@b.example\""),
@@ -139,6 +157,16 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             // These need another.
             environment.push(("WEIR_KEYS_SEALING_KEY".into(), SEALING_KEY.into()));
             expected["keys"]["sealing_key"] = "***".into();
+        }
+        if let Some((section, file)) = pointer.split_once("/tls/")
+            && file.ends_with("_file")
+        {
+            for (other, value) in [("cert_file", &cert), ("key_file", &key)] {
+                let at = format!("{section}/tls/{other}");
+                let name = format!("WEIR{}", at.replace('/', "_").to_uppercase());
+                environment.push((name, value.clone()));
+                *expected.pointer_mut(&at).expect("known") = value.as_str().into();
+            }
         }
         if pointer == "/smtp/host" {
             environment.push(("WEIR_SMTP_FROM".into(), "a@b.example".into()));
@@ -344,5 +372,68 @@ fn mail_needs_a_sender_and_hides_its_password() {
         let told = load(&format!("[smtp]\n{text}"), &[]).expect_err(text);
         assert!(told.contains(words), "{text}: {told}");
         assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_tls_is_said_with_all_the_rest() {
+    let (files, others) = (tls_files(), tls_files());
+    let path = |path: &Path| path.display().to_string();
+    let (cert, key, other) = (path(&files.cert), path(&files.key), path(&others.key));
+    let good = format!("cert_file = '{cert}'\nkey_file = '{key}'\nclient_ca_file = '{cert}'");
+    let (settings, _) = load(&format!("[data.tls]\n{good}"), &[]).expect("good");
+    assert!(settings.data.tls.is_on() && !settings.admin.tls.is_on());
+    assert_eq!(settings.data.tls.scheme(), "https");
+
+    let open = format!("{key}.open");
+    fs::copy(&files.key, &open).expect("copied");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::set_permissions(&open, mode).expect("set");
+    for (text, words) in [
+        (
+            format!("cert_file = '{cert}'"),
+            "/tls/key_file: is missing; cert_file needs one".to_owned(),
+        ),
+        (
+            format!("key_file = '{key}'"),
+            "/tls/cert_file: is missing; key_file needs one".to_owned(),
+        ),
+        (
+            format!("client_ca_file = '{cert}'"),
+            "/tls/cert_file: is missing; client_ca_file needs one".to_owned(),
+        ),
+        (
+            format!("{good}nowhere").replace("'nowhere", "nowhere'"),
+            format!("/tls/client_ca_file: {cert}nowhere: there is no such file"),
+        ),
+        (
+            format!("cert_file = '{cert}'\nkey_file = '{open}'"),
+            format!("run: chmod 600 {open}"),
+        ),
+        (
+            format!("cert_file = '{cert}'\nkey_file = '{other}'"),
+            format!("/tls/key_file: {other}: is not the key of the first certificate in {cert}"),
+        ),
+        (
+            format!("cert_file = '{key}'\nkey_file = '{key}'"),
+            format!("/tls/cert_file: {key}: holds no certificate in PEM"),
+        ),
+        (
+            "client_auth = 'maybe'".to_owned(),
+            "/tls/client_auth: \"maybe\" is none of required, optional".to_owned(),
+        ),
+        (
+            "min_version = '1.1'".to_owned(),
+            "/tls/min_version: \"1.1\" is none of 1.2, 1.3".to_owned(),
+        ),
+    ] {
+        let mut told = String::new();
+        for section in ["data", "admin"] {
+            let text = format!("workers = 'many'\n[{section}.tls]\n{text}");
+            told = load(&text, &[]).expect_err(&text);
+            assert!(told.contains("/workers"), "{told}");
+            assert!(told.contains(&words), "{words}\nis not in\n{told}");
+        }
+        assert!(!told.contains("PRIVATE KEY"), "{told}");
     }
 }

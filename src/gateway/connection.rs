@@ -1,7 +1,7 @@
 //! One client connection from accept to close.
 //!
 //! ```text
-//! accepted ──sniff──▶ hyper's HTTP/1 or HTTP/2 ──requests──▶ serve
+//! accepted ──secure──sniff──▶ hyper's HTTP/1 or HTTP/2 ──requests──▶ serve
 //!                        │ deadline passed, hung up: dropped, and every exchange with it
 //!                        │ draining: asked to finish
 //!                        └ over ──linger──▶ closed
@@ -28,6 +28,7 @@ use tokio::{io::ReadBuf, net::TcpStream};
 use super::{
     exchange::Caller,
     local::Local,
+    secure::secure,
     serve::serve,
     sniff::{Spoken, sniff},
 };
@@ -35,6 +36,7 @@ use crate::{
     base::task,
     net::{
         socket::{ClientIo, ClientSocket},
+        stream::Stream,
         watch::{Expired, Phase, Watch},
     },
     telemetry::{series, table},
@@ -59,11 +61,16 @@ pub(super) async fn drive(local: Rc<Local>, stream: TcpStream, is_beyond: bool) 
         limits.idle_ms = limits.idle_ms.min(BEYOND_MS);
         limits.write_stall_ms = limits.write_stall_ms.min(BEYOND_MS);
     }
-    let socket = Rc::new(ClientSocket::new(
-        stream.into(),
-        local.watchdog.watch(),
-        limits,
-    ));
+    let stream = match &local.options.tls {
+        None => Stream::from(stream),
+        // Boxed, so that connections do not carry the size of a handshake to their end.
+        Some(tls) => match Box::pin(secure(&local, tls, stream)).await {
+            Some(stream) => stream,
+            None => return,
+        },
+    };
+    let is_http2_agreed = stream.speaks(b"h2");
+    let socket = Rc::new(ClientSocket::new(stream, local.watchdog.watch(), limits));
     if is_beyond {
         socket.set_beyond();
     }
@@ -73,10 +80,11 @@ pub(super) async fn drive(local: Rc<Local>, stream: TcpStream, is_beyond: bool) 
         place,
     };
     match sniff(&socket, &local.draining).await {
-        Spoken::Http1 => drive_http1(&local, &socket).await,
+        // Who agreed on HTTP/2 and speaks something else is told in HTTP/2.
+        Spoken::Http1 if !is_http2_agreed => drive_http1(&local, &socket).await,
         // Boxed, so that the many connections of HTTP/1 do not carry its size.
-        Spoken::Http2 => Box::pin(drive_http2(&local, &socket)).await,
-        Spoken::Nothing => {}
+        Spoken::Http1 | Spoken::Http2 => Box::pin(drive_http2(&local, &socket)).await,
+        Spoken::Nothing => socket.say_end(),
     }
 }
 
@@ -132,8 +140,10 @@ async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
         }
     })
     .await;
-    if ended == End::Over && !socket.is_to_abort() {
-        linger(local, socket).await;
+    match ended {
+        End::Over if !socket.is_to_abort() => linger(local, socket).await,
+        End::Idle => socket.say_end(),
+        End::Over | End::HungUp | End::Expired => {}
     }
 }
 
@@ -162,7 +172,7 @@ async fn drive_http2(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
             .serve_connection(TokioIo::new(ClientIo(Rc::clone(socket))), service)
     );
     let mut asked_to_finish = false;
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         if let Some(end) = must_end(socket, cx) {
             return Poll::Ready(end);
         }
@@ -175,6 +185,9 @@ async fn drive_http2(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
         Poll::Ready(End::Over)
     })
     .await;
+    if ended == End::Idle {
+        socket.say_end();
+    }
 }
 
 /// How a connection ended.
@@ -182,6 +195,8 @@ async fn drive_http2(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
 enum End {
     Over,
     HungUp,
+    /// Nothing was asked for a while, and nothing is owed.
+    Idle,
     Expired,
 }
 
@@ -190,15 +205,13 @@ fn must_end(socket: &ClientSocket, cx: &Context<'_>) -> Option<End> {
         return Some(End::HungUp);
     }
     let reason = match socket.must_close(cx)? {
-        Expired::Phase(Phase::Idle) => None,
-        Expired::Phase(Phase::Head) => Some("head_timeout"),
-        Expired::Phase(Phase::ClientRead) => Some("write_stall"),
-        Expired::Phase(_) => Some("body_timeout"),
-        Expired::Total => Some("total_timeout"),
+        Expired::Phase(Phase::Idle) => return Some(End::Idle),
+        Expired::Phase(Phase::Head) => "head_timeout",
+        Expired::Phase(Phase::ClientRead) => "write_stall",
+        Expired::Phase(_) => "body_timeout",
+        Expired::Total => "total_timeout",
     };
-    if let Some(reason) = reason {
-        series::count(&table::CONNECTIONS_REFUSED, &[reason], 1);
-    }
+    series::count(&table::CONNECTIONS_REFUSED, &[reason], 1);
     Some(End::Expired)
 }
 

@@ -14,6 +14,7 @@ use crate::{
     base::chance::Chance,
     net::{
         socket::{ClientLimits, ClientSocket},
+        tls::server::ServerTls,
         watch::Watchdog,
     },
     queue::Queue,
@@ -58,6 +59,8 @@ pub struct GatewayOptions {
     pub retries_max: u32,
     /// Bodies up to this size are kept to be sent again.
     pub retry_body_bytes_max: u64,
+    /// TLS of the listener; none: clear text.
+    pub tls: Option<Arc<ServerTls>>,
     /// Under which address clients reach the data plane, for the addresses that are told to them;
     /// empty for paths alone.
     pub public_url: String,

@@ -18,6 +18,7 @@ mod limits;
 mod local;
 mod respond;
 mod route;
+mod secure;
 mod seen;
 mod serve;
 mod shed;

@@ -93,6 +93,12 @@ table! {
         "Whether work is shed for want of memory: 0 none, 1 what nobody waits for, 2 all new requests.";
     CONNECTIONS_REFUSED = Counter "weir_client_connections_refused_total" ["reason"],
         "Client connections turned away or closed by a limit, by reason.";
+    TLS_HANDSHAKES = Counter "weir_tls_handshakes_total" ["listener", "result", "resumed"],
+        "TLS handshakes of clients, by listener (data, admin), how they ended (ok, failed, timeout), and whether an earlier session went on.";
+    TLS_RELOADS = Counter "weir_tls_reloads_total" ["use", "result"],
+        "Changes of TLS files: ok (in force), failed (something is wrong with them, and what was before stays); by use: data, admin, upstream.";
+    TLS_EXPIRY = Gauge "weir_tls_certificate_expiry_seconds" ["use"],
+        "Unix time of the last second in which the TLS certificate is valid, by use: data, admin, upstream.";
     HANDED_OVER = Counter "weir_client_connections_handed_over_total" [],
         "Accepted connections handed to a less loaded worker.";
     EPOCH = Gauge "weir_config_epoch" [],

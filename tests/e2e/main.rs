@@ -114,3 +114,7 @@ mod stalls;
 mod store_busy;
 mod swap;
 mod timeouts;
+mod tls;
+mod tls_admin;
+mod tls_hostile;
+mod tls_reload;

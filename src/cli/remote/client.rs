@@ -3,25 +3,18 @@
 use std::{
     collections::HashSet,
     io::{BufRead, BufReader, Read},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
 
 use http::{HeaderMap, Method, Request, header};
 use serde_json::Value;
-use tokio_rustls::rustls::{
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
-};
-use ureq::{
-    Agent, Body,
-    tls::{Certificate, RootCerts, TlsConfig},
-};
+use ureq::{Agent, Body};
 
 use super::{
     address::{address, check_token, is_loopback},
     escaped, problem,
+    tls::TlsFiles,
 };
 use crate::cli::failure::{Code, Failure};
 
@@ -83,7 +76,7 @@ impl Client {
     ///
     /// # Errors
     /// When the address is none, or the certificates can't be read.
-    pub(super) fn new(url: &str, token: &str, ca_file: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn new(url: &str, token: &str, files: &TlsFiles) -> Result<Self, Failure> {
         let (base, parsed) = address(url)?;
         check_token(token)?;
         let mut config = Agent::config_builder()
@@ -95,7 +88,7 @@ impl Client {
             .max_idle_connections_per_host(32)
             .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")));
         if parsed.scheme_str() == Some("https") {
-            config = config.tls_config(trust(ca_file)?);
+            config = config.tls_config(files.config()?);
         }
         if is_loopback(&parsed) {
             // A proxy has another loopback, and is not to see the token.
@@ -298,30 +291,6 @@ fn odd(base: &str, what: &str) -> Failure {
         "{base} answered {what}, which weir's admin API does not"
     ))
     .hint("look whether --admin-url names the admin listener (8081 by default)")
-}
-
-fn trust(ca_file: Option<&Path>) -> Result<TlsConfig, Failure> {
-    // Certificates of the system that can't be read are those that are not trusted then.
-    let mut roots = rustls_native_certs::load_native_certs().certs;
-    if let Some(path) = ca_file {
-        let own =
-            CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let own = own.map_err(|error| {
-            Failure::usage(format_args!(
-                "{} holds no certificates: {error}",
-                path.display()
-            ))
-        })?;
-        roots.extend(own);
-    }
-    let roots = roots
-        .iter()
-        .map(|root| Certificate::from_der(root).to_owned());
-    let roots: Vec<_> = roots.collect();
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-        .build())
 }
 
 // === impl Call ===

@@ -24,6 +24,12 @@ pub(in crate::cli) struct Context {
     /// Certificates that are trusted beside the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) ca_file: Option<PathBuf>,
+    /// A certificate to show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) cert_file: Option<PathBuf>,
+    /// The key of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) key_file: Option<PathBuf>,
 }
 
 /// All contexts, and which is in use.

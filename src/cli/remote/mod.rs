@@ -15,6 +15,7 @@ mod problem;
 mod shown;
 #[cfg(test)]
 pub(super) mod tests;
+mod tls;
 
 pub(super) use address::{address, check_token};
 pub(super) use client::{Answer, Call, Client};

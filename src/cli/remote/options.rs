@@ -4,7 +4,7 @@ use std::{env, io::IsTerminal, path::PathBuf};
 
 use clap::ValueEnum;
 
-use super::{Client, Context, Contexts, contexts::unknown};
+use super::{Client, Context, Contexts, contexts::unknown, tls::TlsFiles};
 use crate::cli::{
     failure::Failure,
     terminal::{Out, Style},
@@ -26,6 +26,12 @@ pub(in crate::cli) struct Options {
     /// Certificates in PEM that are trusted beside the system's [env: WEIR_CA_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub(in crate::cli) ca_file: Option<PathBuf>,
+    /// A certificate in PEM to show to the gateway [env: WEIR_CERT_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(in crate::cli) cert_file: Option<PathBuf>,
+    /// The key of that certificate, in PEM [env: WEIR_KEY_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(in crate::cli) key_file: Option<PathBuf>,
     /// Tables for people, or JSON as the API answers it
     #[arg(
         short,
@@ -82,9 +88,13 @@ impl Options {
         let has_flag = flagged.is_some();
         let mut url = self.admin_url.clone();
         let mut token = self.token.clone();
-        let mut ca_file = self.ca_file.clone();
+        let mut files = TlsFiles {
+            ca_file: self.ca_file.clone(),
+            cert_file: self.cert_file.clone(),
+            key_file: self.key_file.clone(),
+        };
         if let Some(context) = flagged {
-            fill(context, &mut url, &mut token, &mut ca_file);
+            fill(context, &mut url, &mut token, &mut files);
         }
         url = url.or_else(|| set("WEIR_ADMIN_URL"));
         let is_empty = env::var_os("WEIR_ADMIN_TOKEN").is_some_and(|value| value.is_empty());
@@ -95,12 +105,17 @@ impl Options {
                 .hint("give it a token, or unset it to use that of the context"));
         }
         token = token.or_else(|| set("WEIR_ADMIN_TOKEN"));
-        ca_file = ca_file.or_else(|| set("WEIR_CA_FILE").map(PathBuf::from));
+        let path = |name: &str| set(name).map(PathBuf::from);
+        files.ca_file = files.ca_file.or_else(|| path("WEIR_CA_FILE"));
+        if files.shows_nothing() {
+            files.cert_file = path("WEIR_CERT_FILE");
+            files.key_file = path("WEIR_KEY_FILE");
+        }
         // A file that nobody needs can't stand in the way.
         if !has_flag && (url.is_none() || token.is_none()) {
             let named = set("WEIR_CONTEXT");
             if let Some(context) = Contexts::load()?.meant(named.as_deref())? {
-                fill(context, &mut url, &mut token, &mut ca_file);
+                fill(context, &mut url, &mut token, &mut files);
             }
         }
         let url = url.unwrap_or_else(|| USUAL_URL.to_owned());
@@ -110,7 +125,7 @@ impl Options {
                  the first one stands in admin.token of the gateway's data directory",
             )
         })?;
-        Client::new(&url, &token, ca_file.as_deref())
+        Client::new(&url, &token, &files)
     }
 
     /// Where results go.
@@ -146,12 +161,16 @@ fn fill(
     context: Context,
     url: &mut Option<String>,
     token: &mut Option<String>,
-    ca_file: &mut Option<PathBuf>,
+    files: &mut TlsFiles,
 ) {
     let is_its_own = url.as_ref().is_none_or(|url| *url == context.admin_url);
     url.get_or_insert(context.admin_url);
     if is_its_own {
         *token = token.take().or(context.token);
-        *ca_file = ca_file.take().or(context.ca_file);
+        files.ca_file = files.ca_file.take().or(context.ca_file);
+        if files.shows_nothing() {
+            files.cert_file = context.cert_file;
+            files.key_file = context.key_file;
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::*;
+use super::{tls::TlsFiles, *};
 use crate::cli::{
     failure::Code,
     terminal::{Out, Style, Sure},
@@ -35,7 +35,7 @@ pub(in crate::cli) fn gateway(
         };
         answers.iter().map(answer).collect()
     });
-    let client = Client::new(&url, "wt_x", None).expect("a client");
+    let client = Client::new(&url, "wt_x", &TlsFiles::default()).expect("a client");
     let out = Out::new(OutputFormat::Json, Style::new(false), true);
     (Session { client, out }, heads)
 }
@@ -109,7 +109,7 @@ fn nobody_at_home_is_its_own_exit_code() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("its address"));
     drop(listener);
-    let client = Client::new(&url, "wt_x", None).expect("a client");
+    let client = Client::new(&url, "wt_x", &TlsFiles::default()).expect("a client");
     let failure = client.get("/x").expect_err("nobody");
     assert_eq!(failure.code(), Some(Code::Unreachable));
     assert!(

@@ -46,6 +46,11 @@ impl RawClient {
         })
     }
 
+    /// On a connection that is open.
+    pub(super) fn of(wire: Wire) -> Self {
+        Self { wire }
+    }
+
     /// Writes bytes; a failure means that the other side has closed, which reading will tell.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let _ = self.wire.write(bytes);

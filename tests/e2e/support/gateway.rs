@@ -132,7 +132,7 @@ impl Builder {
         let ready = wait_ready(&mut child, &ready_file, dir);
         let addr = |member: &str| -> SocketAddr {
             let url = ready[member].as_str().unwrap_or_default();
-            let bare = url.trim_start_matches("http://").trim_end_matches('/');
+            let (_, bare) = url.split_once("://").unwrap_or_default();
             bare.parse()
                 .unwrap_or_else(|_| panic!("{member} in the ready file: {ready}"))
         };

@@ -27,6 +27,10 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::timeout,
 };
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, pki_types::ServerName},
+};
 
 use super::PATIENCE;
 
@@ -97,6 +101,26 @@ impl H2Client {
             let socket = TcpStream::connect(addr).await.expect("connect");
             socket.set_nodelay(true).expect("nodelay");
             let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
+                .await
+                .expect("handshake");
+            runtime.spawn(connection);
+            send
+        });
+        Self { runtime, send }
+    }
+
+    /// Under TLS, with HTTP/2 agreed on.
+    pub(crate) fn connect_tls(addr: SocketAddr, mut config: ClientConfig) -> Self {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let connector = TlsConnector::from(Arc::new(config));
+        let runtime = runtime();
+        let send = runtime.block_on(async {
+            let socket = TcpStream::connect(addr).await.expect("connect");
+            socket.set_nodelay(true).expect("nodelay");
+            let name = ServerName::from(addr.ip());
+            let tls = connector.connect(name, socket).await.expect("TLS");
+            assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls))
                 .await
                 .expect("handshake");
             runtime.spawn(connection);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use socket2::SockRef;
+use tokio_rustls::rustls::{ClientConnection, Stream};
 
 use super::PATIENCE;
 
@@ -57,6 +58,8 @@ pub(crate) struct Body {
 pub(crate) struct Wire {
     pub(crate) socket: TcpStream,
     pub(crate) buffer: Vec<u8>,
+    /// What the socket's bytes are under, if anything.
+    pub(crate) tls: Option<Box<ClientConnection>>,
 }
 
 // === impl Head ===
@@ -202,11 +205,26 @@ impl Wire {
         Self {
             socket,
             buffer: Vec::new(),
+            tls: None,
         }
     }
 
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.socket.write_all(bytes.as_ref())
+        match &mut self.tls {
+            None => self.socket.write_all(bytes.as_ref()),
+            Some(tls) => {
+                let mut stream = Stream::new(&mut **tls, &mut self.socket);
+                stream.write_all(bytes.as_ref())?;
+                stream.flush()
+            }
+        }
+    }
+
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.socket.read(piece),
+            Some(tls) => Stream::new(&mut **tls, &mut self.socket).read(piece),
+        }
     }
 
     pub(crate) fn shutdown_write(&self) {
@@ -224,7 +242,7 @@ impl Wire {
     pub(crate) fn fill(&mut self) -> Result<usize, Ended> {
         let mut piece = [0_u8; 64 << 10];
         loop {
-            match self.socket.read(&mut piece) {
+            match self.read(&mut piece) {
                 Ok(n) => {
                     self.buffer.extend_from_slice(&piece[..n]);
                     return Ok(n);
@@ -394,6 +412,9 @@ impl Wire {
 fn ended(e: &io::Error) -> Ended {
     match e.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => Ended::Timeout,
+        // Of TLS: the end of the connection came without a word.
+        ErrorKind::UnexpectedEof => Ended::Bad("no close_notify".to_owned()),
+        ErrorKind::InvalidData => Ended::Bad(format!("TLS: {e}")),
         _ => Ended::Reset,
     }
 }

@@ -28,6 +28,7 @@ pub(crate) mod running;
 pub(crate) mod screen;
 pub(crate) mod smtp;
 pub(crate) mod terminal;
+pub(crate) mod tls;
 
 use std::{
     sync::{

@@ -150,6 +150,7 @@ pub(super) fn options() -> GatewayOptions {
         },
         retries_max: 0,
         retry_body_bytes_max: 0,
+        tls: None,
         public_url: "https://models.example/".to_owned(),
     }
 }

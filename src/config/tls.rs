@@ -1,0 +1,135 @@
+//! `[data.tls]` and `[admin.tls]`: what a listener shows of itself, and whom it lets in. The files are
+//! read along with the settings, so that what is wrong with them is said with all the rest.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::sections::{file, integer};
+use crate::{
+    net::tls::{FileMistake, Identity, Raw, Which, files::add_authorities},
+    spec::Reader,
+};
+
+/// TLS of a listener.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TlsSettings {
+    /// The chain of certificates in PEM, its own first; empty: clear text.
+    pub cert_file: PathBuf,
+    /// The key of the first of them in PEM.
+    pub key_file: PathBuf,
+    /// Certificates in PEM of those who issue clients' certificates; empty: clients are not asked.
+    pub client_ca_file: PathBuf,
+    /// Whether a client that is asked has to have one.
+    pub client_auth: ClientAuth,
+    /// The oldest version of TLS that is spoken.
+    pub min_version: MinVersion,
+    /// Until a handshake is complete.
+    pub handshake_timeout_ms: u64,
+}
+
+/// Whether a client that is asked for a certificate has to have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuth {
+    /// It has to.
+    #[default]
+    Required,
+    /// One that is shown has to be good.
+    Optional,
+}
+
+/// The oldest version of TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum MinVersion {
+    /// 1.2, and what is newer.
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// 1.3.
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+// === impl TlsSettings ===
+
+impl TlsSettings {
+    /// Whether the listener speaks TLS.
+    pub fn is_on(&self) -> bool {
+        is_set(&self.cert_file)
+    }
+
+    /// How URLs of the listener begin.
+    pub fn scheme(&self) -> &'static str {
+        if self.is_on() { "https" } else { "http" }
+    }
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self {
+            cert_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            client_ca_file: PathBuf::new(),
+            client_auth: ClientAuth::default(),
+            min_version: MinVersion::default(),
+            handshake_timeout_ms: 10_000,
+        }
+    }
+}
+
+pub(super) fn tls(reader: &mut Reader<'_>, tls: &mut TlsSettings) {
+    identity(reader, &mut tls.cert_file, &mut tls.key_file);
+    authorities(reader, "client_ca_file", &mut tls.client_ca_file);
+    if is_set(&tls.client_ca_file) && !tls.is_on() {
+        reader.wrong("cert_file", "is missing; client_ca_file needs one");
+    }
+    let kinds = [
+        ("required", ClientAuth::Required),
+        ("optional", ClientAuth::Optional),
+    ];
+    tls.client_auth = reader.choice("client_auth", &kinds);
+    let versions = [("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)];
+    tls.min_version = reader.choice("min_version", &versions);
+    let limit = &mut tls.handshake_timeout_ms;
+    integer(reader, "handshake_timeout_ms", 1..=600_000, limit);
+}
+
+/// `cert_file` and `key_file`, which go together.
+pub(super) fn identity(reader: &mut Reader<'_>, cert: &mut PathBuf, key: &mut PathBuf) {
+    file(reader, "cert_file", cert);
+    file(reader, "key_file", key);
+    match (is_set(cert), is_set(key)) {
+        (false, false) => {}
+        (true, false) => reader.wrong("key_file", "is missing; cert_file needs one"),
+        (false, true) => reader.wrong("cert_file", "is missing; key_file needs one"),
+        (true, true) => {
+            for mistake in Identity::read(cert, key).err().into_iter().flatten() {
+                let at = match mistake.which {
+                    Which::Key => "key_file",
+                    Which::Certificate | Which::Authorities => "cert_file",
+                };
+                reader.wrong(at, mistake.to_string());
+            }
+        }
+    }
+}
+
+/// A file of authorities.
+pub(super) fn authorities(reader: &mut Reader<'_>, at: &'static str, value: &mut PathBuf) {
+    file(reader, at, value);
+    if is_set(value)
+        && let Err(mistake) = judge(value)
+    {
+        reader.wrong(at, mistake.to_string());
+    }
+}
+
+fn judge(file: &Path) -> Result<(), FileMistake> {
+    let raw = Raw::read(Which::Authorities, file)?;
+    add_authorities(&mut tokio_rustls::rustls::RootCertStore::empty(), &raw)
+}
+
+fn is_set(path: &Path) -> bool {
+    !path.as_os_str().is_empty()
+}

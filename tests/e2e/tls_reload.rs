@@ -1,0 +1,101 @@
+//! Certificates that are replaced are shown to whoever connects next, and nobody's connection is dropped
+//! for it.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+};
+
+use crate::support::{
+    AUTH, Backend, Gateway, PATIENCE, RawClient, SetOnDrop, eventually, iris, post, tls::Pki,
+};
+
+const RELOADS: &str = "weir_tls_reloads_total";
+
+#[track_caller]
+fn shows(gateway: &Gateway, pki: &Pki, expected: &[u8]) {
+    eventually(PATIENCE, "the new certificate", || {
+        RawClient::secure(gateway.addr(), &pki.client()).shown() == expected
+    });
+}
+
+#[test]
+fn a_new_certificate_is_shown_and_no_connection_is_dropped() {
+    let backend = Backend::echo();
+    let pki = Pki::new();
+    let gateway = pki.on("DATA", Gateway::with(iris(&backend))).start();
+    let (over, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let end = SetOnDrop(&over);
+        for worker in 0..4 {
+            let (pki, gateway, over, calls) = (&pki, &gateway, &over, &calls);
+            scope.spawn(move || {
+                let config = pki.client();
+                let mut client = RawClient::secure(gateway.addr(), &config);
+                let before = client.shown();
+                while !over.load(Ordering::SeqCst) {
+                    // Half of them keep their connection, half connect for each call.
+                    if worker % 2 == 0 {
+                        client = RawClient::secure(gateway.addr(), &config);
+                    }
+                    let answer = client.call(&post(), &[AUTH], b"{}");
+                    assert_eq!(answer.status, 200);
+                    calls.fetch_add(1, Ordering::SeqCst);
+                }
+                if worker % 2 == 1 {
+                    assert_eq!(client.shown(), before, "the connection of the beginning");
+                }
+            });
+        }
+        for round in 1..=3_u32 {
+            let next = pki.issue();
+            pki.write(&next);
+            gateway.signal("HUP");
+            shows(&gateway, &pki, &next.der());
+            // Between the two files the gateway may have looked once.
+            let ok = gateway.metric(RELOADS, &[("use", "data"), ("result", "ok")]);
+            assert_eq!(ok, f64::from(round));
+            let so_far = calls.load(Ordering::SeqCst);
+            eventually(PATIENCE, "calls go on", || {
+                calls.load(Ordering::SeqCst) > so_far + 20
+            });
+        }
+        drop(end);
+    });
+}
+
+#[test]
+fn what_is_broken_leaves_the_old_in_force_until_it_is_mended() {
+    let backend = Backend::echo();
+    let pki = Pki::new();
+    let gateway = pki.on("DATA", Gateway::with(iris(&backend))).start();
+    let old = RawClient::secure(gateway.addr(), &pki.client()).shown();
+    let failed = [("use", "data"), ("result", "failed")];
+    let next = pki.issue();
+    // A certificate whose key is to come.
+    pki.write_cert(&next);
+    gateway.signal("HUP");
+    gateway.wait_metric(RELOADS, &failed, |n| n == 1.0);
+    shows(&gateway, &pki, &old);
+    fs::write(pki.path("key.pem"), "not a key").unwrap();
+    gateway.signal("HUP");
+    gateway.wait_metric(RELOADS, &failed, |n| n == 2.0);
+    shows(&gateway, &pki, &old);
+    // Without a signal: the files are looked at from time to time.
+    pki.write(&next);
+    shows(&gateway, &pki, &next.der());
+    assert_eq!(
+        gateway.metric(RELOADS, &failed),
+        2.0,
+        "once for each content"
+    );
+    let log = gateway.log();
+    assert!(
+        log.contains("is not the key of the first certificate"),
+        "{log}"
+    );
+    for line in next.key.lines().filter(|line| !line.starts_with("---")) {
+        assert!(!log.contains(line));
+    }
+}
