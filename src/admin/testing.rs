@@ -16,7 +16,7 @@ use super::{AdminOptions, AsyncParts, Beside, Pages, Plane, Shared, router};
 use crate::{
     control::{Control, ControlOptions, Limits, Parts},
     logs::{Logs, LogsOptions},
-    net::guard::AddressGuard,
+    net::way::Way,
     snapshot::{BuildOptions, Current},
     store::{Sqlite, SqliteOptions},
 };
@@ -73,7 +73,7 @@ impl World {
                 audit_max: 1_000,
                 limits: Limits::default(),
             },
-            guard: Arc::new(AddressGuard::new(Vec::new(), Vec::new(), Vec::new())),
+            way: Way::default(),
             sealer: None,
             root: Box::new(|presented| presented == TOKEN.as_bytes()),
             logs: Logs::new(LogsOptions::default()),

@@ -52,7 +52,12 @@ use crate::{
     hook::TlsError,
     logs::Logs,
     monitor::{self, Monitor},
-    net::{guard::AddressGuard, listen::bind_all, per_address::PerAddress, tls::FileMistake},
+    net::{
+        listen::bind_all,
+        per_address::PerAddress,
+        tls::{FileMistake, client::BackendTls},
+        way::Way,
+    },
     notify::{MailError, Notifier},
     queue::SpillError,
     shadow::{self, comparison::Comparison},
@@ -128,6 +133,9 @@ pub enum StartError {
     /// Whom webhooks trust.
     #[error("webhooks: {0}")]
     Tls(#[from] TlsError),
+    /// Whom weir trusts towards backends, and what it shows to them.
+    #[error("upstream.tls: {}", lines(_0))]
+    BackendTls(Vec<FileMistake>),
     /// Where their large bodies are.
     #[error("async requests: {0}")]
     Spill(#[from] SpillError),
@@ -176,7 +184,8 @@ pub struct Gateway {
     monitor: Arc<Monitor>,
     comparison: Arc<Comparison>,
     notifier: Arc<Notifier>,
-    guard: Arc<AddressGuard>,
+    way: Way,
+    backend_tls: Arc<BackendTls>,
     source: Source,
     exporter: PrometheusHandle,
     directory: data_dir::DataDir,
@@ -206,6 +215,9 @@ impl Gateway {
             .map_err(|error| StartError::Listen { address, error })?;
         // Backends are judged by where weir itself listens, so that comes first.
         let guard = options::guard(&settings, &[data_address, admin.local_addr()?]);
+        let backend_tls = BackendTls::open(options::backend_tls(&settings));
+        let backend_tls = Arc::new(backend_tls.map_err(StartError::BackendTls)?);
+        let way = Way::new(guard, Arc::clone(&backend_tls));
         credit::begin_with(settings.logs.lines_per_second);
         let store = Arc::new(Sqlite::open(&settings.data_dir, SqliteOptions::default())?);
         // Not before the store: a start that is refused changes nothing.
@@ -216,7 +228,7 @@ impl Gateway {
             store: Arc::clone(&store) as _,
             current: Arc::clone(&current),
             options: options::control(&settings),
-            guard: Arc::clone(&guard),
+            way: way.clone(),
             sealer: options::sealing_key(&settings).map(|key| Sealer::new(&key)),
             root: Box::new(move |presented| token.matches(presented)),
             logs: Logs::new(options::logs(&settings)),
@@ -252,7 +264,8 @@ impl Gateway {
             monitor,
             comparison,
             notifier,
-            guard,
+            way,
+            backend_tls,
             source,
             exporter,
             directory,
@@ -297,9 +310,9 @@ impl Gateway {
         let queue = Arc::clone(&later.queue);
         let (notifier, monitor) = (self.notifier, self.monitor);
         let comparison = self.comparison;
-        let (control, guard) = (self.control, self.guard);
+        let (control, way) = (self.control, self.way);
         let tls = self.tls;
-        let options = options::gateway(&settings, &guard, tls.data.clone());
+        let options = options::gateway(&settings, &way, tls.data.clone());
         let (most, beyond) = (options.connections_max, options.beyond_max);
         let (levelling, inboxes) = Levelling::new(self.workers.len(), most, beyond);
         let addresses = match options.connections_per_address_max {
@@ -347,12 +360,13 @@ impl Gateway {
                 &faults,
                 outcomes,
                 self.exporter,
-                guard,
+                way,
                 logs,
             );
             control.start();
             overload::start(&settings);
             tls.start();
+            task::spawn("TLS files", self.backend_tls.follow());
             let parts = admin::Beside {
                 later: Some(later.admin()),
                 monitor: Some(Arc::clone(&monitor)),
@@ -409,6 +423,11 @@ impl Gateway {
     }
 }
 
+fn lines(mistakes: &[FileMistake]) -> String {
+    let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
 fn start_admin(
     listener: tokio::net::TcpListener,
     control: Arc<Control>,
@@ -435,11 +454,11 @@ fn start_control(
     faults: &Arc<FaultMeters>,
     outcomes: Listener,
     exporter: PrometheusHandle,
-    guard: Arc<AddressGuard>,
+    way: Way,
     logs: &Arc<Logs>,
 ) {
     let probing = options::probe(settings);
-    let probing = probe::probe(Arc::clone(current), probing, guard, Arc::clone(logs));
+    let probing = probe::probe(Arc::clone(current), probing, way, Arc::clone(logs));
     task::spawn("probes", probing);
     task::spawn(
         "review",

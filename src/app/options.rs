@@ -1,6 +1,6 @@
 //! From settings to what each part declares as its own options: no part knows the settings.
 
-use std::{net::SocketAddr, sync::Arc, thread::available_parallelism};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread::available_parallelism};
 
 use crate::{
     admin::AdminOptions,
@@ -9,7 +9,13 @@ use crate::{
     gateway::GatewayOptions,
     hook::pauses_from,
     logs::LogsOptions,
-    net::{descriptors::Budget, guard::AddressGuard, socket::ClientLimits, tls::server::ServerTls},
+    net::{
+        descriptors::Budget,
+        guard::AddressGuard,
+        socket::ClientLimits,
+        tls::{client::BackendTlsOptions, server::ServerTls},
+        way::Way,
+    },
     notify::{MailOptions, MailTls, NotifyOptions},
     queue::{QueueOptions, WebhookOptions},
     snapshot::BuildOptions,
@@ -60,12 +66,23 @@ pub(super) fn guard(settings: &Settings, own: &[SocketAddr]) -> Arc<AddressGuard
     ))
 }
 
+/// Whom weir trusts towards backends, and what it shows to them.
+pub(super) fn backend_tls(settings: &Settings) -> BackendTlsOptions {
+    let tls = &settings.upstream.tls;
+    let given = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
+    BackendTlsOptions {
+        system_roots: tls.system_roots,
+        ca_file: given(&tls.ca_file),
+        identity: given(&tls.cert_file).zip(given(&tls.key_file)),
+    }
+}
+
 /// Descriptors that a thread opens for itself, for its runtime foremost.
 const DESCRIPTORS_PER_THREAD: usize = 4;
 
 pub(super) fn gateway(
     settings: &Settings,
-    guard: &Arc<AddressGuard>,
+    way: &Way,
     tls: Option<Arc<ServerTls>>,
 ) -> GatewayOptions {
     let (data, upstream) = (&settings.data, &settings.upstream);
@@ -103,7 +120,7 @@ pub(super) fn gateway(
             warm_min: upstream.warm_min,
             open_max: upstream.connections_max,
             head_bytes_max: upstream.head_bytes_max,
-            guard: Arc::clone(guard),
+            way: way.clone(),
         },
         retries_max: upstream.retries_max,
         retry_body_bytes_max: upstream.retry_body_bytes_max as u64,

@@ -21,6 +21,7 @@ mod sections;
 mod tests;
 mod tls;
 mod token;
+mod upstream_tls;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -36,6 +37,7 @@ pub use queue::{QueueSettings, WebhookSettings};
 pub use sealing::SealingKey;
 pub use tls::{ClientAuth, MinVersion, TlsSettings};
 pub use token::Token;
+pub use upstream_tls::UpstreamTlsSettings;
 
 /// All settings. Every field has a default, and its name is its key in the file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -154,6 +156,8 @@ pub struct UpstreamSettings {
     pub allow_networks: Vec<IpNet>,
     /// Where backends may not be, whatever is allowed.
     pub deny_networks: Vec<IpNet>,
+    /// TLS towards them.
+    pub tls: UpstreamTlsSettings,
 }
 
 /// `[health]`: active probes of backends.
@@ -372,6 +376,7 @@ impl Default for Settings {
                 retry_min: 3,
                 allow_networks: Vec::new(),
                 deny_networks: Vec::new(),
+                tls: UpstreamTlsSettings::default(),
             },
             health: HealthSettings {
                 interval_ms: 5_000,

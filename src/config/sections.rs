@@ -12,6 +12,7 @@ use super::{
     queue::{queue, webhook},
     sealing::SealingKey,
     tls::tls,
+    upstream_tls::upstream_tls,
 };
 use crate::spec::{Field, Reader};
 
@@ -135,6 +136,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
         if upstream.warm_min > upstream.idle_max {
             reader.wrong("warm_min", "must not be above idle_max");
         }
+        reader.section("tls", |reader| upstream_tls(reader, &mut upstream.tls));
     });
     reader.section("health", |reader| {
         let health = &mut s.health;

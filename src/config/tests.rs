@@ -138,6 +138,8 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             (pointer, _) if pointer.ends_with("/cert_file") => (&*cert, &*shown_cert),
             (pointer, _) if pointer.ends_with("/key_file") => (&*key, &*shown_key),
             (pointer, _) if pointer.ends_with("/client_ca_file") => (&*cert, &*shown_cert),
+            ("/upstream/tls/ca_file", _) => (&*cert, &*shown_cert),
+            ("/upstream/tls/system_roots", _) => ("false", "false"),
             (pointer, _) if pointer.ends_with("/client_auth") => ("optional", "\"optional\""),
             (pointer, _) if pointer.ends_with("/min_version") => ("1.3", "\"1.3\""),
             ("/webhook/ca_file" | "/smtp/ca_file" | "/smtp/username", _) => ("d", "\"d\""),

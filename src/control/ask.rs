@@ -1,17 +1,17 @@
 //! Asking a backend something from the control plane: one request on a connection of its own.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, io, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     base::task,
-    net::{dial::dial, guard::AddressGuard},
+    net::{stream::Stream, way::Way},
     spec::{BackendUrl, Protocol},
 };
 
@@ -54,13 +54,13 @@ impl Question<'_> {
     ///
     /// # Cancellation
     /// Closes the connection.
-    pub(super) async fn ask(&self, guard: &Arc<AddressGuard>) -> Result<StatusCode, Silence> {
+    pub(super) async fn ask(&self, way: &Way) -> Result<StatusCode, Silence> {
         let limit = Duration::from_millis(self.timeout_ms);
         let late = |reached| Silence {
             reached,
             words: format!("no answer within {} ms", self.timeout_ms),
         };
-        let connected = timeout(limit, dial(self.url, guard)).await;
+        let connected = timeout(limit, way.open(self.url, self.protocol)).await;
         let stream = match connected {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
@@ -81,7 +81,7 @@ impl Question<'_> {
         }
     }
 
-    async fn exchange(&self, stream: TcpStream) -> io::Result<StatusCode> {
+    async fn exchange(&self, stream: Stream) -> io::Result<StatusCode> {
         let io = TokioIo::new(stream);
         let (answer, _driver) = match self.protocol {
             Protocol::Http1 => {
@@ -91,13 +91,13 @@ impl Question<'_> {
                 let target = format!("{}{}", self.url.path(), self.path);
                 (sender.send_request(self.request(target)?).await, driver)
             }
-            Protocol::H2c => {
+            Protocol::H2c | Protocol::H2 => {
                 let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io)
                     .await
                     .map_err(io::Error::other)?;
                 let driver = driven(connection);
-                let authority = self.url.authority();
-                let target = format!("http://{authority}{}{}", self.url.path(), self.path);
+                let (scheme, authority) = (self.url.scheme(), self.url.authority());
+                let target = format!("{scheme}://{authority}{}{}", self.url.path(), self.path);
                 (sender.send_request(self.request(target)?).await, driver)
             }
         };
@@ -145,7 +145,7 @@ pub(super) async fn health(
     protocol: Protocol,
     health_path: Option<&str>,
     timeout_ms: u64,
-    guard: &Arc<AddressGuard>,
+    way: &Way,
 ) -> Result<(), Silence> {
     let question = Question {
         url,
@@ -156,7 +156,7 @@ pub(super) async fn health(
         timeout_ms,
         whole: false,
     };
-    let status = question.ask(guard).await?;
+    let status = question.ask(way).await?;
     let is_ready = match health_path {
         Some(_) => status.is_success(),
         None => status.as_u16() < 500,

@@ -90,7 +90,7 @@ impl Control {
         let mistakes = declarations.deployments.iter().enumerate();
         for (i, spec) in mistakes {
             let at = format!("/deployment/{i}/version");
-            self.guard.check_version(&at, &spec.version)?;
+            self.way.guard().check_version(&at, &spec.version)?;
         }
         let turn = self.turn().await?;
         let mut changes = Changes::default();

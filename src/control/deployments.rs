@@ -105,7 +105,7 @@ impl Control {
         let NewDeployment { spec, first_key } = body;
         let name = spec.name.clone();
         caller.may(Verb::Operate, Object::Deployment(&name), &self.state())?;
-        self.guard.check_version("/version", &spec.version)?;
+        self.way.guard().check_version("/version", &spec.version)?;
         let turn = self.turn_by(caller).await?;
         // With and without a key are two requests, which no id for one stands for both of.
         let verb = match first_key {

@@ -42,7 +42,7 @@ impl Control {
         intent: &Intent,
     ) -> Result<Done<Stored<Task>>, ControlError> {
         self.standing(caller, Verb::Operate, name)?;
-        self.guard.check_version("", &spec)?;
+        self.way.guard().check_version("", &spec)?;
         let ask = Ask::new(caller, "deploy", name, &spec, intent);
         let turn = self.turn_by(caller).await?;
         let task = NewTask::new(TaskKind::Deploy, None);

@@ -26,7 +26,7 @@ use crate::{
         name::{DeploymentName, Name},
     },
     logs::Logs,
-    net::guard::AddressGuard,
+    net::way::Way,
     notify::{SUBSCRIPTIONS, Subscription},
     snapshot::{Current, Numbered, Principal},
     spec::{Scope, VersionSpec},
@@ -51,7 +51,7 @@ pub struct Parts {
     /// What it is told once.
     pub options: ControlOptions,
     /// Where backends may be.
-    pub guard: Arc<AddressGuard>,
+    pub way: Way,
     /// Seals copies of keys, if that is wanted.
     pub sealer: Option<Sealer>,
     /// Whether presented bytes are the token from the settings.
@@ -71,7 +71,7 @@ impl Control {
             store: parts.store,
             current: parts.current,
             options: parts.options,
-            guard: parts.guard,
+            way: parts.way,
             sealer: parts.sealer,
             root: parts.root,
             reserved: OnceLock::new(),

@@ -36,7 +36,7 @@ use crate::{
         task,
     },
     logs::Logs,
-    net::guard::AddressGuard,
+    net::way::Way,
     notify::Message,
     snapshot::{BuildOptions, Current, Declared, Principal, build},
     store::{Ledger, Write},
@@ -67,7 +67,7 @@ pub struct Control {
     pub(super) store: Arc<dyn Ledger>,
     pub(super) current: Arc<Current>,
     pub(super) options: ControlOptions,
-    pub(super) guard: Arc<AddressGuard>,
+    pub(super) way: Way,
     pub(super) sealer: Option<Sealer>,
     pub(super) root: TokenCheck,
     /// What the token from the settings would be as an API key, which it never is.

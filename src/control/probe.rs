@@ -12,7 +12,7 @@ use super::{ask::health, logs::log_backend};
 use crate::{
     base::{id::BackendId, name::DeploymentName},
     logs::Logs,
-    net::guard::AddressGuard,
+    net::way::Way,
     snapshot::Current,
     telemetry::outcome::Role,
     upstream::backend::{Backend, Health},
@@ -53,12 +53,7 @@ struct Probed {
 }
 
 /// Probes every backend in use, forever.
-pub async fn probe(
-    current: Arc<Current>,
-    options: ProbeOptions,
-    guard: Arc<AddressGuard>,
-    logs: Arc<Logs>,
-) {
+pub async fn probe(current: Arc<Current>, options: ProbeOptions, way: Way, logs: Arc<Logs>) {
     let mut rounds = tokio::time::interval(Duration::from_millis(options.interval_ms));
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let streaks = Arc::new(Mutex::new(HashMap::<BackendId, Streak>::new()));
@@ -70,13 +65,13 @@ pub async fn probe(
         let mut round = JoinSet::new();
         for probed in probed {
             let (streaks, room) = (Arc::clone(&streaks), Arc::clone(&room));
-            let (guard, logs) = (Arc::clone(&guard), Arc::clone(&logs));
+            let (way, logs) = (way.clone(), Arc::clone(&logs));
             round.spawn(async move {
                 // The semaphore is never closed.
                 let _permit = room.acquire().await;
                 let (url, protocol) = (probed.backend.url(), probed.backend.protocol());
                 let path = probed.path.as_deref();
-                let asked = health(url, protocol, path, options.timeout_ms, &guard);
+                let asked = health(url, protocol, path, options.timeout_ms, &way);
                 let finding = asked.await.map_err(|silence| silence.words);
                 let streak = *lock(&streaks).entry(probed.backend.id()).or_default();
                 let (streak, turned) = note(&probed.backend, streak, &finding, &options);

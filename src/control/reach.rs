@@ -8,7 +8,7 @@
 //!
 //! The challenger is not waited for: what main answers must not depend on it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::ask::{Question, health};
 use crate::{
-    net::guard::AddressGuard,
+    net::way::Way,
     spec::{BackendSpec, PoolSpec, VersionSpec, WarmUpMethod, WarmUpSpec},
 };
 
@@ -51,17 +51,17 @@ pub(super) type Progress<'a> = dyn Fn(&str, Option<String>) + Send + Sync + 'a;
 pub(super) async fn reach(
     version: &VersionSpec,
     options: &ReachOptions,
-    guard: &Arc<AddressGuard>,
+    way: &Way,
     progress: &Progress<'_>,
 ) -> Result<(), String> {
     let pool = &version.main;
     let wanted = || pool.backends.iter().filter(|backend| backend.weight > 0);
     progress("waiting for readiness", None);
-    let ready = wanted().map(|backend| until_ready(pool, backend, options, guard, progress));
+    let ready = wanted().map(|backend| until_ready(pool, backend, options, way, progress));
     try_join_all(ready).await?;
     if let Some(warm_up) = &version.warm_up {
         progress("warming up", None);
-        let warm = wanted().map(|backend| warm(warm_up, backend, guard));
+        let warm = wanted().map(|backend| warm(warm_up, backend, way));
         try_join_all(warm).await?;
     }
     Ok(())
@@ -71,7 +71,7 @@ async fn until_ready(
     pool: &PoolSpec,
     backend: &BackendSpec,
     options: &ReachOptions,
-    guard: &Arc<AddressGuard>,
+    way: &Way,
     progress: &Progress<'_>,
 ) -> Result<(), String> {
     let url = &backend.url;
@@ -87,7 +87,7 @@ async fn until_ready(
             backend.protocol,
             pool.health_path.as_deref(),
             options.probe_timeout_ms,
-            guard,
+            way,
         );
         let Err(silence) = asked.await else {
             return Ok(());
@@ -118,11 +118,7 @@ async fn until_ready(
     }
 }
 
-async fn warm(
-    warm_up: &WarmUpSpec,
-    backend: &BackendSpec,
-    guard: &Arc<AddressGuard>,
-) -> Result<(), String> {
+async fn warm(warm_up: &WarmUpSpec, backend: &BackendSpec, way: &Way) -> Result<(), String> {
     let body = || (&*warm_up.content_type, Bytes::from(warm_up.body.clone()));
     let question = Question {
         url: &backend.url,
@@ -138,7 +134,7 @@ async fn warm(
     };
     let failed =
         |words: String| format!("main backend {}: the warm-up request: {words}", backend.url);
-    match question.ask(guard).await {
+    match question.ask(way).await {
         Ok(status) if status.as_u16() == warm_up.expect_status => Ok(()),
         Ok(status) => Err(failed(format!(
             "{} answered {}, expected {}",

@@ -158,7 +158,7 @@ impl Control {
             let progress =
                 |phase: &str, reason: Option<String>| self.progress(&task.id, phase, reason);
             let reached = tokio::select! {
-                reached = reach::reach(&version.spec, &options, &self.guard, &progress) => reached,
+                reached = reach::reach(&version.spec, &options, &self.way, &progress) => reached,
                 // The line is only ever closed together with the task.
                 _ = stopped.wait_for(|&stopped| stopped) => return Ok(Ended::Canceled),
             };

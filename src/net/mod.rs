@@ -1,5 +1,5 @@
-//! Sockets: listeners of the workers, the client's side of a connection, deadlines, and where
-//! backends may be.
+//! Sockets: listeners of the workers, the client's side of a connection, deadlines, TLS, and the
+//! way to backends.
 
 pub mod descriptors;
 pub mod dial;
@@ -10,3 +10,4 @@ pub mod socket;
 pub mod stream;
 pub mod tls;
 pub mod watch;
+pub mod way;

@@ -61,10 +61,8 @@ impl Stream {
             Self::Plain(tcp) => tcp.poll_read_ready(&mut cx).is_pending(),
             Self::Tls(tls) => {
                 // The peer's TLS may send what is not for us, such as tickets to resume with.
-                let mut byte = [0];
-                let mut buf = ReadBuf::new(&mut byte);
                 Pin::new(&mut **tls)
-                    .poll_read(&mut cx, &mut buf)
+                    .poll_read(&mut cx, &mut ReadBuf::new(&mut []))
                     .is_pending()
             }
         }
@@ -88,14 +86,34 @@ impl Stream {
         }
     }
 
-    /// Ready when a read may bring something. Under TLS it always is: only reading tells.
+    /// Whether bytes that were written are still here: TLS keeps what the socket did not take until
+    /// it is flushed, and nothing wakes whoever only waits for an answer.
+    pub fn needs_flush(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.get_ref().1.wants_write(),
+        }
+    }
+
+    /// Ready when a read brings something: bytes, the end, or an error. Under TLS records are taken
+    /// in and decrypted to know that.
     ///
     /// # Errors
     /// The connection's.
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(tcp) => tcp.poll_read_ready(cx),
-            Self::Tls(_) => Poll::Ready(Ok(())),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, &mut ReadBuf::new(&mut [])),
+        }
+    }
+
+    /// Tells the peer's TLS that this is the end, as far as that goes out at once. To be called
+    /// before a connection is closed; in clear text closing says it all.
+    pub fn say_end(&mut self) {
+        if let Self::Tls(tls) = self {
+            let mut cx = Context::from_waker(Waker::noop());
+            // Whoever does not take it learns of the end by the socket's.
+            let _ = Pin::new(&mut **tls).poll_shutdown(&mut cx);
         }
     }
 }

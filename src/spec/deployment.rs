@@ -146,11 +146,14 @@ pub enum Protocol {
     Http1,
     /// HTTP/2 with prior knowledge, in clear text.
     H2c,
+    /// HTTP/2 under TLS, chosen by ALPN.
+    H2,
 }
 
-/// `http://host[:port][/path]`, parsed.
+/// `http(s)://host[:port][/path]`, parsed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct BackendUrl {
+    tls: bool,
     host: String,
     port: u16,
     path: String,
@@ -159,7 +162,7 @@ pub struct BackendUrl {
 /// How long each part of an exchange may take, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TimeoutsSpec {
-    /// Until a backend accepts the connection.
+    /// Until a connection to a backend is ready for a request, the TLS handshake included.
     pub connect_ms: u64,
     /// From the request sent until the head of the answer.
     pub first_byte_ms: u64,
@@ -172,14 +175,11 @@ pub struct TimeoutsSpec {
 /// Why a text is no backend address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackendUrlError {
-    /// Not of the form `http://host[:port][/path]`.
+    /// Not of the form `http://host[:port][/path]`, nor the same with `https`.
     #[error(
-        "{0:?} is not a backend address: write http://host:port, with a path behind it if wanted"
+        "{0:?} is not a backend address: write http://host:port or https://host:port, with a path behind it if wanted"
     )]
     Form(String),
-    /// TLS towards backends.
-    #[error("{0:?}: https towards backends is not supported yet")]
-    Https(String),
     /// A query, a fragment or user information.
     #[error("{0:?}: a backend address has no query, fragment or user name")]
     Extra(String),
@@ -193,29 +193,54 @@ fn is_off(flag: &bool) -> bool {
     !flag
 }
 
+// === impl Protocol ===
+
+impl Protocol {
+    /// Whether it is HTTP/2, over whatever carries it.
+    pub fn is_h2(self) -> bool {
+        matches!(self, Self::H2c | Self::H2)
+    }
+
+    /// Whether it can be spoken at an address, which says by its scheme if there is TLS.
+    ///
+    /// # Errors
+    /// Why not, and what to write.
+    pub fn check(self, url: &BackendUrl) -> Result<(), &'static str> {
+        match (self, url.is_tls()) {
+            (Self::H2c, true) => {
+                Err("\"h2c\" is HTTP/2 in clear text; at an https address write \"h2\"")
+            }
+            (Self::H2, false) => Err(
+                "\"h2\" is HTTP/2 under TLS; at an http address write \"h2c\", or make it https",
+            ),
+            (Self::Http1, _) | (Self::H2c, false) | (Self::H2, true) => Ok(()),
+        }
+    }
+}
+
 // === impl BackendUrl ===
 
 impl BackendUrl {
-    /// Parses `http://host[:port][/path]`; the port is 80 when none is given, and a trailing `/`
-    /// of the path is dropped, since every request's path brings its own.
+    /// Parses `http(s)://host[:port][/path]`; the port is the scheme's when none is given, and a
+    /// trailing `/` of the path is dropped, since every request's path brings its own.
     ///
     /// # Errors
     /// [`BackendUrlError`] says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, BackendUrlError> {
         let form = || BackendUrlError::Form(text.chars().take(200).collect());
         let uri: http::Uri = text.parse().map_err(|_| form())?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(BackendUrlError::Https(text.to_owned())),
+        let tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(form()),
-        }
+        };
         let authority = uri.authority().ok_or_else(form)?;
         if authority.as_str().contains('@') || uri.query().is_some() || text.contains('#') {
             return Err(BackendUrlError::Extra(text.to_owned()));
         }
         // `Uri::port` answers `None` for a port that is out of range, as if there were none.
         let port = match &authority.as_str()[authority.host().len()..] {
-            "" => Some(80),
+            "" => Some(default_port(tls)),
             // A number's parser takes a leading `+`, too.
             rest if rest.contains('+') => None,
             rest => rest[1..].parse().ok().filter(|&port: &u16| port != 0),
@@ -225,12 +250,23 @@ impl BackendUrl {
         let host = authority.host().to_ascii_lowercase();
         match port {
             Some(port) if plain => Ok(Self {
+                tls,
                 host,
                 port,
                 path: path.to_owned(),
             }),
             _ => Err(form()),
         }
+    }
+
+    /// Whether TLS is spoken there.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
     }
 
     /// The host as written, lower-cased; an IPv6 address keeps its brackets.
@@ -254,9 +290,10 @@ impl BackendUrl {
         &self.path
     }
 
-    /// `host:port`, as the `Host` header carries it; the port is left out when it is 80.
+    /// `host:port`, as the `Host` header carries it; the port is left out when it is the
+    /// scheme's own.
     pub fn authority(&self) -> String {
-        if self.port == 80 {
+        if self.port == default_port(self.tls) {
             self.host.clone()
         } else {
             format!("{}:{}", self.host, self.port)
@@ -264,9 +301,14 @@ impl BackendUrl {
     }
 }
 
+fn default_port(tls: bool) -> u16 {
+    if tls { 443 } else { 80 }
+}
+
 impl fmt::Display for BackendUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.path)
+        let scheme = self.scheme();
+        write!(f, "{scheme}://{}{}", self.authority(), self.path)
     }
 }
 
@@ -343,6 +385,12 @@ mod tests {
             ("http://Model.Local/", "http://model.local", 80),
             ("http://m:8080/a/b/", "http://m:8080/a/b", 8080),
             ("http://[::1]:9001", "http://[::1]:9001", 9001),
+            ("http://m:443", "http://m:443", 443),
+            ("https://m", "https://m", 443),
+            ("HTTPS://M:443/", "https://m", 443),
+            ("https://m:0443/a/", "https://m/a", 443),
+            ("https://m:80", "https://m:80", 80),
+            ("https://[::1]:8443/a", "https://[::1]:8443/a", 8443),
         ] {
             assert_eq!(parsed(text), Ok((shown.to_owned(), port)), "{text}");
         }
@@ -358,12 +406,35 @@ mod tests {
             "http://u@m",
             "http://m?q",
             "http://m/#f",
-            "https://m",
+            "https://",
+            "https://m:0",
+            "https://u:p@m",
+            "https://m?q",
+            "httpss://m",
         ] {
             assert!(BackendUrl::parse(bad).is_err(), "{bad}");
         }
         let ip = |text| BackendUrl::parse(text).expect("good").ip();
         assert!(ip("http://[::1]:9001").is_some() && ip("http://model").is_none());
+        let good = |text| BackendUrl::parse(text).expect("good");
+        assert_ne!(good("http://m:443"), good("https://m:443"));
+        assert_eq!(good("https://m:443").authority(), "m");
+        assert_eq!(good("https://m:80").authority(), "m:80");
+    }
+
+    #[test]
+    fn a_protocol_fits_to_its_scheme() {
+        for (protocol, url, fits) in [
+            (Protocol::Http1, "http://m", true),
+            (Protocol::Http1, "https://m", true),
+            (Protocol::H2c, "http://m", true),
+            (Protocol::H2c, "https://m", false),
+            (Protocol::H2, "http://m", false),
+            (Protocol::H2, "https://m", true),
+        ] {
+            let url = BackendUrl::parse(url).expect("good");
+            assert_eq!(protocol.check(&url).is_ok(), fits, "{protocol:?} {url}");
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ table! {
     UPSTREAM_CONNECTIONS = Gauge "weir_upstream_connections" ["state"],
         "Connections to backends: active, idle.";
     UPSTREAM_CONNECTS = Counter "weir_upstream_connects_total" ["result"],
-        "Connections opened to backends: ok, refused, denied, timeout, error.";
+        "Connections opened to backends: ok, refused, denied, tls, timeout, error.";
     CONNECTIONS = Gauge "weir_client_connections" ["worker"],
         "Client connections open, by worker.";
     GATE_LIMIT = Gauge "weir_gate_limit" ["project", "deployment"],

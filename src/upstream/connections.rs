@@ -19,12 +19,12 @@ use crate::{
     base::{clock::Tick, id::BackendId, task},
     net::{
         descriptors::Descriptor,
-        dial::{denied, dial},
-        guard::AddressGuard,
+        dial::denied,
         stream::Stream,
+        tls::client::tls_failed,
         watch::{Expired, Phase, Watch, within},
+        way::Way,
     },
-    spec::Protocol,
     telemetry::{series, table},
 };
 
@@ -41,8 +41,8 @@ pub struct ConnectionOptions {
     pub open_max: usize,
     /// The largest head of an answer, in bytes.
     pub head_bytes_max: usize,
-    /// Where backends may be.
-    pub guard: Arc<AddressGuard>,
+    /// The way to backends.
+    pub way: Way,
 }
 
 /// One worker's connections.
@@ -128,12 +128,14 @@ impl Connections {
     ) -> Result<Lease, ExchangeError> {
         let mut place = self.reserve(backend)?;
         watch.enter(Phase::Connect, connect_ms);
-        let connected = within(watch, open(backend, &self.options.guard)).await;
+        let opened = self.options.way.open(backend.url(), backend.protocol());
+        let connected = within(watch, opened).await;
         watch.rest();
         let result = match &connected {
             Ok(Ok(_)) => "ok",
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => "refused",
             Ok(Err(error)) if denied(error).is_some() => "denied",
+            Ok(Err(error)) if tls_failed(error).is_some() => "tls",
             Ok(Err(_)) => "error",
             Err(_) => "timeout",
         };
@@ -242,7 +244,11 @@ impl Connections {
             let before = kept.idle.len();
             kept.idle.retain_mut(|idle| {
                 let young = now.ns_since(idle.since) < self.options.idle_ms * 1_000_000;
-                !gone && young && idle.stream.is_quiet()
+                let stays = !gone && young && idle.stream.is_quiet();
+                if !stays {
+                    idle.stream.say_end();
+                }
+                stays
             });
             kept.open -= before - kept.idle.len();
             kept.links
@@ -253,7 +259,7 @@ impl Connections {
 
     /// Opens connections in advance to a backend in use that has fewer idle ones than `warm_min`.
     pub fn keep_warm(self: &Rc<Self>, backend: &Arc<Backend>, connect_ms: u64, watch: Rc<Watch>) {
-        if backend.protocol() == Protocol::H2c {
+        if backend.protocol().is_h2() {
             // Its links stay open by themselves; a connection kept here would never be asked for.
             return;
         }
@@ -298,12 +304,6 @@ impl Kept {
     }
 }
 
-async fn open(backend: &Backend, guard: &AddressGuard) -> io::Result<Stream> {
-    let stream = dial(backend.url(), guard).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream.into())
-}
-
 // === impl Lease ===
 
 impl Lease {
@@ -345,6 +345,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.say_end();
+        }
         let home = &self.home;
         home.active.set(home.active.get().saturating_sub(1));
         if let Some(kept) = home.by_backend.borrow_mut().get_mut(&self.backend) {
@@ -356,7 +359,10 @@ impl Drop for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{net::watch::Watchdog, spec::BackendUrl};
+    use crate::{
+        net::{guard::AddressGuard, tls::client::BackendTls, watch::Watchdog},
+        spec::{BackendUrl, Protocol},
+    };
 
     #[tokio::test]
     async fn a_denied_backend_is_unreachable_and_gives_its_place_back() {
@@ -373,7 +379,10 @@ mod tests {
                 warm_min: 0,
                 open_max: 1,
                 head_bytes_max: 8_192,
-                guard: Arc::new(AddressGuard::new(vec![], deny.collect(), vec![])),
+                way: Way::new(
+                    Arc::new(AddressGuard::new(vec![], deny.collect(), vec![])),
+                    Arc::<BackendTls>::default(),
+                ),
             }))
         };
         let watch = Rc::<Watchdog>::default().watch();

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     base::{chance::Chance, clock::Tick},
     net::watch::Watch,
-    spec::{Protocol, TimeoutsSpec},
+    spec::TimeoutsSpec,
     telemetry::meters::Reason,
 };
 
@@ -157,7 +157,7 @@ impl Delivery<'_> {
         let connect_ms = self.timeouts.connect_ms;
         let (connections, watch) = (self.connections, self.watch);
         let mut connecting = 0;
-        let result = if backend.protocol() == Protocol::H2c {
+        let result = if backend.protocol().is_h2() {
             // Boxed, because it is larger than all the rest of the way together.
             let exchange = h2::exchange(
                 connections,

@@ -305,7 +305,7 @@ fn head(
     let prefix = backend.url().path();
     let target = format!("{prefix}{}{}{query}", request.path, request.tail);
     let uri = Uri::builder()
-        .scheme("http")
+        .scheme(backend.url().scheme())
         .authority(backend.host().as_bytes())
         .path_and_query(target)
         .build()

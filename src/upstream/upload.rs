@@ -67,6 +67,8 @@ pub struct Upload {
     replayed: usize,
     /// Whether the end of the body, framing included, is in `out` or written.
     closed: bool,
+    /// Whether the connection keeps back what was written to it.
+    unflushed: bool,
     watch: Rc<Watch>,
     /// How long its client was waited for.
     pace: RefCell<BodyPace>,
@@ -126,6 +128,7 @@ impl Upload {
             out: VecDeque::new(),
             replayed: 0,
             closed: false,
+            unflushed: false,
             watch,
             pace: RefCell::new(BodyPace::new(limits.rate)),
         }
@@ -151,6 +154,7 @@ impl Upload {
             out: VecDeque::new(),
             replayed: 0,
             closed: false,
+            unflushed: false,
             watch,
             pace: RefCell::default(),
         }
@@ -215,9 +219,13 @@ impl Upload {
         matches!(self.source, Source::Ended(_))
     }
 
-    /// Whether all of it, framing included, was written to the current connection.
+    /// Whether all of it, framing included, was written to the current connection, and left it.
     pub fn is_sent(&self) -> bool {
-        self.closed && self.out.is_empty()
+        self.closed && self.is_out()
+    }
+
+    fn is_out(&self) -> bool {
+        self.out.is_empty() && !self.unflushed
     }
 
     /// Whether another attempt could send it from its beginning.
@@ -232,6 +240,7 @@ impl Upload {
         self.out.clear();
         self.replayed = 0;
         self.closed = false;
+        self.unflushed = false;
     }
 
     /// The whole body, if it was received whole and kept.
@@ -276,6 +285,11 @@ impl Upload {
         self.out.push_front(bytes);
     }
 
+    /// Has what was written to the connection before flushed with the rest, if it is kept back.
+    pub fn flush_first(&mut self, stream: &Stream) {
+        self.unflushed = stream.needs_flush();
+    }
+
     /// Moves the body towards an HTTP/1.1 connection, as far as both sides go. Ready when all of it
     /// is written; an inner error is the connection's, an outer one the request's.
     pub fn poll_send(
@@ -284,7 +298,7 @@ impl Upload {
         stream: &mut Stream,
     ) -> Poll<Result<io::Result<()>, UploadError>> {
         loop {
-            while !self.out.is_empty() {
+            while !self.is_out() {
                 let Poll::Ready(written) = self.poll_write(cx, stream) else {
                     if self.watch.phase() != Phase::BackendRead {
                         self.watch.enter(Phase::BackendRead, self.limits.idle_ms);
@@ -308,19 +322,27 @@ impl Upload {
         }
     }
 
+    /// Writes once, or flushes when all is written. What the connection keeps back is flushed before
+    /// more of the body is asked for, so neither a pause nor the end leaves anything behind.
     fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Poll<io::Result<()>> {
-        let stream = Pin::new(stream);
+        if self.out.is_empty() {
+            ready!(Pin::new(stream).poll_flush(cx))?;
+            self.unflushed = false;
+            return Poll::Ready(Ok(()));
+        }
+        let mut sink = Pin::new(&mut *stream);
         let mut written = match self.out.len() {
-            1 => ready!(stream.poll_write(cx, &self.out[0]))?,
+            1 => ready!(sink.as_mut().poll_write(cx, &self.out[0]))?,
             _ => {
                 let mut slices = [IoSlice::new(&[]); WRITE_SLICES_MAX];
                 let count = self.out.len().min(WRITE_SLICES_MAX);
                 for (slice, bytes) in slices.iter_mut().zip(&self.out) {
                     *slice = IoSlice::new(bytes);
                 }
-                ready!(stream.poll_write_vectored(cx, &slices[..count]))?
+                ready!(sink.as_mut().poll_write_vectored(cx, &slices[..count]))?
             }
         };
+        self.unflushed = stream.needs_flush();
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

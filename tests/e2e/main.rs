@@ -116,5 +116,6 @@ mod swap;
 mod timeouts;
 mod tls;
 mod tls_admin;
+mod tls_backends;
 mod tls_hostile;
 mod tls_reload;

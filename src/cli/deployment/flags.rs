@@ -14,7 +14,7 @@ pub(in crate::cli) struct VersionFlags {
     /// A "version" object in TOML or JSON; - is standard input. The other flags go on top of it
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A backend of main, such as http://10.0.0.7:9001=2; may be given several times, and replaces all
+    /// A backend of main, such as http://10.0.0.7:9001=2 or https://model.local; may be given several times, and replaces all
     #[arg(long = "backend", value_name = "URL[=WEIGHT]")]
     backends: Vec<Backend>,
     #[command(flatten)]
@@ -264,6 +264,10 @@ mod tests {
             )],
         );
         check(
+            "--backend https://a:443/=5",
+            &[("/main/backends", json!([{"url": "https://a", "weight": 5}]))],
+        );
+        check(
             "--challenger http://c=2 --sample 0.25",
             &[(
                 "/challenger",
@@ -299,7 +303,7 @@ mod tests {
         );
         for line in [
             "--backend 127.0.0.1:9001",
-            "--backend https://a",
+            "--backend wss://a",
             "--backend http://a=1001",
             "--label x",
             "--label =x",

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     base::name::{DeploymentName, Name},
-    net::guard::AddressGuard,
+    net::way::Way,
     snapshot::{BuildOptions, Current},
     spec::{Declarations, VersionSpec, body::NewDeployment},
     store::{Ledger, Sqlite, SqliteOptions},
@@ -83,7 +83,7 @@ impl World {
                 limits,
                 ..options()
             },
-            guard: Arc::new(AddressGuard::new(Vec::new(), Vec::new(), Vec::new())),
+            way: Way::default(),
             sealer: Some(Sealer::new(&[1; 32])),
             root: Box::new(|presented| presented == b"root"),
             logs: crate::logs::Logs::new(crate::logs::LogsOptions::default()),

@@ -107,6 +107,11 @@ impl Raw {
         })
     }
 
+    /// Which of the files it is.
+    pub fn which(&self) -> Which {
+        self.which
+    }
+
     /// The bytes, to see whether they have changed.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

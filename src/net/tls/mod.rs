@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! files ──read, checked──▶ Identity, authorities ──▶ server: what a listener shows and asks for
-//!   ▲                                                   ▲
-//!   └───────── reload: looked at every 2 s ─────────────┘ swapped whole; open connections keep theirs
+//!   ▲                                            └──▶ client: whom weir trusts, and what it shows
+//!   └───────── reload: looked at every 2 s ─────────▶ swapped whole; open connections keep theirs
 //! ```
 
 pub mod accept;
+pub mod client;
 pub mod files;
 pub mod reload;
+pub mod roots;
 pub mod server;
 
 #[cfg(test)]

@@ -91,12 +91,18 @@ fn backends(field: &Field<'_>) -> Option<Vec<BackendSpec>> {
 fn backend(reader: &mut Reader<'_>) -> Option<BackendSpec> {
     let url = reader.required("url").and_then(|field| backend_url(&field));
     let weight = reader.integer("weight", 0..=WEIGHT_MAX, 1);
-    let protocol = reader.choice(
-        "protocol",
-        &[("http1", Protocol::Http1), ("h2c", Protocol::H2c)],
-    );
+    let protocols = [
+        ("http1", Protocol::Http1),
+        ("h2c", Protocol::H2c),
+        ("h2", Protocol::H2),
+    ];
+    let protocol = reader.choice("protocol", &protocols);
+    let url = url?;
+    if let Err(why) = protocol.check(&url) {
+        reader.wrong("protocol", why);
+    }
     Some(BackendSpec {
-        url: url?,
+        url,
         weight,
         protocol,
     })

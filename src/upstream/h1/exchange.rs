@@ -21,6 +21,7 @@ use crate::{
     base::clock::Tick,
     net::{
         stream::Stream,
+        tls::client::is_rejection,
         watch::{Expired, Phase, Watch},
     },
     upstream::{
@@ -79,6 +80,7 @@ pub async fn exchange(
     limits: ExchangeLimits,
 ) -> Result<Answer, Failed> {
     let reused = lease.is_reused();
+    let is_tls = backend.url().is_tls();
     let mut reader = HeadReader {
         method: request.method,
         watch,
@@ -113,6 +115,13 @@ pub async fn exchange(
         Err(error) => Err(error),
     };
     let (upload_stopped, sent_at) = (reader.upload_stopped, reader.sent_at);
+    let result = match result {
+        // No request was read: the backend did not accept the connection in the first place.
+        Err(ExchangeError::Reset(error)) if is_tls && !reused && is_rejection(&error) => {
+            Err(ExchangeError::Connect(error))
+        }
+        result => result,
+    };
     watch.rest();
     match result {
         Err(error) => Err(Failed {
@@ -161,6 +170,7 @@ fn start(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
         };
+        upload.flush_first(stream);
         if written < out.len() {
             upload.put_first(Bytes::copy_from_slice(&out[written..]));
         }

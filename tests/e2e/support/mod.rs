@@ -29,6 +29,7 @@ pub(crate) mod screen;
 pub(crate) mod smtp;
 pub(crate) mod terminal;
 pub(crate) mod tls;
+pub(crate) mod tls_backend;
 
 use std::{
     sync::{

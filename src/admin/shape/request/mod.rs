@@ -224,17 +224,17 @@ pub struct TailPrefix(pub String);
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackendSpec {
-    /// Where it listens; a path in it is put in front of every request's.
+    /// Where it listens, under TLS if it is `https`; a path in it is put in front of every request's.
     #[schema(
         max_length = 1400,
-        pattern = r"^http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[A-Za-z0-9_~!$&'()*+,;=:-]+)*/?$",
+        pattern = r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[A-Za-z0-9_~!$&'()*+,;=:-]+)*/?$",
         example = "http://127.0.0.1:9001"
     )]
     pub url: String,
     /// Its share beside its pool's other backends; 0 takes no traffic.
     #[schema(maximum = 1000, default = 1)]
     pub weight: Option<u32>,
-    /// How it is spoken to.
+    /// How it is spoken to; `h2c` at an `http` URL only, `h2` at an `https` one.
     #[schema(default = "http1")]
     pub protocol: Option<Protocol>,
 }
@@ -247,13 +247,15 @@ pub enum Protocol {
     Http1,
     /// HTTP/2 with prior knowledge, in clear text.
     H2c,
+    /// HTTP/2 under TLS, chosen by ALPN.
+    H2,
 }
 
 /// How long each part of an exchange may take, in milliseconds.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimeoutsSpec {
-    /// Until a backend accepts the connection.
+    /// Until a connection to a backend is ready for a request, the TLS handshake included.
     #[schema(minimum = 1, maximum = 86_400_000, default = 2_000)]
     pub connect_ms: Option<u64>,
     /// From the request sent until the head of the answer.

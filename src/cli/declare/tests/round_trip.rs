@@ -76,7 +76,12 @@ fn json() -> BoxedStrategy<Value> {
 }
 
 fn pool() -> BoxedStrategy<PoolSpec> {
-    let backends = vec((1u16.., 1u32..=1_000, any::<bool>()), 1..4);
+    let protocol = prop_oneof![
+        Just(Protocol::Http1),
+        Just(Protocol::H2c),
+        Just(Protocol::H2)
+    ];
+    let backends = vec((1u16.., 1u32..=1_000, protocol), 1..4);
     let path = "/[a-z]{0,6}";
     let tails = prop_oneof![
         Just(Tails::Any),
@@ -89,10 +94,14 @@ fn pool() -> BoxedStrategy<PoolSpec> {
                 let backends = backends.into_iter().filter(|(port, ..)| seen.insert(*port));
                 PoolSpec {
                     backends: backends
-                        .map(|(port, weight, h2c)| BackendSpec {
-                            url: BackendUrl::parse(&format!("http://m:{port}")).expect("good"),
+                        .map(|(port, weight, protocol)| BackendSpec {
+                            url: BackendUrl::parse(&match protocol {
+                                Protocol::H2 => format!("https://m:{port}"),
+                                Protocol::Http1 | Protocol::H2c => format!("http://m:{port}"),
+                            })
+                            .expect("good"),
                             weight,
-                            protocol: if h2c { Protocol::H2c } else { Protocol::Http1 },
+                            protocol,
                         })
                         .collect(),
                     predict_path,

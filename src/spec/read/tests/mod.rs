@@ -202,7 +202,7 @@ d.toml:2:11: /deployment/0/project: \"Demo\" is not a name: 1 to 63 of a-z, 0-9,
 d.toml:3:1: /deployment/0/acess: is not known; did you mean \"access\"?
 d.toml:4:14: /deployment/0/tags/1: \"a\" stands in this list already
 d.toml:5:10: /deployment/0/access: \"all\" is none of keys, project, instance, public
-d.toml:7:30: /deployment/0/version/main/backends/0/url: \"x\" is not a backend address: write http://host:port, with a path behind it if wanted
+d.toml:7:30: /deployment/0/version/main/backends/0/url: \"x\" is not a backend address: write http://host:port or https://host:port, with a path behind it if wanted
 d.toml:7:35: /deployment/0/version/main/backends/0/wight: is not known; did you mean \"weight\"?
 d.toml:7:64: /deployment/0/version/main/predict_path: \"p\": a path starts with a single /
 d.toml:8:23: /deployment/0/version/timeouts/connect_ms: must be from 1 to 86400000

@@ -278,16 +278,24 @@ fn what_a_pool_of_backends_refuses() {
             "/weight: must be from 0 to 1000",
         ),
         (
+            "[{url='http://m', protocol='h3'}]",
+            "\"h3\" is none of http1, h2c, h2",
+        ),
+        (
             "[{url='http://m', protocol='h2'}]",
-            "\"h2\" is none of http1, h2c",
+            "/backends/0/protocol: \"h2\" is HTTP/2 under TLS",
+        ),
+        (
+            "[{url='https://m', protocol='h2c'}]",
+            "/backends/0/protocol: \"h2c\" is HTTP/2 in clear text; at an https address write \"h2\"",
         ),
         (
             "[{url='http://m'}, {url='http://n'}, {url='http://M:80/'}]",
             "/backends/2: http://m stands at /deployment/0/version/main/backends/0 already",
         ),
         (
-            "[{url='https://m'}]",
-            "https towards backends is not supported",
+            "[{url='wss://m'}]",
+            "\"wss://m\" is not a backend address: write http://host:port or https://host:port",
         ),
         ("[{url='http://m?a'}]", "no query, fragment or user name"),
         ("[{url='http://m/a/../b'}]", "no . or .. segments"),

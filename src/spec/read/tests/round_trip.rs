@@ -60,20 +60,21 @@ fn url() -> BoxedStrategy<BackendUrl> {
     let port = prop_oneof![
         Just(String::new()),
         Just(":80".to_owned()),
+        Just(":443".to_owned()),
         Just(":0080".to_owned()),
         (1u16..).prop_map(|port| format!(":{port}")),
     ];
     let path = prop_oneof![Just(String::new()), path()];
-    (host, port, path)
-        .prop_map(|(host, port, path)| {
-            BackendUrl::parse(&format!("http://{host}{port}{path}")).expect("an address")
+    (any::<bool>(), host, port, path)
+        .prop_map(|(tls, host, port, path)| {
+            let scheme = if tls { "https" } else { "http" };
+            BackendUrl::parse(&format!("{scheme}://{host}{port}{path}")).expect("an address")
         })
         .boxed()
 }
 
 fn pool() -> BoxedStrategy<PoolSpec> {
-    let protocol = prop_oneof![Just(Protocol::Http1), Just(Protocol::H2c)];
-    let rest = vec((url(), 0u32..=1_000, protocol), 0..3);
+    let rest = vec((url(), 0u32..=1_000, any::<bool>()), 0..3);
     let tail = "[a-z]{1,3}(//?[a-z0-9:]{1,3}){0,2}";
     let tails = prop_oneof![Just(Tails::Any), vec(tail, 0..3).prop_map(Tails::Prefixes),];
     (url(), rest, path(), path(), option::of(path()), tails)
@@ -84,7 +85,12 @@ fn pool() -> BoxedStrategy<PoolSpec> {
                     weight: 1,
                     protocol: Protocol::Http1,
                 }];
-                for (url, weight, protocol) in rest {
+                for (url, weight, h2) in rest {
+                    let protocol = match (h2, url.is_tls()) {
+                        (false, _) => Protocol::Http1,
+                        (true, false) => Protocol::H2c,
+                        (true, true) => Protocol::H2,
+                    };
                     if backends.iter().all(|earlier| earlier.url != url) {
                         backends.push(BackendSpec {
                             url,

@@ -20,7 +20,7 @@ use crate::{
         task,
     },
     gateway::{GatewayOptions, Levelling, Shared, connection::drive, local::Local},
-    net::socket::ClientLimits,
+    net::{socket::ClientLimits, way::Way},
     queue::{
         Answered, Attempted, QueueOptions, Recorder, Spill, Submission, Submitted, Work, Works,
     },
@@ -146,7 +146,7 @@ pub(super) fn options() -> GatewayOptions {
             warm_min: 0,
             open_max: 1,
             head_bytes_max: 16_384,
-            guard: Arc::default(),
+            way: Way::default(),
         },
         retries_max: 0,
         retry_body_bytes_max: 0,
