@@ -1,6 +1,6 @@
 //! TLS of both listeners: from the settings to what each is given, and the files followed.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use super::StartError;
 use crate::{
@@ -45,7 +45,7 @@ fn options(tls: &TlsSettings) -> TlsOptions {
     TlsOptions {
         cert_file: tls.cert_file.clone(),
         key_file: tls.key_file.clone(),
-        client_ca_file: client_ca_file.map(PathBuf::clone),
+        client_ca_file: client_ca_file.cloned(),
         client_auth: match tls.client_auth {
             config::ClientAuth::Required => ClientAuth::Required,
             config::ClientAuth::Optional => ClientAuth::Optional,
