@@ -4,6 +4,7 @@
 //! Each is named for a question. The plain version is what one would write first; where it is as
 //! good, the clever one should go. `tests/allocations.rs` counts what a request allocates.
 
+mod heads;
 mod keys;
 mod pools;
 mod snapshots;
@@ -28,6 +29,7 @@ fn main() {
         .without_plots()
         .configure_from_args();
     keys::bench(&mut criterion);
+    heads::bench(&mut criterion);
     snapshots::bench_route(&mut criterion);
     pools::bench(&mut criterion);
     snapshots::bench_build(&mut criterion);

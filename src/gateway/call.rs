@@ -1,6 +1,6 @@
 //! The first phase: what is being asked, from the head of the request alone.
 
-use http::{Method, Version, request::Parts};
+use http::{Version, request::Parts};
 
 use super::seen::Seen;
 use crate::{
@@ -31,11 +31,6 @@ pub(super) fn read_call<'a, 'p>(
 /// Whether a head keeps the rules that hold for each, whatever it asks for.
 pub(super) fn check_head(seen: &Seen, parts: &Parts) -> Result<(), Fault> {
     if parts.version == Version::HTTP_11 && !seen.has_one_host {
-        return Err(Code::RequestMalformed.into());
-    }
-    // A backend that takes it for what it says makes a tunnel of a connection that other requests
-    // are to use.
-    if parts.method == Method::CONNECT {
         return Err(Code::RequestMalformed.into());
     }
     if parts.headers.len() > HEADERS_MAX {

@@ -1,7 +1,7 @@
 //! One client connection from accept to close.
 //!
 //! ```text
-//! accepted ──secure──sniff──▶ hyper's HTTP/1 or HTTP/2 ──requests──▶ serve
+//! accepted ──secure──sniff──▶ hyper's HTTP/1 (behind a strict look) or HTTP/2 ──requests──▶ serve
 //!                        │ deadline passed, hung up: dropped, and every exchange with it
 //!                        │ draining: asked to finish
 //!                        └ over ──linger──▶ closed
@@ -31,6 +31,7 @@ use super::{
     secure::secure,
     serve::serve,
     sniff::{Spoken, sniff},
+    strict::Strict,
 };
 use crate::{
     base::task,
@@ -110,6 +111,7 @@ async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
         };
         serve(local, caller, request)
     });
+    let io = Strict::new(ClientIo(Rc::clone(socket)), local.options.head_bytes_max);
     let mut connection = pin!(
         http1::Builder::new()
             // weir's own deadlines hold; hyper's would arm a timer for each request.
@@ -119,7 +121,7 @@ async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
             // hyper would listen for the client's end by reading, into a fresh buffer each time.
             // The loop below listens in its place.
             .half_close(true)
-            .serve_connection(TokioIo::new(ClientIo(Rc::clone(socket))), service)
+            .serve_connection(TokioIo::new(io), service)
     );
     let mut asked_to_finish = false;
     let ended = poll_fn(|cx| {

@@ -14,6 +14,20 @@ pub(super) struct Own {
     pub(super) body: Bytes,
 }
 
+impl Own {
+    /// What went well, in JSON.
+    pub(super) fn json(body: &'static [u8]) -> Self {
+        let mut headers = HeaderMap::with_capacity(6);
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+        Self {
+            status: StatusCode::OK,
+            headers,
+            body: Bytes::from_static(body),
+        }
+    }
+}
+
 /// The answer, if the gateway itself is asked.
 pub(super) fn health(parts: &Parts, local: &Local) -> Option<Own> {
     let asked = parts.uri.path().strip_prefix("/v2/health/")?;
@@ -32,12 +46,8 @@ pub(super) fn health(parts: &Parts, local: &Local) -> Option<Own> {
         true => (StatusCode::OK, body[0]),
         false => (StatusCode::SERVICE_UNAVAILABLE, body[1]),
     };
-    let mut headers = HeaderMap::with_capacity(6);
-    let json = HeaderValue::from_static("application/json");
-    headers.insert(header::CONTENT_TYPE, json);
     Some(Own {
         status,
-        headers,
-        body: Bytes::from_static(body.as_bytes()),
+        ..Own::json(body.as_bytes())
     })
 }

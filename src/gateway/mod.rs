@@ -16,6 +16,7 @@ mod later;
 mod levelling;
 mod limits;
 mod local;
+mod look;
 mod respond;
 mod route;
 mod secure;
@@ -23,6 +24,7 @@ mod seen;
 mod serve;
 mod shed;
 mod sniff;
+mod strict;
 mod turn;
 mod worker;
 

@@ -16,6 +16,7 @@ use super::{
     later::{Asked, Fetched, fetch, submit},
     limits::Limits,
     local::Local,
+    look::{Look, answer_here, look},
     respond::{ReplyBody, answer_fetched, answer_own, refuse, respond},
     route::{Deferred, Routed, defer, route},
     shed,
@@ -43,10 +44,19 @@ pub(super) fn serve(
     caller: Caller,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<ReplyBody>, Infallible>> + use<> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let found = look(&mut parts);
     let mut exchange = Exchange::begin(local, caller, parts);
     // Not an `async fn`: its argument would have a place in the future beside the parts made of it.
     async move {
+        match found {
+            Look::Usual => {}
+            Look::GoesNoFurther => return Ok(answer_own(exchange, answer_here())),
+            Look::Malformed => {
+                let (fault, unread) = (Code::RequestMalformed.into(), Some(body));
+                return Ok(refuse(exchange, Refused { fault, unread }));
+            }
+        }
         if let Some(own) = health(exchange.parts(), exchange.local()) {
             return Ok(answer_own(exchange, own));
         }

@@ -4,6 +4,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use smallvec::SmallVec;
 
+use super::authority::Authority;
+
 /// The client's id of a request, or the one weir gave.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Which version answered; on a request, which one shall.
@@ -93,25 +95,66 @@ pub fn goes_downstream(name: &HeaderName, named: &Named) -> bool {
     !ours && !is_hop_by_hop(name) && !named.contains(name)
 }
 
+/// What frames, guards, routes or describes a request: a client's `Connection` may not have it taken
+/// out on the way, and no other name may be read as one of these.
+const GUARDED: [&[u8]; 33] = [
+    b"authorization",
+    b"content-encoding",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"expect",
+    b"forwarded",
+    b"host",
+    b"idempotency-key",
+    b"key",
+    b"max-forwards",
+    b"prefer",
+    b"range",
+    b"set-cookie",
+    b"trailer",
+    b"traceparent",
+    b"tracestate",
+    b"transfer-encoding",
+    b"via",
+    b"x-api-key",
+    b"x-async-request",
+    b"x-async-status",
+    b"x-config-epoch",
+    b"x-deployment-version",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-full-live-timeout",
+    b"x-real-ip",
+    b"x-request-id",
+    b"x-request-timeout",
+    b"x-webhook-url",
+];
+
+/// Whether a name is one that requests go by, in any case and with `_` for `-`: to what stands behind a
+/// gateway, CGI and its kin above all, those are the same.
+pub fn is_guarded(name: &[u8]) -> bool {
+    let same = |a: u8, b: u8| a.to_ascii_lowercase() == b || (a == b'_' && b == b'-');
+    GUARDED.iter().any(|guarded| {
+        guarded.len() == name.len() && name.iter().zip(*guarded).all(|(&a, &b)| same(a, b))
+    })
+}
+
+/// Whether a field may stand behind a request's body (RFC 9110 section 6.5.1): nothing that must be
+/// known before it, and nothing that concerns one connection.
+pub fn may_trail(name: &[u8]) -> bool {
+    let is_hop = |name| HeaderName::from_bytes(name).is_ok_and(|name| is_hop_by_hop(&name));
+    !is_guarded(name) && !is_hop(name)
+}
+
 /// Takes out of a message's trailers what may not come behind a body: what does not travel anyway,
 /// and whatever frames, routes or describes the message (RFC 9110 section 6.5.1).
 pub fn clean_trailers(trailers: &mut HeaderMap, travels: fn(&HeaderName, &Named) -> bool) {
     let named = Named::default();
-    let may_follow = |name: &HeaderName| {
-        travels(name, &named)
-            && !matches!(
-                name.as_str(),
-                "host"
-                    | "content-length"
-                    | "content-type"
-                    | "content-encoding"
-                    | "content-range"
-                    | "trailer"
-                    | "cookie"
-                    | "set-cookie"
-                    | "x-request-id"
-            )
-    };
+    let may_follow =
+        |name: &HeaderName| travels(name, &named) && !is_guarded(name.as_str().as_bytes());
     let leaving: SmallVec<[HeaderName; 4]> = trailers
         .keys()
         .filter(|name| !may_follow(name))
@@ -151,8 +194,7 @@ pub fn bearer(value: &HeaderValue) -> Option<&[u8]> {
 
 /// Whether a `Host` can be one (RFC 9112 section 3.2).
 pub fn is_host(value: &HeaderValue) -> bool {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(b);
-    !value.is_empty() && value.as_bytes().iter().all(plain)
+    Authority::parse(value.as_bytes()).is_some()
 }
 
 /// Whether a client's request id is kept: 1 to 128 of `[A-Za-z0-9._:-]`.
@@ -200,8 +242,55 @@ pub fn pinned_version(value: &HeaderValue, deployment: &str) -> Option<u32> {
     digits.then(|| number.parse().ok()).flatten()
 }
 
+/// What holds for any headers, one `name: value` a line, for fuzzing and property tests: what goes to a
+/// backend holds nothing that concerns one connection, no key, nothing of weir's own and nothing that
+/// `Connection` names; nor do trailers, whose names are no header's.
+#[cfg(any(test, fuzzing))]
+pub fn any_policy_holds(bytes: &[u8]) {
+    let mut map = HeaderMap::new();
+    let mut named_names = Vec::new();
+    for line in bytes.split(|&b| b == b'\n') {
+        let mut halves = line.splitn(2, |&b| b == b':');
+        let name = HeaderName::from_bytes(halves.next().unwrap_or_default());
+        let value = HeaderValue::from_bytes(halves.next().unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            if name == header::CONNECTION {
+                let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+                named_names.extend(text.split(',').map(|name| name.trim().to_owned()));
+            }
+            map.append(name, value);
+        }
+    }
+    let named = Named::read(&map);
+    for name in map.keys().filter(|name| goes_upstream(name, &named)) {
+        let name = name.as_str();
+        assert!(!named_names.iter().any(|named| named == name), "{name}");
+        for never in "connection keep-alive proxy-connection proxy-authorization te upgrade \
+                      transfer-encoding content-length host expect authorization x-api-key key \
+                      x-request-id x-deployment-version x-async-request http2-settings"
+            .split_ascii_whitespace()
+        {
+            assert_ne!(name, never);
+        }
+    }
+    let mut trailers = map.clone();
+    clean_trailers(&mut trailers, goes_upstream);
+    for name in trailers.keys() {
+        assert!(may_trail(name.as_str().as_bytes()), "{name}");
+    }
+    let crumbs = map.get_all(header::COOKIE).iter().count();
+    join_cookies(&mut map);
+    assert_eq!(map.get_all(header::COOKIE).iter().count(), crumbs.min(1));
+    for name in map.keys().map(HeaderName::as_str) {
+        let spelled = name.to_ascii_uppercase().replace('-', "_");
+        assert_eq!(is_guarded(name.as_bytes()), is_guarded(spelled.as_bytes()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -258,6 +347,24 @@ mod tests {
     }
 
     #[test]
+    fn guarded_names_in_any_spelling() {
+        for name in [
+            "Host",
+            "X_API-key",
+            "transfer_encoding",
+            "KEY",
+            "x-request-id",
+        ] {
+            assert!(is_guarded(name.as_bytes()), "{name}");
+            assert!(!may_trail(name.as_bytes()), "{name}");
+        }
+        for name in ["", "x-mine", "hosts", "x-api-keys", "te", "-ey", "upgrade"] {
+            assert!(!is_guarded(name.as_bytes()), "{name}");
+        }
+        assert!(may_trail(b"X-Checksum") && !may_trail(b"Upgrade") && !may_trail(b"TE"));
+    }
+
+    #[test]
     fn request_ids_are_kept_only_in_their_form() {
         let kept = |value| is_request_id(&HeaderValue::from_static(value));
         assert!(kept("a.B_9:-") && !kept("") && !kept("a b") && !kept("a/b"));
@@ -295,4 +402,18 @@ mod tests {
         assert_eq!((pin(""), pin("+2"), pin("99999999999")), (None, None, None));
         assert_eq!((pin("02"), pin("0"), pin("iris_v02")), (None, None, None));
     }
+
+    proptest! {
+        #[test]
+        fn any_policy(
+            noise in prop::collection::vec(any::<u8>(), 0..100),
+            lines in prop::collection::vec(LINES, 0..8),
+        ) {
+            any_policy_holds(&noise);
+            any_policy_holds(lines.concat().as_bytes());
+        }
+    }
+
+    /// What heads are made of, and what they are attacked with.
+    const LINES: &str = "(connection|Connection):( ?(x-[ab]|close|keep-alive|te|Host|key|X_Api_Key|a b|),?){1,3}\n|(host|te|key|cookie|expect|upgrade|trailer|x-[ab]|x_api_key|authorization|proxy-connection|traceparent|content-length|x-request-id):[ -~]{0,9}\n";
 }

@@ -207,22 +207,10 @@ fn connection_cannot_name_away_what_frames_or_guards_a_request() {
             &[AUTH, ("connection", named)],
             b"GET /smuggled HTTP/1.1\r\n\r\n",
         );
-        assert!(
-            matches!(answer.status, 200 | 400),
-            "{named}: {}",
-            answer.status
-        );
-        if answer.status == 200 {
-            assert_eq!(answer.body, b"GET /smuggled HTTP/1.1\r\n\r\n", "{named}");
-            assert_eq!(backend.last().head.all("host").len(), 1, "{named}");
-        }
+        assert_eq!(answer.status, 400, "{named}");
+        assert!(client.closed_within(crate::support::PATIENCE), "{named}");
     }
-    assert!(
-        backend
-            .received()
-            .iter()
-            .all(|r| r.head.target() == "/predict")
-    );
+    assert_eq!(backend.count(), 0, "{:?}", backend.received());
 }
 
 #[test]
@@ -232,7 +220,7 @@ fn host_is_the_backends() {
     for (line, host) in [
         (format!("POST {PREDICT}"), "public.example"),
         (
-            format!("POST http://absolute.example{PREDICT}"),
+            format!("POST http://Public.example:80{PREDICT}"),
             "public.example",
         ),
     ] {

@@ -43,7 +43,7 @@ fn paths_tails_and_queries() {
             "/predict/demo/iris/predict/demo/other",
             "/predict/demo/other",
         ),
-        ("http://elsewhere.test/predict/demo/iris/t?q", "/t?q"),
+        ("http://gateway.test/predict/demo/iris/t?q", "/t?q"),
     ] {
         let got = reached(&backend, &gateway, &format!("POST {path}"));
         assert_eq!(got, (200, Some(want.to_owned())), "{path}");
