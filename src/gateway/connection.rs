@@ -36,6 +36,7 @@ use super::{
 use crate::{
     base::task,
     net::{
+        frames::Flood,
         socket::{ClientIo, ClientSocket},
         stream::Stream,
         watch::{Expired, Phase, Watch},
@@ -51,6 +52,24 @@ const BEYOND_MS: u64 = 1_000;
 
 /// Bytes that hyper keeps for one HTTP/2 stream which its client does not take.
 const STREAM_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Bytes of one HTTP/2 request's body that may be on their way ahead of its backend: at a round trip
+/// of 50 ms that is 5 MB a second ...
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// ... and of all bodies on a connection, which is the memory that one client can fill with them.
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// What a client's HPACK may make us remember: the size that every client assumes until it is told
+/// otherwise (RFC 9113 section 6.5.2). A larger one would be kept for each connection.
+const HEADER_TABLE_BYTES: u32 = 4_096;
+
+/// Streams that a client may reset before they were so much as looked at (CVE-2023-44487). Those
+/// that it resets later are counted by [`net::frames`](crate::net::frames).
+const UNSEEN_RESETS_MAX: usize = 20;
+
+/// Streams that a client may make us reset by breaking the rules, while its connection lasts
+/// (CVE-2025-8671). An honest one breaks none.
+const ERROR_RESETS_MAX: usize = 100;
 
 /// Serves an accepted connection to its end.
 ///
@@ -170,6 +189,11 @@ async fn drive_http2(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
         http2::Builder::new(spawner)
             .max_concurrent_streams(options.streams_max)
             .max_header_list_size(head_bytes_max)
+            .header_table_size(HEADER_TABLE_BYTES)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_pending_accept_reset_streams(UNSEEN_RESETS_MAX)
+            .max_local_error_reset_streams(ERROR_RESETS_MAX)
             .max_send_buf_size(STREAM_BUFFER_BYTES)
             .serve_connection(TokioIo::new(ClientIo(Rc::clone(socket))), service)
     );
@@ -183,6 +207,9 @@ async fn drive_http2(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
         }
         if let Err(error) = ready!(connection.as_mut().poll(cx)) {
             tracing::debug!(%error, "client connection ended");
+            if let Some(reason) = abuse(socket, &error) {
+                series::count(&table::CONNECTIONS_REFUSED, &[reason], 1);
+            }
         }
         Poll::Ready(End::Over)
     })
@@ -190,6 +217,24 @@ async fn drive_http2(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
     if ended == End::Idle {
         socket.say_end();
     }
+}
+
+/// What an HTTP/2 client was turned away for, if it was for too much of something.
+fn abuse(socket: &ClientSocket, error: &hyper::Error) -> Option<&'static str> {
+    match socket.flood() {
+        Some(Flood::Control) => return Some("control_flood"),
+        Some(Flood::Resets) => return Some("reset_flood"),
+        None => {}
+    }
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if let Some(h2) = error.downcast_ref::<h2::Error>() {
+            let calmed = h2.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+            return calmed.then_some("h2_flood");
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// How a connection ended.

@@ -11,6 +11,7 @@ mod call;
 mod connection;
 mod dispatch;
 mod exchange;
+mod head_h2;
 mod health;
 mod later;
 mod levelling;

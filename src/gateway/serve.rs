@@ -12,6 +12,7 @@ use super::{
     call::read_call,
     dispatch::{Dispatched, Refused, dispatch, take_body},
     exchange::{Caller, Exchange},
+    head_h2,
     health::health,
     later::{Asked, Fetched, fetch, submit},
     limits::Limits,
@@ -87,6 +88,11 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Served, Re
     };
     if let Err(fault) = shed::at_the_door(exchange) {
         return Err(unread(fault, body));
+    }
+    if exchange.caller().is_stream
+        && let Err(code) = head_h2::check(&uri, exchange.parts())
+    {
+        return Err(unread(code.into(), body));
     }
     let Ok(path) = normalise(uri.path()) else {
         return Err(unread(Code::PathMalformed.into(), body));

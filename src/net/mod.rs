@@ -3,6 +3,7 @@
 
 pub mod descriptors;
 pub mod dial;
+pub mod frames;
 pub mod guard;
 pub mod listen;
 pub mod per_address;

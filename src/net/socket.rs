@@ -11,7 +11,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::{
@@ -20,10 +20,11 @@ use tokio::{
 };
 
 use super::{
+    frames::{Flood, FrameMeter},
     stream::Stream,
     watch::{Expired, Phase, Watch},
 };
-use crate::base::secret::DigestMemo;
+use crate::base::{clock::Tick, secret::DigestMemo};
 
 /// Writes up to this size are copied together and sent at once: for a head with a small body one
 /// `send` costs less than a `writev` of its parts (measured on loopback; beyond 4 KiB the copy
@@ -58,6 +59,9 @@ pub struct ClientSocket {
     is_beyond: Cell<bool>,
     /// Whether bytes between two requests begin a head: with HTTP/2 they may be anything.
     begins_heads: Cell<bool>,
+    /// With HTTP/2, what its client asks beside requests.
+    frames: RefCell<Option<Box<FrameMeter>>>,
+    flood: Cell<Option<Flood>>,
     /// The digest of the key that this client presents.
     key_memo: DigestMemo,
     /// Bytes that were read to find out the protocol, not yet handed to hyper.
@@ -89,6 +93,8 @@ impl ClientSocket {
             to_abort: Cell::new(false),
             is_beyond: Cell::new(false),
             begins_heads: Cell::new(true),
+            frames: RefCell::default(),
+            flood: Cell::new(None),
             key_memo: DigestMemo::default(),
             ahead: RefCell::default(),
         }
@@ -110,9 +116,27 @@ impl ClientSocket {
     }
 
     /// Bytes between two requests begin no head from here on: with HTTP/2 they may as well be a ping,
-    /// or room for more of an answer.
+    /// or room for more of an answer. How many of these come is counted.
     pub fn speaks_http2(&self) {
         self.begins_heads.set(false);
+        let meter = FrameMeter::new(Tick::coarse());
+        *self.frames.borrow_mut() = Some(Box::new(meter));
+    }
+
+    /// What its client sent too much of, if the connection ended for that.
+    pub fn flood(&self) -> Option<Flood> {
+        self.flood.get()
+    }
+
+    fn meter_received(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut frames = self.frames.borrow_mut();
+        let Some(meter) = &mut *frames else {
+            return Ok(());
+        };
+        meter.received(bytes, Tick::coarse).map_err(|flood| {
+            self.flood.set(Some(flood));
+            io::Error::other(flood)
+        })
     }
 
     /// An exchange begins: what is waited for is now its business.
@@ -248,10 +272,16 @@ impl ClientSocket {
         stream.is_tls() && stream.tcp().poll_write_ready(cx).is_ready()
     }
 
+    fn meter_sent(&self, written: &Poll<io::Result<usize>>) {
+        if let (Some(meter), Poll::Ready(Ok(count))) = (&mut *self.frames.borrow_mut(), written) {
+            meter.sent(*count);
+        }
+    }
+
     /// A client that does not take what it is sent lets a write wait. Under TLS that shows later: what
     /// the library has taken over, up to its bound, the socket need not have.
     fn note_write(&self, is_pending: bool, moved: bool) {
-        let blocked = is_pending || self.stream.borrow().holds_back();
+        let blocked = is_pending || self.stream.borrow().needs_flush();
         let was_blocked = self.write_blocked.replace(blocked);
         let phase = self.watch.phase();
         if blocked {
@@ -285,6 +315,14 @@ impl AsyncRead for ClientIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(self.poll_read_any(cx, buf))?;
+        Poll::Ready(self.0.meter_received(&buf.filled()[before..]))
+    }
+}
+
+impl ClientIo {
+    fn poll_read_any(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let socket = &*self.0;
         let mut ahead = socket.ahead.borrow_mut();
         if !ahead.is_empty() {
@@ -326,6 +364,7 @@ impl AsyncWrite for ClientIo {
         let moved = self.0.moves_again(cx);
         let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf);
         self.0.note_write(written.is_pending(), moved);
+        self.0.meter_sent(&written);
         written
     }
 
@@ -348,6 +387,7 @@ impl AsyncWrite for ClientIo {
         let moved = self.0.moves_again(cx);
         let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, bufs);
         self.0.note_write(written.is_pending(), moved);
+        self.0.meter_sent(&written);
         written
     }
 

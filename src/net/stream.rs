@@ -2,10 +2,12 @@
 
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -37,14 +39,6 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
-    /// Whether some of what was written has not reached the socket yet.
-    pub fn holds_back(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Tls(tls) => tls.get_ref().1.wants_write(),
-        }
-    }
-
     /// Whether the two sides have agreed on this protocol, by ALPN.
     pub fn speaks(&self, protocol: &[u8]) -> bool {
         match self {
@@ -53,18 +47,31 @@ impl Stream {
         }
     }
 
-    /// Whether a connection that nothing is expected from has neither ended nor brought anything. In
-    /// clear text that costs no system call: the runtime's own readiness tells.
+    /// Whether a connection that nothing is expected from has neither ended nor brought anything.
+    ///
+    /// The runtime's readiness is not enough to tell: it is what epoll last said, and a busy worker
+    /// takes a connection up before epoll is asked again. What came meanwhile would be read as the
+    /// answer to the next request, which is another client's. So the system itself is asked.
     pub fn is_quiet(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
+        self.hears_nothing() && !is_readable(self.tcp())
+    }
+
+    /// Whether the peer of a new connection talks before it is spoken to. Its end is no talk.
+    pub fn talks_first(&mut self) -> bool {
         match self {
-            Self::Plain(tcp) => tcp.poll_read_ready(&mut cx).is_pending(),
-            Self::Tls(tls) => {
-                // The peer's TLS may send what is not for us, such as tickets to resume with.
-                Pin::new(&mut **tls)
-                    .poll_read(&mut cx, &mut ReadBuf::new(&mut []))
-                    .is_pending()
+            Self::Plain(tcp) => is_readable(tcp) && holds_bytes(tcp),
+            // Under TLS bytes alone say nothing: they may be tickets to resume with.
+            Self::Tls(tls) => poll_byte(tls) == Poll::Ready(1),
+        }
+    }
+
+    fn hears_nothing(&mut self) -> bool {
+        match self {
+            Self::Plain(tcp) => {
+                let mut cx = Context::from_waker(Waker::noop());
+                tcp.poll_read_ready(&mut cx).is_pending()
             }
+            Self::Tls(tls) => poll_byte(tls).is_pending(),
         }
     }
 
@@ -116,6 +123,31 @@ impl Stream {
             let _ = Pin::new(&mut **tls).poll_shutdown(&mut cx);
         }
     }
+}
+
+/// Whether there is something to read, be it the end: what the system says now. A `poll` took 195 ns
+/// where a `recv` that peeks took 240 and the cheapest system call 125, beside tens of microseconds
+/// for the exchange that follows.
+fn is_readable(tcp: &TcpStream) -> bool {
+    let readable = rustix::event::PollFd::new(tcp, rustix::event::PollFlags::IN);
+    let at_once = rustix::event::Timespec::default();
+    !rustix::event::poll(&mut [readable], Some(&at_once)).is_ok_and(|ready| ready == 0)
+}
+
+/// Whether what is to be read is not just the end.
+fn holds_bytes(tcp: &TcpStream) -> bool {
+    SockRef::from(tcp)
+        .peek(&mut [MaybeUninit::uninit()])
+        .is_ok_and(|count| count > 0)
+}
+
+/// Reads a byte off a connection that is not to be used when one comes; its end brings none.
+fn poll_byte(tls: &mut TlsStream<TcpStream>) -> Poll<usize> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut byte = [0];
+    let mut buf = ReadBuf::new(&mut byte);
+    let read = Pin::new(tls).poll_read(&mut cx, &mut buf);
+    read.map(|_| buf.filled().len())
 }
 
 impl From<TcpStream> for Stream {
@@ -177,5 +209,36 @@ impl AsyncWrite for Stream {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, net::TcpListener};
+
+    use super::*;
+
+    async fn pair() -> (Stream, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let (peer, _) = listener.accept().expect("its other end");
+        (stream.into(), peer)
+    }
+
+    /// Nothing is awaited between the write and the question, so that the runtime can't know.
+    #[tokio::test]
+    async fn what_the_runtime_has_not_heard_yet_is_seen() {
+        let (mut stream, mut peer) = pair().await;
+        assert!(stream.is_quiet() && !stream.talks_first());
+        peer.write_all(b"HTTP/1.1 200 OK").expect("written");
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(stream.poll_read_ready(&mut cx).is_pending(), "it knows");
+        assert!(!stream.is_quiet() && stream.talks_first());
+
+        let (mut stream, peer) = pair().await;
+        drop(peer);
+        assert!(!stream.is_quiet(), "an end is not quiet");
+        assert!(!stream.talks_first(), "an end is no talk");
     }
 }

@@ -55,9 +55,12 @@ pub enum Malformed {
     #[error("101 without an upgrade")]
     SwitchingProtocols,
     /// More interim answers than any server needs.
-    #[error("too many 1xx answers")]
+    #[error("too many or too large 1xx answers")]
     InterimFlood,
-    /// Bytes that nobody asked for stood before the answer.
+    /// The backend spoke before it was sent a request.
+    #[error("it came before the request was sent")]
+    Unasked,
+    /// HTTP/2's own.
     #[error("HTTP/2: {0}")]
     H2(&'static str),
     /// A chunk's size or end is malformed.

@@ -13,7 +13,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header,
+};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,6 +37,22 @@ use crate::{
 
 /// Exchanges on one link, before another link is opened: what most servers allow.
 const STREAMS_MAX: u32 = 100;
+
+/// Bytes of one answer that may be on their way ahead of its client ...
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+
+/// ... and of all answers on a link. No fewer than all of them can hold together: clients that do
+/// not take their answers would else stop those of all others. And twenty times as many, because
+/// the library gives up a link on which more than half as many bytes of small frames wait as this
+/// says, counting 256 for each frame: answers that come token by token, to clients that take none,
+/// would else end the answers of all others. What can really wait is bounded by the streams.
+const LINK_WINDOW_BYTES: u32 = 20 * STREAMS_MAX * STREAM_WINDOW_BYTES;
+
+/// Streams that a backend may make us reset by breaking the rules, while its link lasts.
+const ERROR_RESETS_MAX: usize = 100;
+
+/// Headers of one answer, as with HTTP/1.
+const HEADERS_MAX: usize = 100;
 
 /// How often a link with exchanges on it is asked for a sign of life ...
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
@@ -148,7 +166,8 @@ async fn link(
     }
     let lease = connections.connect(backend, connect_ms, watch).await?;
     // The handshake writes the preface; the answer to it is awaited with the first exchange.
-    let (sender, connection) = handshake(lease, watch, connect_ms).await?;
+    let head_bytes_max = connections.options().head_bytes_max;
+    let (sender, connection) = handshake(lease, watch, connect_ms, head_bytes_max).await?;
     task::spawn_local("h2 backend connection", connection);
     let link = Rc::new(Link {
         sender,
@@ -169,6 +188,7 @@ async fn handshake(
     mut lease: Lease,
     watch: &Watch,
     connect_ms: u64,
+    head_bytes_max: usize,
 ) -> Result<
     (
         http2::SendRequest<SharedUpload>,
@@ -177,9 +197,13 @@ async fn handshake(
     ExchangeError,
 > {
     let stream = lease.detach().ok_or(ExchangeError::ConnectTimeout)?;
+    let head_bytes_max = u32::try_from(head_bytes_max).unwrap_or(u32::MAX);
     let mut builder = http2::Builder::new(Local);
     builder
-        .max_header_list_size(64 * 1024)
+        .max_header_list_size(head_bytes_max)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(LINK_WINDOW_BYTES)
+        .max_local_error_reset_streams(ERROR_RESETS_MAX)
         // A link that died without a word would otherwise cost every exchange its first_byte_ms.
         .timer(TokioTimer::new())
         .keep_alive_interval(KEEP_ALIVE_EVERY)
@@ -243,7 +267,7 @@ pub async fn exchange(
             watch.enter(Phase::FirstByte, limits.first_byte_ms);
             let mut sender = stream.0.sender.clone();
             match within(watch, sender.send_request(head.map(|()| body))).await {
-                Ok(Ok(response)) => Ok(response),
+                Ok(Ok(response)) => check(response),
                 Ok(Err(error)) => Err(ExchangeError::Reset(io::Error::other(error))),
                 Err(Expired::Total) => Err(ExchangeError::TotalTimeout),
                 Err(Expired::Phase(Phase::ClientBody)) => Err(UploadError::Timeout.into()),
@@ -342,6 +366,17 @@ fn head(
         Framing::None | Framing::Chunked => {}
     }
     Ok(head)
+}
+
+/// Refuses a head that the library takes and the rules do not allow.
+fn check(response: Response<Incoming>) -> Result<Response<Incoming>, ExchangeError> {
+    if response.headers().len() > HEADERS_MAX {
+        return Err(Malformed::HeadTooLarge.into());
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Malformed::SwitchingProtocols.into());
+    }
+    Ok(response)
 }
 
 /// Takes out what does not travel. The length stays: there may be no body to tell it (HEAD), and

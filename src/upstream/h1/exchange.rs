@@ -38,7 +38,8 @@ use crate::{
 /// costs less than the second part of a `writev`.
 const JOINED_BODY_BYTES_MAX: usize = 4 * 1024;
 
-/// Interim answers (1xx) before the final one.
+/// Interim answers (1xx) before the final one; together they may be as large as one head. The time
+/// until the final one is not given anew for them.
 const INTERIM_MAX: usize = 16;
 
 /// How long each part may take, in milliseconds.
@@ -87,6 +88,7 @@ pub async fn exchange(
         limits,
         gathered: Vec::new(),
         interim: 0,
+        interim_bytes: 0,
         upload_stopped: false,
         sent_at: None,
     };
@@ -96,6 +98,11 @@ pub async fn exchange(
                 io::ErrorKind::NotConnected.into(),
             )));
         };
+        // Whatever this is, it is no answer to what was not sent yet. A connection that served before
+        // was looked at when it was taken up, with nothing awaited since.
+        if !reused && stream.talks_first() {
+            return Poll::Ready(Err(Malformed::Unasked.into()));
+        }
         if let Err(error) = start(stream, backend, request, &mut upload, cx) {
             return Poll::Ready(Err(ExchangeError::Reset(error)));
         }
@@ -186,6 +193,7 @@ struct HeadReader<'a> {
     /// The part of a head that came so far. Nearly always a head comes whole and this stays empty.
     gathered: Vec<u8>,
     interim: usize,
+    interim_bytes: usize,
     upload_stopped: bool,
     /// When the last byte of the request was written.
     sent_at: Option<Tick>,
@@ -276,10 +284,11 @@ impl HeadReader<'_> {
                     return Ok(Some((head, bytes)));
                 }
                 Parsed::Interim(length) => {
-                    self.check_size(length)?;
                     bytes.advance(length);
                     self.interim += 1;
-                    if self.interim > INTERIM_MAX {
+                    self.interim_bytes += length;
+                    let large = self.interim_bytes > self.limits.head_bytes_max;
+                    if self.interim > INTERIM_MAX || large {
                         return Err(Malformed::InterimFlood);
                     }
                     if bytes.is_empty() {

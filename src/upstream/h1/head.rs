@@ -65,7 +65,11 @@ pub fn parse(bytes: &Bytes, method: &Method) -> Result<Parsed, Malformed> {
     }
     let framing = Framing::read(response.headers, response.version == Some(1))?;
     if status.is_informational() {
-        return Ok(Parsed::Interim(length));
+        // It has no body (RFC 9112 section 6.3); one that says so has the next head misread.
+        return match framing.announces_body() {
+            false => Ok(Parsed::Interim(length)),
+            true => Err(Malformed::Head),
+        };
     }
     let bodyless = *method == Method::HEAD
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -91,10 +95,12 @@ pub fn parse(bytes: &Bytes, method: &Method) -> Result<Parsed, Malformed> {
         (_, _, Some(length)) => Decoder::length(length),
         (_, _, None) => Decoder::until_close(),
     };
+    // Nor has a 204; what its backend believes to be its body would be the next answer.
+    let misframed = status == StatusCode::NO_CONTENT && framing.announces_body();
     let head = Head {
         status,
         headers: kept,
-        keep_alive: framing.keep_alive && !decoder.is_until_close(),
+        keep_alive: framing.keep_alive && !decoder.is_until_close() && !misframed,
         decoder,
     };
     Ok(Parsed::Final(Box::new(head), length))
@@ -120,6 +126,10 @@ struct Framing {
 }
 
 impl Framing {
+    fn announces_body(&self) -> bool {
+        self.chunked || self.length.is_some_and(|length| length > 0)
+    }
+
     fn read(fields: &[httparse::Header<'_>], is_http_11: bool) -> Result<Self, Malformed> {
         let mut framing = Self {
             chunked: false,
@@ -286,6 +296,10 @@ mod tests {
                 Malformed::TransferEncoding,
             ),
             ("HTTP/1.1 099 Low\r\n\r\n", Malformed::Head),
+            (
+                "HTTP/1.1 103 Early\r\nContent-Length: 5\r\n\r\nhello",
+                Malformed::Head,
+            ),
             ("HTTP/2 200 OK\r\n\r\n", Malformed::Head),
             ("GARBAGE\r\n\r\n", Malformed::Head),
         ] {
@@ -310,6 +324,12 @@ mod tests {
                 true,
             ),
             ("HTTP/1.1 204 No Content\r\n\r\n", true),
+            ("HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", true),
+            ("HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n", false),
+            (
+                "HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n",
+                false,
+            ),
         ] {
             assert_eq!(good(text).keep_alive, keeps, "{text:?}");
         }
