@@ -96,6 +96,7 @@ mod ops_monitoring_now;
 mod ops_notify;
 mod ops_watch;
 mod pipelining;
+mod raw;
 mod restart;
 mod retries;
 mod routing;

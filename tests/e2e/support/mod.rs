@@ -24,6 +24,7 @@ pub(crate) mod load;
 pub(crate) mod log_lines;
 pub(crate) mod metrics;
 pub(crate) mod own;
+pub(crate) mod raw;
 pub(crate) mod raw_h2;
 pub(crate) mod running;
 pub(crate) mod screen;
