@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     expiry::Expiry,
     failure::Failure,
+    limits::{LimitFlags, LimitsArgs, PRIORITIES, limits, limits_in_short},
     remote::{Call, Session, ending, escaped, last_used, path_of, text, when},
     terminal::{Sure, Table, ago},
 };
@@ -22,16 +23,20 @@ const SECRET_BYTES_MAX: u64 = 4 << 10;
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
     /// Make a key, or import one, and show it once
-    #[command(after_help = "\
+    #[command(
+        visible_alias = "create",
+        after_help = "\
 Examples:
   weir key add demo/iris --description \"Team A\" --expires-in 30d
   KEY=$(weir key add demo/iris -q)
-  weir key add demo --secret-stdin < old.key")]
+  weir key add demo/iris --requests-per-second 50 --burst 100 --priority interactive
+  weir key add demo --secret-stdin < old.key"
+    )]
     Add {
         #[arg(help = format!("What it opens: {SCOPE}"))]
         scope: Scope,
         #[command(flatten)]
-        arguments: AddArgs,
+        arguments: Box<AddArgs>,
     },
     /// List the keys of a deployment, of a project, or of the instance
     #[command(after_help = "Example: weir key list demo/iris")]
@@ -56,6 +61,25 @@ Examples:
         /// What it says from now on
         #[arg(long, value_name = "TEXT")]
         description: String,
+    },
+    /// Show or change how much a key may ask for, and whether its requests go first
+    #[command(after_help = "\
+Examples:
+  weir key limits demo/iris k1a2b3
+  weir key limits demo/iris k1a2b3 --requests-per-second 50 --burst 100 --requests-per-day 100000
+  weir key limits demo/iris k1a2b3 --count
+  weir key limits demo/iris k1a2b3 --burst none --priority bulk
+  weir key limits demo/iris k1a2b3 --none
+What is not named stays as it is. --count refuses nothing and counts what would be. It holds for
+every request that starts when this is done.")]
+    Limits {
+        #[command(flatten)]
+        key: KeyArgs,
+        #[command(flatten)]
+        arguments: Box<LimitsArgs>,
+        /// Whose requests go first when there are too many
+        #[arg(long, value_parser = PRIORITIES)]
+        priority: Option<String>,
     },
     /// Revoke a key, for good: no request gets in with it from then on
     #[command(after_help = "Example: weir key revoke demo/iris k1a2b3 --yes")]
@@ -96,6 +120,11 @@ pub(super) struct AddArgs {
     /// Its requests may pin a version with X-Deployment-Version
     #[arg(long)]
     pub(super) may_pin: bool,
+    /// Whether its requests go first when there are too many [default: default]
+    #[arg(long, value_parser = PRIORITIES)]
+    pub(super) priority: Option<String>,
+    #[command(flatten)]
+    pub(super) limits: LimitFlags,
     /// Import the key that stands on a line of standard input
     #[arg(long)]
     pub(super) secret_stdin: bool,
@@ -121,6 +150,11 @@ pub(super) fn run(command: KeyCommand, session: &Session) -> Result<(), Failure>
         KeyCommand::List { scope, limit } => list(&scope, limit, session),
         KeyCommand::Info { key } => info(&key, session),
         KeyCommand::Edit { key, description } => edit(&key, &description, session),
+        KeyCommand::Limits {
+            key,
+            arguments,
+            priority,
+        } => limits(&path(&key), &arguments, priority.as_deref(), session),
         KeyCommand::Revoke { key, arguments } => revoke(&key, &arguments, session),
         KeyCommand::Reveal { key } => reveal(&key, session),
     }
@@ -140,6 +174,12 @@ pub(super) fn add(scope: &Scope, arguments: &AddArgs, session: &Session) -> Resu
     }
     if arguments.may_pin {
         body.insert("may_pin".to_owned(), json!(true));
+    }
+    if !arguments.limits.is_empty() {
+        body.insert("limits".to_owned(), arguments.limits.of_new());
+    }
+    if let Some(priority) = &arguments.priority {
+        body.insert("priority".to_owned(), json!(priority));
     }
     if arguments.secret_stdin {
         body.insert("secret".to_owned(), json!(secret_of_stdin()?));
@@ -188,6 +228,8 @@ pub(super) fn info(key: &KeyArgs, session: &Session) -> Result<(), Failure> {
         ending(&key),
         ("last used", last_used(&key)),
         ("may pin", text(&key, "may_pin")),
+        ("limits", limits_in_short(&key["limits"])),
+        ("priority", text(&key, "priority")),
         ("first key", text(&key, "first")),
         ("revealable", text(&key, "revealable")),
         ("revoked", when(&key, "revoked_at")),
@@ -262,6 +304,8 @@ fn table() -> Table {
         "OWNER",
         "AGE",
         "LAST USED",
+        "PRIORITY",
+        "LIMITS",
     ])
 }
 
@@ -274,6 +318,8 @@ fn row(key: &Value) -> Vec<String> {
         text(key, "owner"),
         ago(&key["created_at"]),
         last_used(key),
+        text(key, "priority"),
+        limits_in_short(&key["limits"]),
     ]
 }
 
@@ -321,7 +367,8 @@ mod tests {
 
     fn shown() -> Value {
         json!({"id": "k1", "description": "Team A", "status": "live", "scope": "demo/iris",
-            "owner": "ann", "created_at": "2020-01-01T00:00:00Z", "may_pin": false, "first": false})
+            "owner": "ann", "created_at": "2020-01-01T00:00:00Z", "may_pin": false, "first": false,
+            "priority": "bulk", "limits": {"requests_per_second": 5.0}})
     }
 
     #[test]
@@ -334,8 +381,12 @@ mod tests {
         assert_eq!(
             lines,
             [
-                format!("ID  DESCRIPTION  STATUS  SCOPE      OWNER  AGE{pad}  LAST USED"),
-                format!("k1  Team A       live    demo/iris  ann    {age}  never"),
+                format!(
+                    "ID  DESCRIPTION  STATUS  SCOPE      OWNER  AGE{pad}  LAST USED  PRIORITY  LIMITS"
+                ),
+                format!(
+                    "k1  Team A       live    demo/iris  ann    {age}  never      bulk      5/s"
+                ),
             ]
         );
     }

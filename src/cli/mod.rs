@@ -20,6 +20,7 @@ mod expiry;
 mod failure;
 mod key;
 mod later;
+mod limits;
 mod logs;
 mod number;
 mod project;

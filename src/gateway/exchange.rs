@@ -349,7 +349,7 @@ impl Exchange {
         if self.local.teller.is_wanted() {
             self.tell(duration_ns, ended);
         }
-        if let Some(limited) = self.limited.take() {
+        if let Some(mut limited) = self.limited.take() {
             limited.end(self.request_bytes, self.response_bytes);
         }
         self.turn = None;

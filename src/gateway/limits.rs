@@ -133,7 +133,7 @@ impl Limited {
     }
 
     /// The last byte has passed.
-    pub(super) fn end(mut self: Box<Self>, sent: u64, received: u64) {
+    pub(super) fn end(&mut self, sent: u64, received: u64) {
         let passed = self.passed(sent, received);
         self.charge(passed, Tick::coarse());
     }

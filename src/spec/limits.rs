@@ -17,7 +17,8 @@ pub struct LimitsSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency_max: Option<u32>,
     /// Bytes of bodies a second, of requests and answers together. What passed is known only
-    /// afterwards: a request is refused while those before it are not paid for.
+    /// afterwards: a second's worth may pass at once, and a request is refused while more than that is
+    /// owed by those before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u64>,
     /// Requests of one day (UTC); counted over restarts.

@@ -36,8 +36,8 @@ fn each_has_its_columns() {
         (
             "key list demo/iris",
             &[
-                "ID | DESCRIPTION | STATUS | SCOPE | OWNER | AGE | LAST USED",
-                "ID | First Key | live | demo/iris | admin | AGE | never",
+                "ID | DESCRIPTION | STATUS | SCOPE | OWNER | AGE | LAST USED | PRIORITY | LIMITS",
+                "ID | First Key | live | demo/iris | admin | AGE | never | default | -",
             ][..],
         ),
         (

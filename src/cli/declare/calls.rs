@@ -103,6 +103,11 @@ impl Executor<'_> {
                 let patch = Map::from_iter([("description".to_owned(), json!(description))]);
                 self.patch(&path, shown.etag.as_deref(), &patch)?;
             }
+            (Work::ChangeKey(patch), Object::Key(scope, id)) => {
+                let path = format!("{}/{id}", keys_path(scope));
+                let shown = client.send(Call::get(&path))?;
+                self.patch(&path, shown.etag.as_deref(), patch)?;
+            }
             (Work::CreateDeployment(spec), _) => return self.create(spec, wait),
             (
                 Work::ChangeDeployment {
@@ -251,6 +256,13 @@ fn key_body(key: &KeySpec) -> Value {
         "description": key.description,
         "may_pin": key.may_pin,
     });
+    // A gateway that knows none of these takes a key without them.
+    if !key.limits.is_default() {
+        body["limits"] = json!(key.limits);
+    }
+    if !key.priority.is_default() {
+        body["priority"] = json!(key.priority);
+    }
     if let Some(ms) = key.expires_at_ms {
         body["expires_at"] = json!(time(ms));
     }

@@ -8,9 +8,7 @@ use super::{
 };
 use crate::{
     base::name::Name,
-    spec::{
-        Declarations, DeploymentSpec, KeySpec, LimitsSpec, Priority, ProjectSpec, Scope, TenantSpec,
-    },
+    spec::{Declarations, DeploymentSpec, KeySpec, ProjectSpec, Scope, TenantSpec},
 };
 
 /// The tenant of whoever names none. It is always there.
@@ -69,8 +67,8 @@ impl Standing {
                 tags: own.tags.clone(),
                 access: own.access,
                 keep_previous: own.keep_previous,
-                limits: LimitsSpec::default(),
-                overload: None,
+                limits: own.limits,
+                overload: own.overload,
                 version,
             });
         }
@@ -88,8 +86,8 @@ impl Standing {
                 scope: scope.clone(),
                 description: key.description.clone(),
                 may_pin: key.may_pin,
-                limits: LimitsSpec::default(),
-                priority: Priority::default(),
+                limits: key.limits,
+                priority: key.priority,
                 expires_at_ms: key.expires_at_ms,
             });
         }

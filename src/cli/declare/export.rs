@@ -5,10 +5,10 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{
-    normal::sparse,
+    normal::{sparse, sparse_overload},
     toml_text::{inline, key, list, long_text, text as quoted, time},
 };
-use crate::spec::{Access, Declarations, DeploymentSpec, KeySpec, VersionSpec};
+use crate::spec::{Access, Declarations, DeploymentSpec, KeySpec, LimitsSpec, VersionSpec};
 
 /// The text of a file with these declarations, and with notes in its head.
 pub(super) fn text(declared: &Declarations, notes: &[String], gateway: &str) -> String {
@@ -70,7 +70,18 @@ fn deployment(out: &mut String, spec: &DeploymentSpec) {
     if spec.keep_previous != 0 {
         pair(out, "keep_previous", &spec.keep_previous.to_string());
     }
+    limits(out, &spec.limits);
+    if let Some(overload) = &spec.overload {
+        pair(out, "overload", &inline(&sparse_overload(overload)));
+    }
     version(out, &spec.version);
+}
+
+fn limits(out: &mut String, spec: &LimitsSpec) {
+    if !spec.is_default() {
+        let limits = serde_json::to_value(spec).unwrap_or_default();
+        pair(out, "limits", &inline(&limits));
+    }
 }
 
 /// A version: first what is a value, then a table for each part.
@@ -113,6 +124,10 @@ fn api_key(out: &mut String, spec: &KeySpec) {
     unless_empty(out, "description", &spec.description);
     if spec.may_pin {
         pair(out, "may_pin", "true");
+    }
+    limits(out, &spec.limits);
+    if !spec.priority.is_default() {
+        pair(out, "priority", &quoted(spec.priority.as_str()));
     }
     if let Some(ms) = spec.expires_at_ms {
         pair(out, "expires_at", &time(ms));

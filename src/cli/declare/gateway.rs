@@ -17,7 +17,7 @@ use crate::{
         failure::{Code, Failure},
         remote::{Client, path_of},
     },
-    spec::{Access, Declarations, Scope, VersionSpec},
+    spec::{Access, Declarations, LimitsSpec, OverloadSpec, Priority, Scope, VersionSpec},
 };
 
 /// What stands at a gateway.
@@ -57,6 +57,10 @@ pub(super) struct StandingDeployment {
     pub(super) access: Access,
     /// How many retired versions stay warm.
     pub(super) keep_previous: u32,
+    /// How much it may be asked for.
+    pub(super) limits: LimitsSpec,
+    /// What protects its backends.
+    pub(super) overload: Option<OverloadSpec>,
     /// What it is doing, in the API's word.
     pub(super) state: String,
     /// Why it is so.
@@ -101,6 +105,10 @@ pub(super) struct StandingKey {
     pub(super) description: String,
     /// Whether its requests may pin a version.
     pub(super) may_pin: bool,
+    /// How much it may ask for.
+    pub(super) limits: LimitsSpec,
+    /// Whether its requests go before others'.
+    pub(super) priority: Priority,
     /// From when on it opens nothing.
     pub(super) expires_at_ms: Option<u64>,
     /// Whether it opens anything.

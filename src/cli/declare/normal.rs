@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::spec::{
     BackendSpec, BackendUrl, BudgetSpec, ChallengerSpec, CompareSpec, Example, KeepBodiesSpec,
-    Parameters, PoolSpec, Protocol, TimeoutsSpec, VerdictSpec, VersionSpec, WarmUpSpec,
+    OverloadSpec, Parameters, PoolSpec, Protocol, TimeoutsSpec, VerdictSpec, VersionSpec,
+    WarmUpSpec,
 };
 
 /// Tables within tables that a file may hold; deeper, its parser gives up.
@@ -103,6 +104,11 @@ pub(super) fn sparse(version: &VersionSpec) -> Value {
         }
     }
     Value::Object(sparse)
+}
+
+/// What protects backends, with only what differs from the defaults.
+pub(super) fn sparse_overload(overload: &OverloadSpec) -> Value {
+    less(json_of(overload), &json_of(&OverloadSpec::default()))
 }
 
 /// A pool, and of the tables in it only what differs from their own defaults.

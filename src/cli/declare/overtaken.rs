@@ -53,7 +53,10 @@ pub(super) fn overtaken(client: &Client, step: &Step) -> Result<Option<Value>, F
                 "keep_previous",
             ];
             let fields = fields.map(|field| (field.to_owned(), body[field].clone()));
-            looks_so(client, name, &Map::from_iter(fields), Some(&spec.version))
+            let mut fields = Map::from_iter(fields);
+            fields.insert("limits".to_owned(), json!(spec.limits));
+            fields.insert("overload".to_owned(), json!(spec.overload));
+            looks_so(client, name, &fields, Some(&spec.version))
         }
         (Work::ChangeDeployment { patch, version, .. }, Object::Deployment(name)) => {
             looks_so(client, name, patch, version.as_deref())

@@ -82,8 +82,10 @@ pub(super) enum Work {
     CreateTenant(TenantSpec),
     /// A project is made.
     CreateProject(ProjectSpec),
-    /// A description changes: of a tenant, a project or a key.
+    /// A description changes: of a tenant or a project.
     Describe(String),
+    /// Properties of a key change.
+    ChangeKey(Map<String, Value>),
     /// A deployment is made.
     CreateDeployment(Box<DeploymentSpec>),
     /// A deployment changes that still is as `mark` says.

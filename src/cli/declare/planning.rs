@@ -227,6 +227,8 @@ fn properties(
             json!(own.keep_previous),
             json!(spec.keep_previous),
         ),
+        ("limits", json!(own.limits), json!(spec.limits)),
+        ("overload", json!(own.overload), json!(spec.overload)),
     ];
     let (mut changes, mut patch) = (Vec::new(), Map::new());
     for (field, from, to) in both {
@@ -234,8 +236,8 @@ fn properties(
             patch.insert(field.to_owned(), to.clone());
             changes.push(FieldChange {
                 field: field.to_owned(),
-                from: Some(from),
-                to: Some(to),
+                from: Some(from).filter(|from| !from.is_null()),
+                to: Some(to).filter(|to| !to.is_null()),
             });
         }
     }

@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::{Map, json};
+
 use super::{
+    diff::FieldChange,
     gateway::{Standing, StandingKey, keys_path},
-    plan::{Action, Object, Plan, Work, changed, projects_of},
+    plan::{Action, Object, Plan, Work, projects_of},
 };
 use crate::spec::{Declarations, KeySpec, Scope};
 
@@ -61,13 +64,21 @@ impl Plan {
                 "is another key under the same id; declare the new one under an id of its own";
             return self.blocked(object, why.to_owned());
         }
+        let both = [
+            (
+                "description",
+                json!(own.description),
+                json!(key.description),
+            ),
+            ("limits", json!(own.limits), json!(key.limits)),
+            ("priority", json!(own.priority), json!(key.priority)),
+        ];
+        let differing: Vec<_> = both.into_iter().filter(|(_, a, b)| a != b).collect();
+        let of_first = differing.first().filter(|_| own.is_first);
         let fixed = [
             ("may_pin", own.may_pin != key.may_pin),
             ("expires_at", own.expires_at_ms != key.expires_at_ms),
-            (
-                "description",
-                own.is_first && own.description != key.description,
-            ),
+            (of_first.map_or("", |(field, ..)| field), of_first.is_some()),
         ];
         if let Some((field, _)) = fixed.iter().find(|(_, differs)| *differs) {
             let whose = match own.is_first {
@@ -77,13 +88,20 @@ impl Plan {
             let why = format!("has another {field}, which never changes of {whose}");
             return self.blocked(object, why);
         }
-        if own.description == key.description {
+        if differing.is_empty() {
             self.unchanged += 1;
             return;
         }
-        let changes = vec![changed("description", &own.description, &key.description)];
-        let work = Work::Describe(key.description.clone());
-        self.step(object, Action::Change, changes, work);
+        let (mut changes, mut patch) = (Vec::new(), Map::new());
+        for (field, from, to) in differing {
+            patch.insert(field.to_owned(), to.clone());
+            changes.push(FieldChange {
+                field: field.to_owned(),
+                from: Some(from),
+                to: Some(to),
+            });
+        }
+        self.step(object, Action::Change, changes, Work::ChangeKey(patch));
     }
 
     /// What stands in the declared projects and is not declared.

@@ -16,7 +16,7 @@ use crate::{
         failure::{Code, Failure},
         remote::Client,
     },
-    spec::{Access, Scope, VersionSpec},
+    spec::{Access, LimitsSpec, OverloadSpec, Priority, Scope, VersionSpec},
 };
 
 #[derive(Deserialize)]
@@ -41,6 +41,11 @@ struct DeploymentShown {
     tags: Vec<String>,
     access: Access,
     keep_previous: u32,
+    // A gateway that knows none of these shows none.
+    #[serde(default)]
+    limits: LimitsSpec,
+    #[serde(default)]
+    overload: Option<OverloadSpec>,
     state: String,
     reason: Option<String>,
     declared: bool,
@@ -77,6 +82,10 @@ struct KeyShown {
     status: String,
     expires_at: Option<String>,
     may_pin: bool,
+    #[serde(default)]
+    limits: LimitsSpec,
+    #[serde(default)]
+    priority: Priority,
     first: bool,
 }
 
@@ -140,6 +149,8 @@ pub(super) fn deployment(
         tags: shown.tags,
         access: shown.access,
         keep_previous: shown.keep_previous,
+        limits: shown.limits,
+        overload: shown.overload,
         state: shown.state,
         reason: shown.reason,
         is_declared: shown.declared,
@@ -173,6 +184,8 @@ pub(super) fn keys(client: &Client, scope: &Scope) -> Result<Vec<(KeyId, Standin
                 .map_err(|_| client.odd("a digest that is none"))?,
             description: shown.description,
             may_pin: shown.may_pin,
+            limits: shown.limits,
+            priority: shown.priority,
             expires_at_ms,
             is_live: shown.status == "live",
             is_first: shown.first,

@@ -19,7 +19,7 @@ pub(in crate::cli) enum ApikeyCommand {
         #[command(flatten)]
         target: Target,
         #[command(flatten)]
-        arguments: AddArgs,
+        arguments: Box<AddArgs>,
     },
     /// List API keys
     ListApikeys {

@@ -12,6 +12,7 @@ use crate::{
     base::name::DeploymentName,
     cli::{
         failure::{Code, Failure},
+        limits::LimitFlags,
         remote::{Call, Session, path_of},
         task::{Patience, has_ended},
         terminal::safe,
@@ -29,6 +30,7 @@ Examples:
       --challenger http://c:9001 --sample 0.1 --create-project
   weir deployment create demo/iris --backend http://a:9001 --challenger http://c:9001 \\
       --compare label --compare-pointer /label --min-agreement 0.98 --auto-stop
+  weir deployment create demo/iris --backend http://a:9001 --requests-per-second 500 --concurrency 64
   weir deployment create demo/iris --file version.toml";
 
 #[derive(Debug, clap::Args)]
@@ -57,6 +59,8 @@ pub(in crate::cli) struct CreateArgs {
     #[arg(long)]
     no_first_key: bool,
     #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
     version: VersionFlags,
     #[command(flatten)]
     patience: Patience,
@@ -84,6 +88,7 @@ pub(super) fn run(arguments: &CreateArgs, session: &Session) -> Result<(), Failu
         ("tags", json!(arguments.tags)),
         ("access", json!(arguments.access)),
         ("keep_previous", json!(arguments.keep_previous)),
+        ("limits", arguments.limits.of_new()),
         ("first_key", json!(!arguments.no_first_key)),
         ("version", version),
     ]);

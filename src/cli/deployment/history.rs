@@ -55,10 +55,21 @@ fn table(entries: &[Value]) -> Table {
             text("status"),
             text("by"),
             took(&entry["duration_ms"]),
-            text("reason"),
+            reason(entry),
         ]);
     }
     table
+}
+
+/// Why; of an edit without a reason, what it changed.
+fn reason(entry: &Value) -> String {
+    let changes = entry["changes"].as_array().into_iter().flatten();
+    let fields: Vec<&str> = changes.filter_map(|c| c["field"].as_str()).collect();
+    match entry["reason"].as_str().filter(|reason| !reason.is_empty()) {
+        Some(reason) => reason.to_owned(),
+        None if fields.is_empty() => String::new(),
+        None => format!("changed {}", fields.join(", ")),
+    }
 }
 
 /// What it was done to: a key or an async request before the deployment itself.
@@ -96,6 +107,9 @@ mod tests {
                 "status": "failed", "reason": "no answer", "duration_ms": 3_420}),
             json!({"at": null, "action": "replay", "name": "iris", "by": "ann", "count": 12,
                 "status": "success", "duration_ms": 20}),
+            json!({"at": null, "action": "edit", "name": "iris", "by": "ann",
+                "status": "success", "changes": [{"field": "limits", "from": {}, "to": {}},
+                    {"field": "overload", "from": null, "to": {}}]}),
         ];
         assert_eq!(
             table(&entries).lines(Style::new(false)),
@@ -104,6 +118,7 @@ mod tests {
                 "-     key-revoke  k1           success  ann      -  lost\\u{a}laptop",
                 "-     deploy      iris_v2      failed   ann  3.4 s  no answer",
                 "-     replay      12 requests  success  ann  20 ms  -",
+                "-     edit        iris         success  ann      -  changed limits, overload",
             ]
         );
     }

@@ -13,6 +13,7 @@ use crate::{
     cli::{
         comparison,
         failure::Failure,
+        limits::{limits_in_short, overload_in_short},
         remote::{Session, path_of},
         terminal::{Style, Table, ago, pairs},
     },
@@ -121,7 +122,7 @@ fn shown(deployment: &Value, verdict: Option<String>, session: &Session) -> Resu
     Ok(())
 }
 
-fn known(deployment: &Value) -> [(&'static str, String); 19] {
+fn known(deployment: &Value) -> [(&'static str, String); 21] {
     let text = |member: &str| deployment[member].as_str().unwrap_or("").to_owned();
     let version = &deployment["version"];
     let of_version = |member: &str| version[member].as_str().unwrap_or("").to_owned();
@@ -161,6 +162,8 @@ fn known(deployment: &Value) -> [(&'static str, String); 19] {
         ),
         ("notes", of_version("notes")),
         ("access", text("access")),
+        ("limits", limits_in_short(&deployment["limits"])),
+        ("overload", overload_in_short(&deployment["overload"])),
         ("predict URL", text("predict_url")),
         ("stream URL", text("stream_url")),
         ("tags", list(&deployment["tags"], words)),

@@ -7,6 +7,7 @@ use crate::{
     base::name::Name,
     cli::{
         failure::{Code, Failure},
+        limits::limits_in_short,
         remote::{Session, escaped},
         terminal::{Table, ago},
     },
@@ -26,7 +27,7 @@ pub(in crate::cli) struct ListArgs {
     /// Only those with this text in their name or description
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Show more of each: model, tags, owner, description
+    /// Show more of each: model, tags, owner, limits, description
     #[arg(short, long)]
     wide: bool,
 }
@@ -76,6 +77,7 @@ fn table(deployments: &[Value], wide: bool) -> Table {
         "MODEL",
         "TAGS",
         "OWNER",
+        "LIMITS",
         "DESCRIPTION",
     ];
     let shown = if wide { heads.len() } else { 6 };
@@ -96,6 +98,7 @@ fn table(deployments: &[Value], wide: bool) -> Table {
             model.to_owned(),
             tags.join(","),
             text("owner"),
+            limits_in_short(&deployment["limits"]),
             text("description"),
         ];
         row.truncate(shown);
@@ -130,7 +133,7 @@ mod tests {
     fn the_table() {
         let deployments = [
             json!({"project": "demo", "name": "iris", "state": "live", "live_version": 2,
-                "access": "keys", "created_at": null, "tags": ["a", "b"], "owner": "ann",
+                "access": "keys", "created_at": null, "tags": ["a", "b"], "owner": "ann", "limits": {"concurrency_max": 8},
                 "description": "three\u{1b}[2J species", "version": {"model": "iris:1.2"},
                 "backends": [{"role": "main", "state": "available"},
                     {"role": "main", "state": "ejected"},
@@ -150,10 +153,10 @@ mod tests {
         assert_eq!(
             table(&deployments, true).lines(Style::new(false)),
             [
-                "NAME         STATE   VERSION  ACCESS  BACKENDS  AGE  MODEL     TAGS  OWNER  DESCRIPTION",
-                "demo/iris    live    2        keys    1/2       -    iris:1.2  a,b   ann    \
+                "NAME         STATE   VERSION  ACCESS  BACKENDS  AGE  MODEL     TAGS  OWNER  LIMITS     DESCRIPTION",
+                "demo/iris    live    2        keys    1/2       -    iris:1.2  a,b   ann    8 at once  \
                  three\\u{1b}[2J species",
-                "demo/broken  failed  -        public  -         -    -         -     ann    -",
+                "demo/broken  failed  -        public  -         -    -         -     ann    -          -",
             ]
         );
     }

@@ -36,6 +36,7 @@ pub(super) use target::Target;
 use super::{
     comparison::{self, PAIRS_HELP, PairArgs, PairsArgs, VERDICT_HELP, VerdictArgs},
     failure::Failure,
+    limits::{self, LimitsArgs, OverloadFlags},
     logs::LogsArgs,
     remote::{Session, path_of},
     watch::WatchArgs,
@@ -69,6 +70,37 @@ pub(super) enum DeploymentCommand {
         after_help = "Example: weir deployment update demo/iris --tag tabular --access project"
     )]
     Update(update::UpdateArgs),
+    /// Show or change how much it may be asked for, by all its callers together
+    #[command(after_help = "\
+Examples:
+  weir deployment limits demo/iris
+  weir deployment limits demo/iris --requests-per-second 500 --burst 1000 --concurrency 64
+  weir deployment limits demo/iris --count
+  weir deployment limits demo/iris --burst none
+  weir deployment limits demo/iris --none
+What is not named stays as it is. --count refuses nothing and counts what would be. It holds for every
+request that starts when this is done, and is no part of a version: a rollback leaves it as it is.")]
+    Limits {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        arguments: Box<LimitsArgs>,
+    },
+    /// Show or change what protects its backends from more than they bear
+    #[command(after_help = "\
+Examples:
+  weir deployment overload demo/iris
+  weir deployment overload demo/iris --concurrency 64 --queue 256 --queue-timeout-ms 1000
+  weir deployment overload demo/iris --adaptive --concurrency-min 4
+  weir deployment overload demo/iris --none
+Beyond --concurrency requests wait for their turn, those of interactive keys first; what would wait too
+long is refused at once with 503. It is no part of a version: a rollback leaves it as it is.")]
+    Overload {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        arguments: OverloadFlags,
+    },
     /// Make an earlier version live again
     #[command(after_help = "Example: weir deployment rollback demo/iris --to 2")]
     Rollback(lifecycle::RollbackArgs),
@@ -193,6 +225,12 @@ fn dispatch(
         C::Info(arguments) => info::run(&arguments, session),
         C::Deploy(arguments) => deploy::run(&arguments, session),
         C::Update(arguments) => update::run(&arguments, session),
+        C::Limits { target, arguments } => {
+            limits::limits(&path_of(&target.name()?, ""), &arguments, None, session)
+        }
+        C::Overload { target, arguments } => {
+            limits::overload(&path_of(&target.name()?, ""), &arguments, session)
+        }
         C::Rollback(arguments) => lifecycle::rollback(&arguments, session),
         C::Promote(arguments) => lifecycle::promote(&arguments, session),
         C::Stop(arguments) => lifecycle::stop(&arguments, session),
@@ -237,6 +275,8 @@ impl DeploymentCommand {
             | Self::History(history::HistoryArgs { target, .. })
             | Self::Versions(versions::VersionsArgs { target, .. })
             | Self::Readme(readme::ReadmeArgs { target, .. })
+            | Self::Limits { target, .. }
+            | Self::Overload { target, .. }
             | Self::Logs { target, .. }
             | Self::Watch { target, .. }
             | Self::Verdict { target, .. }

@@ -52,7 +52,8 @@ pub(super) fn run(arguments: &UpdateArgs, session: &Session) -> Result<(), Failu
     if body.as_object().is_none_or(serde_json::Map::is_empty) {
         return Err(Failure::usage("nothing to change is named").hint(
             "what can be changed so is --description, --display-name, --tag, --access and \
-             --keep-previous; all else takes a new version: `weir deployment deploy`",
+             --keep-previous; `weir deployment limits` and `weir deployment overload` say how much it \
+             may be asked for; all else takes a new version: `weir deployment deploy`",
         ));
     }
     let call = Call::patch(&path_of(&name, "")).json(&body);

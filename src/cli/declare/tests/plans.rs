@@ -20,7 +20,7 @@ use crate::{
         },
         terminal::Style,
     },
-    spec::{Access, Declarations, Scope, VersionSpec},
+    spec::{Access, Declarations, LimitsSpec, Priority, Scope, VersionSpec},
 };
 
 /// A moment in between those of the tests.
@@ -73,6 +73,8 @@ fn standing(names: &[&str]) -> Standing {
             tags: Vec::new(),
             access: Access::Keys,
             keep_previous: 0,
+            limits: LimitsSpec::default(),
+            overload: None,
             state: "live".to_owned(),
             reason: None,
             is_declared: false,
@@ -94,6 +96,8 @@ fn with_key(mut standing: Standing, id: &str, scope: &str) -> Standing {
         digest: Some(digest(id)),
         description: String::new(),
         may_pin: false,
+        limits: LimitsSpec::default(),
+        priority: Priority::default(),
         expires_at_ms: None,
         is_live: true,
         is_first: false,

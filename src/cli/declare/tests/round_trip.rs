@@ -14,9 +14,10 @@ use crate::{
     cli::declare::{export, normal::sayable},
     spec::{
         Access, BackendSpec, BackendUrl, BudgetSpec, ChallengerSpec, CompareKind, CompareSpec,
-        Declarations, DeploymentSpec, Example, JsonPointer, KeepBodiesSpec, KeySpec, Parameters,
-        PoolSpec, ProjectSpec, Protocol, ReadinessSpec, Scope, Tails, TenantSpec, TimeoutsSpec,
-        VerdictSpec, VersionSpec, WarmUpMethod, WarmUpSpec,
+        Declarations, DeploymentSpec, Example, JsonPointer, KeepBodiesSpec, KeySpec, LimitMode,
+        LimitsSpec, OverloadSpec, Parameters, PoolSpec, Priority, ProjectSpec, Protocol,
+        ReadinessSpec, Scope, Tails, TenantSpec, TimeoutsSpec, VerdictSpec, VersionSpec,
+        WarmUpMethod, WarmUpSpec,
     },
 };
 
@@ -271,6 +272,44 @@ fn version() -> BoxedStrategy<VersionSpec> {
         .boxed()
 }
 
+fn limits() -> BoxedStrategy<LimitsSpec> {
+    let rate = prop_oneof![Just(0.001), Just(1e6), Just(100.0), 0.001..=1e6f64];
+    let rate = option::of((rate, option::of(1u32..=1_000_000)));
+    let counts = (
+        option::of(1u32..=1_000_000),
+        option::of(1u64..=1 << 40),
+        option::of(1u64..=1_000_000_000_000),
+    );
+    let some = (rate, counts, any::<bool>()).prop_map(|(rate, counts, counted)| LimitsSpec {
+        requests_per_second: rate.map(|(rate, _)| rate),
+        burst: rate.and_then(|(_, burst)| burst),
+        concurrency_max: counts.0,
+        bytes_per_second: counts.1,
+        requests_per_day: counts.2,
+        mode: match counted {
+            true => LimitMode::Count,
+            false => LimitMode::Enforce,
+        },
+    });
+    prop_oneof![Just(LimitsSpec::default()), some].boxed()
+}
+
+fn overload() -> BoxedStrategy<OverloadSpec> {
+    let concurrency = prop_oneof![1u32..9, Just(256u32), 1u32..=100_000];
+    let concurrency = concurrency.prop_flat_map(|max| (Just(max), 1..=max));
+    let queue = (0u32..=100_000, 1u64..=86_400_000);
+    let some = (concurrency, any::<bool>(), queue).prop_map(|(concurrency, adaptive, queue)| {
+        OverloadSpec {
+            concurrency_max: concurrency.0,
+            adaptive,
+            concurrency_min: concurrency.1,
+            queue_max: queue.0,
+            queue_timeout_ms: queue.1,
+        }
+    });
+    prop_oneof![Just(OverloadSpec::default()), some].boxed()
+}
+
 fn deployment() -> BoxedStrategy<DeploymentSpec> {
     let accesses = [
         Access::Keys,
@@ -286,12 +325,13 @@ fn deployment() -> BoxedStrategy<DeploymentSpec> {
         line(),
         long(),
         tags,
-        access,
+        (access, limits(), option::of(overload())),
         0u32..3,
         version(),
     )
         .prop_map(
-            |(project, name, display_name, description, tags, access, keep_previous, version)| {
+            |(project, name, display_name, description, tags, rest, keep_previous, version)| {
+                let (access, limits, overload) = rest;
                 DeploymentSpec {
                     display_name: match display_name.is_empty() {
                         true => name.to_string(),
@@ -306,8 +346,8 @@ fn deployment() -> BoxedStrategy<DeploymentSpec> {
                         .collect(),
                     access,
                     keep_previous,
-                    limits: crate::spec::LimitsSpec::default(),
-                    overload: None,
+                    limits,
+                    overload,
                     version: sayable(&version, &mut Vec::new()),
                 }
             },
@@ -325,8 +365,14 @@ fn key() -> BoxedStrategy<KeySpec> {
     ];
     let id = option::of("[a-zA-Z0-9_-]{1,12}");
     let until = option::of(0u64..4_000_000_000_000);
-    (any::<[u8; 32]>(), id, scope, long(), any::<bool>(), until)
-        .prop_map(|(digest, id, scope, description, may_pin, expires_at_ms)| {
+    let rest = (
+        limits(),
+        prop::sample::select(Priority::ALL.to_vec()),
+        until,
+    );
+    (any::<[u8; 32]>(), id, scope, long(), any::<bool>(), rest)
+        .prop_map(|(digest, id, scope, description, may_pin, rest)| {
+            let (limits, priority, expires_at_ms) = rest;
             let digest = KeyDigest::from_bytes(digest);
             KeySpec {
                 id: id.map_or_else(|| digest.to_key_id(), |id| KeyId::new(&id)),
@@ -334,8 +380,8 @@ fn key() -> BoxedStrategy<KeySpec> {
                 scope,
                 description,
                 may_pin,
-                limits: crate::spec::LimitsSpec::default(),
-                priority: crate::spec::Priority::default(),
+                limits,
+                priority,
                 expires_at_ms,
             }
         })
@@ -396,6 +442,8 @@ name = "iris"
 display_name = "Iris 'one'"
 tags = ["tabular", "small"]
 access = "public"
+limits = { requests_per_second = 100.0, burst = 200, mode = "count" }
+overload = { concurrency_max = 64, adaptive = true }
 
 [deployment.version]
 model = "iris-logreg:1.2"
@@ -438,6 +486,8 @@ digest = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 scope = "demo/iris"
 description = "load test"
 may_pin = true
+limits = { requests_per_day = 1000 }
+priority = "bulk"
 expires_at = 2030-01-01T00:00:00Z
 "#;
     assert_eq!(export::body(&read(text)), text);

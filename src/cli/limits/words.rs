@@ -1,0 +1,170 @@
+//! Limits in words: a line in a table, a block of lines.
+
+use serde_json::Value;
+
+use crate::cli::terminal::grouped;
+
+/// Limits in a cell: `100/s (burst 200), 32 at once`; nothing when there are none.
+pub(in crate::cli) fn limits_in_short(limits: &Value) -> String {
+    let number = |member: &str| number(&limits[member]);
+    let burst = number("burst").map(|burst| format!(" (burst {burst})"));
+    let burst = burst.unwrap_or_default();
+    let parts = [
+        number("requests_per_second").map(|rate| format!("{rate}/s{burst}")),
+        number("concurrency_max").map(|most| format!("{most} at once")),
+        number("bytes_per_second").map(|rate| format!("{rate} bytes/s")),
+        number("requests_per_day").map(|most| format!("{most}/day")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    match (parts.is_empty(), limits["mode"] == "count") {
+        (false, true) => format!("{}; only counted", parts.join(", ")),
+        _ => parts.join(", "),
+    }
+}
+
+/// What protects backends, in a cell; nothing when nothing does.
+pub(in crate::cli) fn overload_in_short(overload: &Value) -> String {
+    let number = |member: &str| number(&overload[member]).unwrap_or_default();
+    if overload.is_null() {
+        return String::new();
+    }
+    let most = number("concurrency_max");
+    let at_once = match overload["adaptive"] == true {
+        true => format!("adaptive, {} to {most} at once", number("concurrency_min")),
+        false => format!("{most} at once"),
+    };
+    let (queue, ms) = (number("queue_max"), number("queue_timeout_ms"));
+    format!("{at_once}, {queue} may wait {ms} ms")
+}
+
+/// The limits of a key or of a deployment and how they stand, a line each.
+pub(in crate::cli) fn told(shown: &Value) -> Vec<(&'static str, String)> {
+    let (limits, now) = (&shown["limits"], &shown["limits_now"]);
+    let said = |value: &Value| number(value).unwrap_or_default();
+    let all = match limits_in_short(limits) {
+        none if none.is_empty() => "none".to_owned(),
+        all => all,
+    };
+    let refused = ["requests", "concurrency", "bytes", "day"].map(|limit| {
+        let count = now["refused"][limit].as_u64().filter(|count| *count > 0)?;
+        Some(format!("{} by {limit}", self::count(count)))
+    });
+    let refused: Vec<String> = refused.into_iter().flatten().collect();
+    let refused = match (now.is_null(), refused.is_empty()) {
+        (true, _) => String::new(),
+        (false, true) => "nothing".to_owned(),
+        (false, false) => refused.join(", "),
+    };
+    let heading = match limits["mode"] == "count" {
+        true => "would be refused",
+        false => "refused",
+    };
+    vec![
+        ("limits", all),
+        (
+            "priority",
+            shown["priority"].as_str().unwrap_or("").to_owned(),
+        ),
+        ("would pass at once", said(&now["requests_available"])),
+        ("under way", said(&now["in_flight"])),
+        ("today", said(&now["requests_today"])),
+        (heading, refused),
+    ]
+}
+
+/// What protects a deployment's backends and how it stands, a line each.
+pub(super) fn overload_told(shown: &Value) -> Vec<(&'static str, String)> {
+    let now = &shown["overload_now"];
+    let said = |member: &str| number(&now[member]).unwrap_or_default();
+    let all = match overload_in_short(&shown["overload"]) {
+        none if none.is_empty() => "none".to_owned(),
+        all => all,
+    };
+    vec![
+        ("overload", all),
+        ("limit", said("limit")),
+        ("under way", said("in_flight")),
+        ("waiting", said("waiting")),
+    ]
+}
+
+/// A number as people read it; none of what is none.
+fn number(value: &Value) -> Option<String> {
+    let float = value.as_f64()?;
+    let is_whole = float.fract() == 0.0 && (0.0..1e15).contains(&float);
+    Some(match value.as_u64().or(is_whole.then_some(float as u64)) {
+        Some(whole) => count(whole),
+        None => float.to_string(),
+    })
+}
+
+fn count(count: u64) -> String {
+    grouped(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::terminal::{Style, pairs};
+
+    #[test]
+    fn limits_in_a_cell() {
+        for (limits, words) in [
+            (json!({}), ""),
+            (json!(null), ""),
+            (json!({"mode": "count"}), ""),
+            (
+                json!({"requests_per_second": 1000.0, "burst": 2000, "mode": "count"}),
+                "1,000/s (burst 2,000); only counted",
+            ),
+            (
+                json!({"requests_per_second": 0.5, "concurrency_max": 32,
+                    "bytes_per_second": 1_048_576, "requests_per_day": 100_000}),
+                "0.5/s, 32 at once, 1,048,576 bytes/s, 100,000/day",
+            ),
+        ] {
+            assert_eq!(limits_in_short(&limits), words, "{limits}");
+        }
+    }
+
+    #[test]
+    fn what_protects_backends_in_a_cell() {
+        let mut overload = json!({"concurrency_max": 64, "adaptive": true, "concurrency_min": 4,
+            "queue_max": 1256, "queue_timeout_ms": 1000});
+        assert_eq!(
+            overload_in_short(&overload),
+            "adaptive, 4 to 64 at once, 1,256 may wait 1,000 ms"
+        );
+        overload["adaptive"] = json!(false);
+        assert_eq!(
+            overload_in_short(&overload),
+            "64 at once, 1,256 may wait 1,000 ms"
+        );
+        assert_eq!(overload_in_short(&Value::Null), "");
+    }
+
+    #[test]
+    fn limits_as_lines() {
+        let shown = json!({"limits": {"requests_per_second": 10.0}, "priority": "bulk",
+            "limits_now": {"requests_available": 9, "in_flight": 0, "requests_today": 1,
+                "refused": {"requests": 1_200, "concurrency": 0, "bytes": 0, "day": 3}}});
+        assert_eq!(
+            pairs(&told(&shown), Style::new(false)),
+            [
+                "limits:              10/s",
+                "priority:            bulk",
+                "would pass at once:  9",
+                "under way:           0",
+                "today:               1",
+                "refused:             1,200 by requests, 3 by day",
+            ]
+        );
+        let none = json!({"limits": {}, "limits_now": null});
+        assert_eq!(pairs(&told(&none), Style::new(false)), ["limits:  none"]);
+        let none = json!({"overload": null, "overload_now": null});
+        let lines = pairs(&overload_told(&none), Style::new(false));
+        assert_eq!(lines, ["overload:  none"]);
+    }
+}
