@@ -27,5 +27,5 @@ pub(super) fn overload(reader: &mut Reader<'_>, overload: &mut OverloadSettings)
     let high = &mut overload.memory_high_bytes;
     integer(reader, "memory_high_bytes", 0..=1 << 50, high);
     let every = &mut overload.memory_check_ms;
-    integer(reader, "memory_check_ms", 10..=60_000, every);
+    integer(reader, "memory_check_ms", 1..=60_000, every);
 }

@@ -30,6 +30,8 @@ pub(crate) struct Builder {
     args: Vec<String>,
     env: Vec<(String, String)>,
     unset: Vec<String>,
+    /// How many descriptors it may have; as many as the suite where none are said.
+    descriptors: Option<u32>,
 }
 
 /// How a gateway is brought to its end.
@@ -81,6 +83,12 @@ impl Builder {
         self
     }
 
+    /// Leaves it so many descriptors.
+    pub(crate) fn descriptors(mut self, count: u32) -> Self {
+        self.descriptors = Some(count);
+        self
+    }
+
     pub(crate) fn start(self) -> Gateway {
         let dir = TempDir::new().unwrap();
         if let Some(text) = &self.declarations {
@@ -107,6 +115,18 @@ impl Builder {
             .open(dir.join("log"))
             .unwrap();
         let mut command = command();
+        if let Some(count) = self.descriptors {
+            let weir = binary();
+            command = Command::new("sh");
+            for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WEIR_")) {
+                command.env_remove(name);
+            }
+            let script = format!("ulimit -n {count}; exec \"$@\"");
+            command
+                .args(["-c", &script, "sh"])
+                .arg(weir)
+                .stdin(Stdio::null());
+        }
         command
             .args(&self.args)
             .arg("--ready-file")
@@ -174,6 +194,7 @@ impl Gateway {
             args: vec!["serve".to_owned()],
             env: Vec::new(),
             unset: Vec::new(),
+            descriptors: None,
         }
     }
 
@@ -184,6 +205,7 @@ impl Gateway {
             args: vec!["serve".to_owned()],
             env: Vec::new(),
             unset: Vec::new(),
+            descriptors: None,
         }
     }
 
@@ -236,6 +258,7 @@ impl Gateway {
             args: vec!["demo".to_owned()],
             env: Vec::new(),
             unset: Vec::new(),
+            descriptors: None,
         };
         builder.start()
     }

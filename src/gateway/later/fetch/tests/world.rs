@@ -174,12 +174,13 @@ impl World {
         let local = Local::of(&Shared {
             current,
             options: options(),
-            levelling: Arc::new(Levelling::new(1, 1).0),
+            levelling: Arc::new(Levelling::new(1, 1, 0).0),
             faults: Arc::new(FaultMeters::new()),
             door: door().0,
             pairs: pairs::door(PAIRS).0,
             drain: watch::channel(false).1,
             queue: Some(Arc::clone(&queue)),
+            addresses: None,
             figures: Arc::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -187,7 +188,7 @@ impl World {
         let serving = Rc::clone(&local);
         task::spawn_local("accept", async move {
             while let Ok((stream, _)) = listener.accept().await {
-                task::spawn_local("client", drive(Rc::clone(&serving), stream));
+                task::spawn_local("client", drive(Rc::clone(&serving), stream, false));
             }
         });
         Self {

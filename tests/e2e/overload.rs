@@ -1,0 +1,117 @@
+//! A deployment's gate: so many at once, the others wait by class, and who would wait too long is told
+//! at once.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    AUTH, Backend, Declarations, Gate, Gateway, KEY, PATIENCE, at_once, eventually, key, post,
+};
+
+fn declared(backend: &Backend, overload: &str) -> Declarations {
+    let url = backend.url();
+    Declarations::new()
+        .with(format!(
+            "[[deployment]]\nproject = \"demo\"\nname = \"iris\"\naccess = \"keys\"\n\
+             overload = {{ {overload} }}\n[deployment.version]\nmodel = \"model:1\"\n\
+             [deployment.version.main]\nbackends = [{{ url = \"{url}\" }}]\n"
+        ))
+        .with(key(KEY, "demo"))
+}
+
+/// A backend whose answers wait at a gate of the test.
+fn held(gate: &Gate) -> Backend {
+    let gate = gate.clone();
+    Backend::start(move |conn, head| {
+        let body = conn.body(head);
+        gate.wait();
+        conn.answer(200, &[], &body.bytes)
+    })
+}
+
+#[test]
+fn the_next_waits_for_its_turn_and_the_one_behind_a_full_line_is_told_at_once() {
+    let gate = Gate::new();
+    let backend = held(&gate);
+    let rules = "concurrency_max = 1, queue_max = 1, queue_timeout_ms = 60000";
+    let gateway = Gateway::start(declared(&backend, rules));
+    let mut first = gateway.connect();
+    first.request(&post(), &[AUTH], b"1");
+    backend.wait_count(1);
+    let mut second = gateway.connect();
+    second.request(&post(), &[AUTH], b"2");
+    gateway.wait_metric("weir_gate_waiting", &[], |waiting| waiting > 0.5);
+    let began = Instant::now();
+    let refused = gateway.call(&post(), &[AUTH], b"3");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(refused.json()["code"], "overloaded");
+    assert!(refused.head.get("retry-after").is_some());
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(backend.count(), 1, "more than one at once");
+    gate.open();
+    assert_eq!(first.response("POST").body, b"1");
+    assert_eq!(second.response("POST").body, b"2");
+    let full = [("priority", "default"), ("reason", "full")];
+    assert!(gateway.metric("weir_gate_refused_total", &full) > 0.5);
+}
+
+#[test]
+fn who_waits_too_long_is_told_so_and_who_hangs_up_leaves_the_line() {
+    let gate = Gate::new();
+    let backend = held(&gate);
+    let rules = "concurrency_max = 1, queue_max = 8, queue_timeout_ms = 300";
+    let gateway = Gateway::start(declared(&backend, rules));
+    let mut first = gateway.connect();
+    first.request(&post(), &[AUTH], b"1");
+    backend.wait_count(1);
+    let late = gateway.call(&post(), &[AUTH], b"2");
+    assert_eq!(late.status, 503, "{}", late.text());
+    assert_eq!(late.json()["code"], "turn_timeout");
+    let mut gone = gateway.connect();
+    gone.request(&post(), &[AUTH], b"3");
+    drop(gone);
+    gateway.wait_metric("weir_gate_waiting", &[], |waiting| waiting < 0.5);
+    gate.open();
+    assert_eq!(first.response("POST").body, b"1");
+    assert_eq!(gateway.call(&post(), &[AUTH], b"4").body, b"4");
+    assert_eq!(backend.count(), 2, "one that left was sent all the same");
+}
+
+#[test]
+fn under_far_more_than_it_does_a_deployment_does_what_it_can() {
+    let backend = Backend::start(|conn, head| {
+        let body = conn.body(head);
+        // Its slowness is the script: ten a second, four at once.
+        std::thread::sleep(Duration::from_millis(100));
+        conn.answer(200, &[], &body.bytes)
+    });
+    let rules = "concurrency_max = 4, queue_max = 256, queue_timeout_ms = 500";
+    let gateway = Gateway::start(declared(&backend, rules));
+    let answers = at_once(32, |_| {
+        let (mut good, mut early, mut late) = (0, 0, 0);
+        let began = Instant::now();
+        let mut client = gateway.connect();
+        while began.elapsed() < Duration::from_secs(3) {
+            let asked = Instant::now();
+            match client.call(&post(), &[AUTH], b"x").status {
+                200 => good += 1,
+                503 if asked.elapsed() < Duration::from_millis(250) => early += 1,
+                503 => late += 1,
+                other => panic!("{other}"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        (good, early, late)
+    });
+    let sum = |of: fn(&(u32, u32, u32)) -> u32| answers.iter().map(of).sum::<u32>();
+    let (good, early, late) = (sum(|a| a.0), sum(|a| a.1), sum(|a| a.2));
+    println!("{good} answered, {early} refused at once, {late} late");
+    // 120 in three seconds, less what starting takes.
+    assert!(good >= 90, "{good}");
+    assert!(
+        early > 0 && late * 4 <= early + late + good,
+        "{early} {late}"
+    );
+    eventually(PATIENCE, "nobody waits", || {
+        gateway.metric("weir_gate_waiting", &[]) < 0.5
+    });
+}

@@ -1,0 +1,114 @@
+//! Out of connections or of descriptors weir still says so, to clients and to operators, and does not
+//! spin.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use crate::support::{AUTH, Backend, Ended, Gateway, PATIENCE, RawClient, eventually, iris, post};
+
+/// Connections that do nothing.
+fn idle(addr: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let open = (0..count).map(|_| TcpStream::connect_timeout(&addr, PATIENCE));
+    open.filter_map(Result::ok).collect()
+}
+
+/// What the process has computed, in hundredths of a second.
+fn cpu(gateway: &Gateway) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", gateway.pid())).unwrap();
+    let behind = stat.rsplit(')').next().unwrap_or_default();
+    let of = |field: usize| -> u64 {
+        let word = behind.split_whitespace().nth(field - 3);
+        word.and_then(|word| word.parse().ok()).unwrap_or_default()
+    };
+    of(14) + of(15)
+}
+
+/// A call on a connection of its own, asked for again until there is one: those that are beyond the cap
+/// last for a second.
+fn call_in_time(gateway: &Gateway, line: &str, wanted: u16) -> String {
+    let mut last = String::new();
+    eventually(PATIENCE, line, || {
+        let asked = RawClient::try_connect(gateway.addr()).and_then(|mut client| {
+            client.request(line, &[AUTH], b"");
+            client.try_response("GET")
+        });
+        let Ok(answer) = asked else { return false };
+        last = answer.text();
+        answer.status == wanted
+    });
+    last
+}
+
+#[test]
+fn beyond_the_cap_health_is_answered_and_the_rest_told_why() {
+    let backend = Backend::echo();
+    let gateway = Gateway::with(iris(&backend))
+        .env("WEIR_DATA_CONNECTIONS_MAX", 4)
+        .start();
+    let held = idle(gateway.addr(), 4);
+    eventually(PATIENCE, "all places are taken", || {
+        gateway.metric("weir_client_connections", &[]) > 3.5
+    });
+    let answer = gateway.call(&post(), &[AUTH], b"x");
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(answer.json()["code"], "shedding");
+    assert_eq!(answer.head.get("connection").as_deref(), Some("close"));
+    let mut client = gateway.connect();
+    assert_eq!(client.call("GET /v2/health/ready", &[], b"").status, 200);
+    assert!(client.closed_within(PATIENCE));
+    drop(held);
+    call_in_time(&gateway, &post(), 200);
+    let shed = [("reason", "connections")];
+    assert!(gateway.metric("weir_shed_total", &shed) > 0.5);
+}
+
+#[test]
+fn one_address_has_as_many_as_it_may() {
+    let backend = Backend::echo();
+    let gateway = Gateway::with(iris(&backend))
+        .env("WEIR_DATA_CONNECTIONS_PER_ADDRESS_MAX", 2)
+        .start();
+    let mut held = [gateway.connect(), gateway.connect()];
+    for client in &mut held {
+        assert_eq!(client.call(&post(), &[AUTH], b"x").status, 200);
+    }
+    let mut third = gateway.connect();
+    third.request(&post(), &[AUTH], b"x");
+    let ended = third.try_response("POST").err();
+    assert!(
+        matches!(ended, Some(Ended::Eof | Ended::Reset)),
+        "{ended:?}"
+    );
+    let refused = [("reason", "address_max")];
+    assert!(gateway.metric("weir_client_connections_refused_total", &refused) > 0.5);
+    drop(held);
+    call_in_time(&gateway, &post(), 200);
+}
+
+#[test]
+fn thousands_of_connects_with_few_descriptors_leave_operators_and_health_unharmed() {
+    let backend = Backend::echo();
+    let gateway = Gateway::with(iris(&backend)).descriptors(220).start();
+    assert_eq!(gateway.call(&post(), &[AUTH], b"x").status, 200);
+    let held = idle(gateway.addr(), 3_000);
+    call_in_time(&gateway, "GET /v2/health/live", 200);
+    for _ in 0..5 {
+        assert_eq!(gateway.admin("GET /healthz").status, 200);
+        gateway.metrics();
+    }
+    // Nothing new comes: nothing is computed.
+    let (before, began) = (cpu(&gateway), Instant::now());
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = (cpu(&gateway) - before) as f64 / 100.0 / began.elapsed().as_secs_f64();
+    assert!(spent < 0.3, "{spent} of a processor with nothing to do");
+    assert!(
+        !gateway.log().contains("cannot accept"),
+        "{}",
+        gateway.log()
+    );
+    drop(held);
+    call_in_time(&gateway, &post(), 200);
+}
