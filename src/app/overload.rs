@@ -51,7 +51,7 @@ async fn watch(mut mark: Watermark, every: Duration) {
             match now {
                 Pressure::None => tracing::info!(resident, high, "memory suffices again"),
                 Pressure::High => {
-                    tracing::warn!(resident, high, "short of memory: bulk work is shed")
+                    tracing::warn!(resident, high, "short of memory: bulk work is shed");
                 }
                 Pressure::Critical => {
                     tracing::warn!(resident, high, "short of memory: all new requests are shed");

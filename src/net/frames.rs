@@ -238,8 +238,7 @@ mod tests {
         let room = frame(8, 0, 4);
         let mut idle = meter();
         assert_eq!(taken(&mut idle, &room, start).0, 10_000);
-        // The frame that was too much is owed.
-        assert_eq!(taken(&mut idle, &room, a_second_on).0, 999);
+        assert_eq!(taken(&mut idle, &room, a_second_on).0, 1_000);
         let mut busy = meter();
         for _ in 0..100_000 {
             busy.sent(10);

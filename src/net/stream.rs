@@ -47,13 +47,24 @@ impl Stream {
         }
     }
 
-    /// Whether a connection that nothing is expected from has neither ended nor brought anything.
-    ///
-    /// The runtime's readiness is not enough to tell: it is what epoll last said, and a busy worker
-    /// takes a connection up before epoll is asked again. What came meanwhile would be read as the
-    /// answer to the next request, which is another client's. So the system itself is asked.
+    /// Whether a connection that nothing is expected from has neither ended nor brought anything, as
+    /// far as the runtime knows. Costs no system call, and may be out of date.
+    pub fn seems_quiet(&mut self) -> bool {
+        match self {
+            Self::Plain(tcp) => {
+                let mut cx = Context::from_waker(Waker::noop());
+                tcp.poll_read_ready(&mut cx).is_pending()
+            }
+            // The peer's TLS may send what is not for us, such as tickets to resume with.
+            Self::Tls(tls) => poll_byte(tls).is_pending(),
+        }
+    }
+
+    /// The same as the system knows it now. The runtime's readiness is what epoll last said, and a
+    /// busy worker takes a connection up before epoll is asked again: what came meanwhile would be
+    /// read as the answer to the next request, which is another client's.
     pub fn is_quiet(&mut self) -> bool {
-        self.hears_nothing() && !is_readable(self.tcp())
+        self.seems_quiet() && !is_readable(self.tcp())
     }
 
     /// Whether the peer of a new connection talks before it is spoken to. Its end is no talk.
@@ -62,16 +73,6 @@ impl Stream {
             Self::Plain(tcp) => is_readable(tcp) && holds_bytes(tcp),
             // Under TLS bytes alone say nothing: they may be tickets to resume with.
             Self::Tls(tls) => poll_byte(tls) == Poll::Ready(1),
-        }
-    }
-
-    fn hears_nothing(&mut self) -> bool {
-        match self {
-            Self::Plain(tcp) => {
-                let mut cx = Context::from_waker(Waker::noop());
-                tcp.poll_read_ready(&mut cx).is_pending()
-            }
-            Self::Tls(tls) => poll_byte(tls).is_pending(),
         }
     }
 

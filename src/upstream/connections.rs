@@ -99,12 +99,13 @@ impl Connections {
         &self.options
     }
 
-    /// An idle connection to `backend`, if there is one that is still quiet.
+    /// An idle connection to `backend`, if there is one that seems quiet still; whether it is must be
+    /// asked right before it is written to.
     pub fn take_idle(self: &Rc<Self>, backend: &Arc<Backend>) -> Option<Lease> {
         let mut by_backend = self.by_backend.borrow_mut();
         let kept = by_backend.get_mut(&backend.id())?;
         while let Some(mut idle) = kept.idle.pop() {
-            if idle.stream.is_quiet() {
+            if idle.stream.seems_quiet() {
                 self.active.set(self.active.get() + 1);
                 return Some(self.lease(idle, backend));
             }

@@ -146,7 +146,8 @@ fn resets_are_bounded() {
     });
     let gateway = Gateway::with(iris(&backend)).env("WEIR_WORKERS", 1).start();
     let path = [(":path", "/predict/demo/iris/slow")];
-    let endings: [(&str, fn(u32) -> Vec<u8>); 5] = [
+    type Ending = fn(u32) -> Vec<u8>;
+    let endings: [(&str, Ending); 5] = [
         ("rapid reset", |id| frame(RST_STREAM, 0, id, &[0, 0, 0, 8])),
         ("no room", |id| frame(WINDOW_UPDATE, 0, id, &[0; 4])),
         ("too much room", |id| {

@@ -231,7 +231,7 @@ fn answers_nobody_takes_hold_up_no_other() {
                 return Response::new(whole(b"honest"));
             }
             let (feeder, body) = fed();
-            for _ in 0..(1 << 20) / size {
+            for _ in 0..(256 << 10) / size {
                 let _ = feeder.send(Frame::data(Bytes::from(vec![b'x'; size])));
             }
             Response::new(body)

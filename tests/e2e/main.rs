@@ -7,6 +7,10 @@
     clippy::panic,
     reason = "a failed test is what unwrap and panic are for, in helpers too"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "base::task ties tasks to the gateway's shutdown, which the harness has none of"
+)]
 
 mod support;
 

@@ -23,7 +23,7 @@ use crate::{
     },
     upstream::{
         connections::Lease,
-        error::{BodyError, UploadError},
+        error::{BodyError, Malformed, UploadError},
         upload::Upload,
     },
 };
@@ -33,9 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub struct H1Body {
     lease: Option<Lease>,
-    decoder: Decoder,
-    /// Bytes that were read with the head, or beyond what was last passed on.
-    ahead: Bytes,
+    unframed: Unframed,
     upload: Box<Upload>,
     /// The request's body can't be sent any further: the backend closed that direction. Its
     /// answer may still come.
@@ -45,6 +43,14 @@ pub struct H1Body {
     trailers: Option<Box<HeaderMap>>,
     watch: Rc<Watch>,
     idle_ms: u64,
+}
+
+/// A body as it is found between its framing.
+#[derive(Debug)]
+pub(super) struct Unframed {
+    pub(super) decoder: Decoder,
+    /// Bytes that were read with the head, or beyond what was last passed on.
+    pub(super) ahead: Bytes,
 }
 
 /// How the head of the answer left its connection.
@@ -70,8 +76,10 @@ impl H1Body {
         let mut body = Self {
             lease: Some(opened.lease),
             length: opened.decoder.exact_length(),
-            decoder: opened.decoder,
-            ahead: opened.ahead,
+            unframed: Unframed {
+                decoder: opened.decoder,
+                ahead: opened.ahead,
+            },
             upload: opened.upload,
             upload_stopped: opened.upload_stopped,
             keep_alive: opened.keep_alive,
@@ -79,7 +87,7 @@ impl H1Body {
             watch,
             idle_ms,
         };
-        if body.decoder.is_done() {
+        if body.unframed.decoder.is_done() {
             body.finish();
         }
         body
@@ -98,42 +106,22 @@ impl H1Body {
     /// The last byte was read. The connection serves again only if nothing is left over in either
     /// direction.
     fn finish(&mut self) {
-        self.trailers = self.decoder.take_trailers();
+        self.trailers = self.unframed.decoder.take_trailers();
         self.watch.rest();
         if let Some(lease) = self.lease.take()
             && self.keep_alive
-            && self.ahead.is_empty()
+            && self.unframed.ahead.is_empty()
             && self.upload.is_sent()
         {
             lease.park();
         }
-        self.ahead = Bytes::new();
+        self.unframed.ahead = Bytes::new();
     }
 
     fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.lease = None;
         self.watch.rest();
         Poll::Ready(Some(Err(error)))
-    }
-
-    /// A piece of the body from what was read ahead, if there is one.
-    fn next_ahead(&mut self) -> Result<Option<Bytes>, BodyError> {
-        if self.ahead.is_empty() {
-            return Ok(None);
-        }
-        let skipped = self.decoder.skip_framing(&self.ahead)?;
-        self.ahead.advance(skipped);
-        let count = self.decoder.body_bytes(self.ahead.len());
-        if count == 0 {
-            return Ok(None);
-        }
-        let data = self.ahead.split_to(count);
-        self.decoder.take(count);
-        // Looking on now finds the end that came with the last byte, so that the client's copy of
-        // it can go out in the same write.
-        let skipped = self.decoder.skip_framing(&self.ahead)?;
-        self.ahead.advance(skipped);
-        Ok(Some(data))
     }
 
     fn stream(&mut self) -> Result<&mut Stream, BodyError> {
@@ -144,24 +132,23 @@ impl H1Body {
     /// Reads once. Ready with a piece of the body when one came, with none when more is to be read
     /// or the body is done.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
-        let large = self.decoder.expected().filter(|&left| left > LARGE_BYTES);
-        let read = match large.filter(|_| self.ahead.is_empty()) {
+        let large = self
+            .unframed
+            .decoder
+            .expected()
+            .filter(|&left| left > LARGE_BYTES);
+        let read = match large.filter(|_| self.unframed.ahead.is_empty()) {
             Some(left) => ready!(read::poll_large(cx, self.stream()?, left)),
             None => ready!(read::poll_some(cx, self.stream()?)),
         };
         let read = read.map_err(BodyError::Broke)?;
         if read.is_empty() {
-            let ended = self.decoder.end_of_connection();
+            let ended = self.unframed.decoder.end_of_connection();
             let torn = || BodyError::Broke(io::ErrorKind::UnexpectedEof.into());
             return Poll::Ready(if ended { Ok(None) } else { Err(torn()) });
         }
-        self.ahead = if self.ahead.is_empty() {
-            read
-        } else {
-            // A line of framing was cut in two.
-            [&self.ahead[..], &read[..]].concat().into()
-        };
-        Poll::Ready(self.next_ahead())
+        self.unframed.add(read);
+        Poll::Ready(Ok(self.unframed.take_piece()?))
     }
 
     /// Goes on sending the request's body while the answer comes.
@@ -184,6 +171,42 @@ impl H1Body {
     }
 }
 
+// === impl Unframed ===
+
+impl Unframed {
+    /// Adds what was read.
+    pub(super) fn add(&mut self, read: Bytes) {
+        self.ahead = if self.ahead.is_empty() {
+            read
+        } else {
+            // A line of framing was cut in two.
+            [&self.ahead[..], &read[..]].concat().into()
+        };
+    }
+
+    /// A piece of the body from what was read ahead, if there is one.
+    pub(super) fn take_piece(&mut self) -> Result<Option<Bytes>, Malformed> {
+        if self.ahead.is_empty() {
+            return Ok(None);
+        }
+        let skipped = self.decoder.skip_framing(&self.ahead)?;
+        self.ahead.advance(skipped);
+        let count = self.decoder.body_bytes(self.ahead.len());
+        if count == 0 {
+            return Ok(None);
+        }
+        let data = self.ahead.split_to(count);
+        self.decoder.take(count);
+        // Looking on now finds the end that came with the last byte, so that the client's copy of
+        // it can go out in the same write.
+        let skipped = self.decoder.skip_framing(&self.ahead)?;
+        self.ahead.advance(skipped);
+        Ok(Some(data))
+    }
+}
+
+// === impl H1Body, as a body ===
+
 impl Body for H1Body {
     type Data = Bytes;
     type Error = BodyError;
@@ -203,24 +226,24 @@ impl Body for H1Body {
             return this.fail(error);
         }
         loop {
-            if this.decoder.is_done() {
+            if this.unframed.decoder.is_done() {
                 if this.lease.is_some() {
                     this.finish();
                 }
                 return Poll::Ready(this.trailers.take().map(|t| Ok(Frame::trailers(*t))));
             }
-            let piece = match this.next_ahead() {
-                Ok(None) if !this.decoder.is_done() => match this.poll_read(cx) {
+            let piece = match this.unframed.take_piece() {
+                Ok(None) if !this.unframed.decoder.is_done() => match this.poll_read(cx) {
                     Poll::Ready(read) => read,
                     Poll::Pending => break,
                 },
-                other => other,
+                other => other.map_err(BodyError::from),
             };
             match piece {
                 Ok(None) => {}
                 Err(error) => return this.fail(error),
                 Ok(Some(data)) => {
-                    if this.decoder.is_done() {
+                    if this.unframed.decoder.is_done() {
                         this.finish();
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -240,7 +263,7 @@ impl Body for H1Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.decoder.is_done() && self.lease.is_none() && self.trailers.is_none()
+        self.unframed.decoder.is_done() && self.lease.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -40,7 +40,7 @@ const JOINED_BODY_BYTES_MAX: usize = 4 * 1024;
 
 /// Interim answers (1xx) before the final one; together they may be as large as one head. The time
 /// until the final one is not given anew for them.
-const INTERIM_MAX: usize = 16;
+pub(super) const INTERIM_MAX: usize = 16;
 
 /// How long each part may take, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -82,31 +82,14 @@ pub async fn exchange(
 ) -> Result<Answer, Failed> {
     let reused = lease.is_reused();
     let is_tls = backend.url().is_tls();
-    let mut reader = HeadReader {
-        method: request.method,
-        watch,
-        limits,
-        gathered: Vec::new(),
-        interim: 0,
-        interim_bytes: 0,
-        upload_stopped: false,
-        sent_at: None,
-    };
+    let mut reader = HeadReader::new(request.method, watch, limits);
     let result = poll_fn(|cx| {
         let Some(stream) = lease.stream() else {
             return Poll::Ready(Err(ExchangeError::Reset(
                 io::ErrorKind::NotConnected.into(),
             )));
         };
-        // Whatever this is, it is no answer to what was not sent yet. A connection that served before
-        // was looked at when it was taken up, with nothing awaited since.
-        if !reused && stream.talks_first() {
-            return Poll::Ready(Err(Malformed::Unasked.into()));
-        }
-        if let Err(error) = start(stream, backend, request, &mut upload, cx) {
-            return Poll::Ready(Err(ExchangeError::Reset(error)));
-        }
-        Poll::Ready(Ok(()))
+        Poll::Ready(start(stream, reused, backend, request, &mut upload, cx))
     })
     .await;
     let written = Tick::now();
@@ -161,21 +144,34 @@ pub async fn exchange(
 
 /// Writes the head, with a small body behind it if that is there already. What does not go out at
 /// once is left to `upload`.
+///
+/// What came before that is no answer to it. It is looked for as late as can be, because in the time
+/// between the look and the request nobody can tell; and before anything of the body was taken, so
+/// that the request can go to another connection.
 fn start(
     stream: &mut Stream,
+    reused: bool,
     backend: &Backend,
     request: &Outgoing<'_>,
     upload: &mut Upload,
     cx: &mut Context<'_>,
-) -> io::Result<()> {
+) -> Result<(), ExchangeError> {
     WRITE.with_borrow_mut(|out| {
         out.clear();
         encode::head(out, request, backend, upload.framing());
+        if reused && !stream.is_quiet() {
+            return Err(ExchangeError::Reset(
+                io::ErrorKind::ConnectionAborted.into(),
+            ));
+        }
+        if !reused && stream.talks_first() {
+            return Err(Malformed::Unasked.into());
+        }
         upload.append_ready(out, cx, JOINED_BODY_BYTES_MAX);
         let written = match stream.try_write(out) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
+            Err(error) => return Err(ExchangeError::Reset(error)),
         };
         upload.flush_first(stream);
         if written < out.len() {
@@ -186,7 +182,7 @@ fn start(
 }
 
 /// Reads the head of the answer while the request's body goes out.
-struct HeadReader<'a> {
+pub(super) struct HeadReader<'a> {
     method: &'a Method,
     watch: &'a Rc<Watch>,
     limits: ExchangeLimits,
@@ -199,7 +195,20 @@ struct HeadReader<'a> {
     sent_at: Option<Tick>,
 }
 
-impl HeadReader<'_> {
+impl<'a> HeadReader<'a> {
+    pub(super) fn new(method: &'a Method, watch: &'a Rc<Watch>, limits: ExchangeLimits) -> Self {
+        Self {
+            method,
+            watch,
+            limits,
+            gathered: Vec::new(),
+            interim: 0,
+            interim_bytes: 0,
+            upload_stopped: false,
+            sent_at: None,
+        }
+    }
+
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -263,7 +272,7 @@ impl HeadReader<'_> {
     }
 
     /// The head and what was read behind it, when it is all there.
-    fn take_in(&mut self, read: Bytes) -> Result<Option<(Box<Head>, Bytes)>, Malformed> {
+    pub(super) fn take_in(&mut self, read: Bytes) -> Result<Option<(Box<Head>, Bytes)>, Malformed> {
         let mut bytes = if self.gathered.is_empty() {
             read
         } else {

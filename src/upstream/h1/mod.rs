@@ -5,6 +5,8 @@
 //! encode ──▶ one send ──▶ exchange (both directions at once) ──▶ head ──▶ body ──▶ parked
 //! ```
 
+#[cfg(any(test, fuzzing))]
+pub mod answers;
 pub mod body;
 pub mod decode;
 pub mod encode;

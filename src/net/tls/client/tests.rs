@@ -20,7 +20,10 @@ use tokio_rustls::{
 };
 
 use super::*;
-use crate::net::tls::testing::{Authority, Files, Issued, write_private};
+use crate::{
+    base::task,
+    net::tls::testing::{Authority, Files, Issued, write_private},
+};
 
 type Versions = &'static [&'static SupportedProtocolVersion];
 
@@ -397,16 +400,15 @@ async fn what_is_kept_back_is_flushed() {
         tokio::task::yield_now().await;
     }
     let (done, all_read) = oneshot::channel();
-    let reading = tokio::spawn(async move {
+    task::spawn("reading", async move {
         let mut read = vec![0; written];
         server.read_exact(&mut read).await.expect("all of it");
-        let _ = done.send(read.iter().all(|&byte| byte == 7));
-        server
+        let _ = done.send((read.iter().all(|&byte| byte == 7), server));
     });
     client.flush().await.expect("flushed");
     assert!(!client.needs_flush());
-    assert!(all_read.await.expect("read"));
+    let (is_right, mut server) = all_read.await.expect("read");
+    assert!(is_right);
     client.say_end();
-    let mut server = reading.await.expect("ended");
     assert_eq!(server.read(&mut [0]).await.expect("close_notify"), 0);
 }

@@ -35,8 +35,8 @@ fn patches_replace_limits_as_a_whole() {
             rate(1_000_000.0),
         ),
     ] {
-        let deployment = DeploymentPatch::from_json(&json).expect(&json.to_string());
-        let key = KeyPatch::from_json(&json).expect(&json.to_string());
+        let deployment = DeploymentPatch::from_json(&json).expect("a patch");
+        let key = KeyPatch::from_json(&json).expect("a patch");
         assert_eq!(deployment.limits, Some(expected), "{json}");
         assert_eq!(deployment.overload, None, "{json}");
         assert_eq!((key.limits, key.priority), (Some(expected), None), "{json}");
