@@ -46,7 +46,7 @@ use crate::{
         error::ControlError,
         probe,
         review::{self, refresh},
-        source::{self, SourceError},
+        source::{self, Seen, SourceError},
     },
     gateway::{Figures, Levelling, Runner, Shared, Worker},
     hook::TlsError,
@@ -187,6 +187,8 @@ pub struct Gateway {
     way: Way,
     backend_tls: Arc<BackendTls>,
     source: Source,
+    /// The state of the declarations file before it was read.
+    seen: Option<Seen>,
     exporter: PrometheusHandle,
     directory: data_dir::DataDir,
 }
@@ -233,6 +235,10 @@ impl Gateway {
             root: Box::new(move |presented| token.matches(presented)),
             logs: Logs::new(options::logs(&settings)),
         };
+        let seen = match &source {
+            Source::File(path) => Some(source::look(path)),
+            Source::Inline(_) | Source::Nothing => None,
+        };
         let control = runtime.block_on(async {
             let control = Control::open(parts).await?;
             control.reserve(directory.token().expose()).await?;
@@ -267,6 +273,7 @@ impl Gateway {
             way,
             backend_tls,
             source,
+            seen,
             exporter,
             directory,
         })
@@ -377,7 +384,7 @@ impl Gateway {
             let monitoring = monitor::Running::start(monitor)?;
             control.watch_verdicts(Arc::clone(&comparison));
             let comparing = shadow::comparison::Running::start(&comparison)?;
-            follow(self.source, &control)?;
+            follow(self.source, self.seen, &control)?;
             let mut options =
                 options::admin(&settings, self.admin.local_addr()?, self.data_address);
             options.tls = tls.admin;
@@ -479,10 +486,10 @@ fn start_control(
 }
 
 /// Follows the declarations' source. Called on the control runtime.
-fn follow(source: Source, control: &Arc<Control>) -> io::Result<()> {
+fn follow(source: Source, seen: Option<Seen>, control: &Arc<Control>) -> io::Result<()> {
     // Also without a file: unhandled, the signal would end the process with all its exchanges.
     let mut hang_up = signal(SignalKind::hangup())?;
-    let Source::File(path) = source else {
+    let (Source::File(path), Some(seen)) = (source, seen) else {
         task::spawn("hang-up signal", async move {
             while hang_up.recv().await.is_some() {
                 tracing::info!("no declarations file to read again");
@@ -498,7 +505,7 @@ fn follow(source: Source, control: &Arc<Control>) -> io::Result<()> {
         }
     });
     let control = Arc::clone(control);
-    task::spawn("declarations", source::follow(path, control, asked));
+    task::spawn("declarations", source::follow(path, seen, control, asked));
     Ok(())
 }
 

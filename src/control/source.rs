@@ -75,16 +75,31 @@ pub fn read(path: &Path) -> Result<Declarations, SourceError> {
 /// What tells one state of a file from another.
 type Stamp = Option<(SystemTime, u64, u64)>;
 
+/// In which state a file was when it was last looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen(Stamp);
+
+/// Looks at a file, to be followed from this state on. To be called before it is read: a change
+/// meanwhile is then one.
+pub fn look(path: &Path) -> Seen {
+    Seen(stamp(path))
+}
+
 fn stamp(path: &Path) -> Stamp {
     use std::os::unix::fs::MetadataExt;
     let meta = fs::metadata(path).ok()?;
     Some((meta.modified().ok()?, meta.len(), meta.ino()))
 }
 
-/// Follows a file: declares it anew when it has changed, and whenever `reload` says so. A bad file
+/// Follows a file from the state in which it was `seen`: declares it anew when it has changed, and whenever `reload` says so. A bad file
 /// changes nothing and is reported with all its mistakes. Ends when `reload` is closed.
-pub async fn follow(path: PathBuf, control: Arc<Control>, mut reload: mpsc::Receiver<()>) {
-    let mut seen = stamp(&path);
+pub async fn follow(
+    path: PathBuf,
+    seen: Seen,
+    control: Arc<Control>,
+    mut reload: mpsc::Receiver<()>,
+) {
+    let Seen(mut seen) = seen;
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         let asked = tokio::select! {

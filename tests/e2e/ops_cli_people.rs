@@ -45,7 +45,9 @@ fn keys_are_listed_shown_and_edited() {
             "SCOPE",
             "OWNER",
             "AGE",
-            "LAST USED"
+            "LAST USED",
+            "PRIORITY",
+            "LIMITS"
         ]
     );
     assert_eq!(rows.len(), 3, "{listed}");
