@@ -181,7 +181,7 @@ fn start_haproxy(cores: Cores, model: u16, dir: &Path) -> Checked<(Pinned, std::
         .local_addr()?
         .port();
     let text = format!(
-        "global\n  nbthread 1\n  maxconn 16384\ndefaults\n  mode http\n  timeout connect 2s\n  \
+        "global\n  nbthread 1\n  maxconn 8192\ndefaults\n  mode http\n  timeout connect 2s\n  \
          timeout client 60s\n  timeout server 60s\n  timeout queue {QUEUE_MS}ms\n  \
          option http-keep-alive\n  http-reuse always\nfrontend clients\n  \
          bind 127.0.0.1:{port} backlog 1024\n  default_backend model\nbackend model\n  \
