@@ -42,8 +42,9 @@ pub use self::{
 pub const KEY_BYTES_MAX: usize = 512;
 /// The longest value of a record or an entry, in bytes. Larger things are no records.
 pub const VALUE_BYTES_MAX: usize = 4 << 20;
-/// Writes of one batch.
-pub const BATCH_WRITES_MAX: usize = 2_000_000;
+/// Writes of one batch. The largest is the first take of a file that declares all there may be: a
+/// million keys by two writes, ten thousand deployments by three.
+pub const BATCH_WRITES_MAX: usize = 4_000_000;
 
 /// A value under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
