@@ -21,7 +21,7 @@ use crate::{
         listen,
         stream::Stream,
         tls::{
-            accept::{Hello, hello, last_word, refuse_clear_text},
+            accept::{Hello, Rounds, hello, last_word, refuse_clear_text},
             server::ServerTls,
         },
     },
@@ -57,6 +57,7 @@ pub async fn serve(
     let (close, closing) = watch::channel(false);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let tls = options.tls.clone();
+    let handshakes = Arc::<Rounds>::default();
     let plane = Shared::new(Plane::new(control, beside, options, closing.clone()));
     let router = router(&plane, pages);
     // Routes come with their part of the document, which is not kept.
@@ -88,13 +89,14 @@ pub async fn serve(
             },
         };
         let (router, tls, mut closing) = (router.clone(), tls.clone(), closing.clone());
+        let handshakes = Arc::clone(&handshakes);
         task::spawn("admin connection", async move {
             // Answers are small; without this the second of two waits for the first one's
             // acknowledgement.
             let _ = stream.set_nodelay(true);
             listen::break_when_unread(&stream, UNREAD_MAX);
             let secured = tokio::select! {
-                secured = secure(tls.as_deref(), stream) => secured,
+                secured = secure(tls.as_deref(), stream, &handshakes) => secured,
                 () = closed(&mut closing) => None,
             };
             if let Some(stream) = secured {
@@ -112,14 +114,14 @@ pub async fn serve(
 
 /// What the connection is carried by; none when its client does not shake hands as it should, or in
 /// time.
-async fn secure(tls: Option<&ServerTls>, tcp: TcpStream) -> Option<Stream> {
+async fn secure(tls: Option<&ServerTls>, tcp: TcpStream, handshakes: &Rounds) -> Option<Stream> {
     let Some(tls) = tls else {
         return Some(tcp.into());
     };
     let limit = Duration::from_millis(tls.handshake_ms());
     let shaken = async {
         match hello(&tcp).await {
-            Ok(Hello::Tls) => Some(Ok(tls.handshake(tcp).await)),
+            Ok(Hello::Tls) => Some(Ok(tls.handshake(tcp, handshakes).await)),
             Ok(Hello::Http) => Some(Err(tcp)),
             Ok(Hello::Other) => {
                 tls.count_other();
@@ -132,7 +134,9 @@ async fn secure(tls: Option<&ServerTls>, tcp: TcpStream) -> Option<Stream> {
         Ok(Some(Ok(Ok(stream)))) => return Some(stream),
         Ok(Some(Ok(Err((error, tcp))))) => {
             tracing::debug!(%error, "TLS handshake with the admin listener failed");
-            last_word(tcp).await;
+            if let Some(tcp) = tcp {
+                last_word(tcp).await;
+            }
         }
         Ok(Some(Err(tcp))) => {
             tls.count_other();

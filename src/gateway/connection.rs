@@ -47,7 +47,8 @@ use crate::{
 /// Bytes that a lingering close reads and throws away at most.
 const LINGER_BYTES_MAX: usize = 1 << 20;
 
-/// How long a connection beyond the cap has for its head and for reading its answer, in milliseconds.
+/// How long a connection beyond the cap has for its handshake, for its head, and for reading its answer,
+/// in milliseconds.
 const BEYOND_MS: u64 = 1_000;
 
 /// Bytes that hyper keeps for one HTTP/2 stream which its client does not take.
@@ -83,11 +84,17 @@ pub(super) async fn drive(local: Rc<Local>, stream: TcpStream, is_beyond: bool) 
     }
     let stream = match &local.options.tls {
         None => Stream::from(stream),
-        // Boxed, so that connections do not carry the size of a handshake to their end.
-        Some(tls) => match Box::pin(secure(&local, tls, stream)).await {
-            Some(stream) => stream,
-            None => return,
-        },
+        Some(tls) => {
+            let limit_ms = match is_beyond {
+                true => tls.handshake_ms().min(BEYOND_MS),
+                false => tls.handshake_ms(),
+            };
+            // Boxed, so that connections do not carry the size of a handshake to their end.
+            match Box::pin(secure(&local, tls, stream, limit_ms)).await {
+                Some(stream) => stream,
+                None => return,
+            }
+        }
     };
     let is_http2_agreed = stream.speaks(b"h2");
     let socket = Rc::new(ClientSocket::new(stream, local.watchdog.watch(), limits));

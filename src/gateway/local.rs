@@ -14,7 +14,7 @@ use crate::{
     base::chance::Chance,
     net::{
         socket::{ClientLimits, ClientSocket},
-        tls::server::ServerTls,
+        tls::{accept::Rounds, server::ServerTls},
         watch::Watchdog,
     },
     queue::Queue,
@@ -78,6 +78,8 @@ pub(super) struct Local {
     pub(super) faults: Arc<FaultMeters>,
     pub(super) clients: RefCell<Slab<Rc<ClientSocket>>>,
     pub(super) draining: Cell<bool>,
+    /// Turns in which handshakes are computed.
+    pub(super) handshakes: Rounds,
     /// None on a gateway that takes no async requests.
     pub(super) queue: Option<Arc<Queue>>,
 }
@@ -108,6 +110,7 @@ impl Local {
             faults: Arc::clone(&shared.faults),
             clients: RefCell::default(),
             draining: Cell::new(false),
+            handshakes: Rounds::default(),
             queue: shared.queue.clone(),
         })
     }

@@ -20,9 +20,14 @@ use crate::{
 
 /// Makes a connection out of an accepted one; none when the client does not shake hands as it should,
 /// or in time.
-pub(super) async fn secure(local: &Local, tls: &ServerTls, tcp: TcpStream) -> Option<Stream> {
+pub(super) async fn secure(
+    local: &Local,
+    tls: &ServerTls,
+    tcp: TcpStream,
+    limit_ms: u64,
+) -> Option<Stream> {
     let watch = local.watchdog.watch();
-    watch.enter(Phase::Head, tls.handshake_ms());
+    watch.enter(Phase::Head, limit_ms);
     match said(local, &watch, &tcp).await {
         Some(Ok(Hello::Tls)) => {}
         Some(Ok(Hello::Http)) => {
@@ -40,11 +45,13 @@ pub(super) async fn secure(local: &Local, tls: &ServerTls, tcp: TcpStream) -> Op
             return None;
         }
     }
-    match within(&watch, tls.handshake(tcp)).await {
+    match within(&watch, tls.handshake(tcp, &local.handshakes)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err((error, tcp))) => {
             tracing::debug!(%error, "TLS handshake failed");
-            last_word(tcp).await;
+            if let Some(tcp) = tcp {
+                last_word(tcp).await;
+            }
             None
         }
         Err(_) => {

@@ -1,7 +1,7 @@
 //! The handshake of an accepted connection. Who waits for it has the deadline.
 //!
 //! ```text
-//! accepted ──hello──▶ TLS ──handshake──▶ Stream
+//! accepted ──hello──▶ TLS ──its first message──▶ its turn to be computed ──▶ the rest ──▶ Stream
 //!               │              └ failed: the alert is said, then closed
 //!               ├ HTTP in clear text: told so, with a 400, then closed
 //!               └ anything else: closed
@@ -12,10 +12,13 @@ use std::{io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::Semaphore,
+    task::yield_now,
 };
 use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{HandshakeKind, ServerConnection},
+    LazyConfigAcceptor, StartHandshake,
+    rustls::{HandshakeKind, ServerConnection, server::Acceptor},
+    server::TlsStream,
 };
 
 use super::server::ServerTls;
@@ -71,6 +74,35 @@ pub async fn hello(tcp: &TcpStream) -> io::Result<Hello> {
     })
 }
 
+/// Turns in which handshakes are computed: one in each round of the runtime, between whatever else is
+/// ready. An answer to a client's first message is a signature and an agreement on keys, a millisecond
+/// with RSA; a thousand clients who connect at once would hold up every stream by a second.
+#[derive(Debug)]
+pub struct Rounds(Semaphore);
+
+// === impl Rounds ===
+
+impl Rounds {
+    /// Computes something when it is its turn.
+    ///
+    /// # Cancellation
+    /// Leaves the line, or gives the turn to the next.
+    pub async fn compute<T>(&self, work: impl FnOnce() -> T) -> T {
+        // It is never closed.
+        let _turn = self.0.acquire().await;
+        let done = work();
+        // What is ready runs before the next has its turn.
+        yield_now().await;
+        done
+    }
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Self(Semaphore::new(1))
+    }
+}
+
 // === impl ServerTls ===
 
 impl ServerTls {
@@ -81,12 +113,18 @@ impl ServerTls {
     ///
     /// # Cancellation
     /// Closes the connection.
-    pub async fn handshake(&self, tcp: TcpStream) -> Result<Stream, (io::Error, TcpStream)> {
-        let acceptor = TlsAcceptor::from(self.config());
-        let bounded = |session: &mut ServerConnection| {
-            session.set_buffer_limit(Some(UNSENT_BYTES_MAX));
+    pub async fn handshake(
+        &self,
+        tcp: TcpStream,
+        rounds: &Rounds,
+    ) -> Result<Stream, (io::Error, Option<TcpStream>)> {
+        let mut first = LazyConfigAcceptor::new(Acceptor::default(), tcp);
+        let begun = (&mut first).await;
+        let shaken = match begun {
+            Ok(begun) => self.shake(begun, rounds).await,
+            Err(error) => Err((error, first.take_io())),
         };
-        match acceptor.accept_with(tcp, bounded).into_fallible().await {
+        match shaken {
             Ok(tls) => {
                 let is_resumed = tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
                 self.count("ok", if is_resumed { "yes" } else { "no" });
@@ -97,6 +135,19 @@ impl ServerTls {
                 Err(failed)
             }
         }
+    }
+
+    async fn shake(
+        &self,
+        begun: StartHandshake<TcpStream>,
+        rounds: &Rounds,
+    ) -> Result<TlsStream<TcpStream>, (io::Error, Option<TcpStream>)> {
+        let bounded = |session: &mut ServerConnection| {
+            session.set_buffer_limit(Some(UNSENT_BYTES_MAX));
+        };
+        let answer = rounds.compute(|| begun.into_stream_with(self.config(), bounded));
+        let shaken = answer.await.into_fallible().await;
+        shaken.map_err(|(error, tcp)| (error, Some(tcp)))
     }
 
     /// Counts a client that did not begin with a handshake.
@@ -142,4 +193,59 @@ pub async fn last_word(mut tcp: TcpStream) {
     };
     // However it ends, it is closed.
     let _ = tokio::time::timeout(LAST_WORD, read_on).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::{Cell, RefCell},
+        rc::Rc,
+    };
+
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::*;
+    use crate::base::task;
+
+    /// A crowd whose messages are all there: between any two of them whoever else is ready runs.
+    #[test]
+    fn a_crowd_of_handshakes_is_computed_one_in_a_round() {
+        let runtime = Builder::new_current_thread().build_local(LocalOptions::default());
+        runtime.expect("a runtime").block_on(async {
+            let (rounds, round) = (Rc::<Rounds>::default(), Rc::<Cell<u32>>::default());
+            let computed = Rc::<RefCell<Vec<u32>>>::default();
+            for _ in 0..50 {
+                let (rounds, round) = (Rc::clone(&rounds), Rc::clone(&round));
+                let computed = Rc::clone(&computed);
+                task::spawn_local("handshake", async move {
+                    let work = || computed.borrow_mut().push(round.get());
+                    rounds.compute(work).await;
+                });
+            }
+            while computed.borrow().len() < 50 {
+                round.set(round.get() + 1);
+                assert!(round.get() < 1_000, "some are never computed");
+                yield_now().await;
+            }
+            let computed = computed.borrow();
+            assert!(
+                computed.windows(2).all(|two| two[0] < two[1]),
+                "{computed:?}"
+            );
+        });
+    }
+
+    #[tokio::test]
+    async fn who_leaves_the_line_or_their_turn_holds_up_nobody() {
+        let rounds = Rounds::default();
+        for _ in 0..3 {
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            let mut in_turn = Box::pin(rounds.compute(|| ()));
+            assert!(in_turn.as_mut().poll(&mut cx).is_pending());
+            let mut in_line = Box::pin(rounds.compute(|| ()));
+            assert!(in_line.as_mut().poll(&mut cx).is_pending());
+            drop((in_line, in_turn));
+        }
+        assert_eq!(rounds.compute(|| 1).await, 1);
+    }
 }
