@@ -130,7 +130,7 @@ impl<T> Reloaded<T> {
                     refused: None,
                     validity: made.validity,
                 };
-                tracing::info!(listener = purpose, "new TLS certificates are in force");
+                tracing::info!(purpose, "new TLS certificates are in force");
                 series::count(&table::TLS_RELOADS, &[purpose, "ok"], 1);
                 self.warn(made.validity);
                 Look::Taken
@@ -138,7 +138,7 @@ impl<T> Reloaded<T> {
             Err(mistakes) => {
                 seen.refused = Some(content);
                 for mistake in mistakes {
-                    tracing::warn!(listener = purpose, %mistake, "TLS stays as it was");
+                    tracing::warn!(purpose, %mistake, "TLS stays as it was");
                 }
                 series::count(&table::TLS_RELOADS, &[purpose, "failed"], 1);
                 Look::Refused
@@ -173,7 +173,7 @@ impl<T> Reloaded<T> {
 
     fn warn(&self, validity: Option<Validity>) {
         if let Some(concern) = validity.and_then(|validity| validity.concern()) {
-            tracing::warn!(listener = self.purpose, "the TLS certificate {concern}");
+            tracing::warn!(purpose = self.purpose, "the TLS certificate {concern}");
         }
     }
 
