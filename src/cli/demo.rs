@@ -14,6 +14,10 @@ use crate::{
     spec::Declarations,
 };
 
+/// What curl and weir have to be told when there is TLS.
+const TRUST: &str = "# A certificate of an authority that the system does not trust: where curl and weir find its own.\n\
+    export CURL_CA_BUNDLE=ca.pem WEIR_CA_FILE=ca.pem\n\n";
+
 pub(super) fn run(arguments: &Demo) -> Result<(), Failure> {
     let mut settings = settings(arguments.config.as_deref())?;
     // A demo leaves nothing behind, and two of them do not meet.
@@ -49,10 +53,12 @@ pub(super) fn run(arguments: &Demo) -> Result<(), Failure> {
         let weir = std::env::current_exe()
             .map_or_else(|_| "weir".into(), |path| path.display().to_string());
         let (asked, load) = demo::load_line(data, &key);
+        let is_tls = [data, admin].iter().any(|url| url.starts_with("https://"));
+        let trust = if is_tls { TRUST } else { "" };
         let _ = writeln!(
             std::io::stdout(),
             "DATA={data} ADMIN={admin} KEY={key} TOKEN={token}\n\n\
-             {lines}\n# The admin API, which {admin}/api/reference describes.\n\
+             {trust}{lines}\n# The admin API, which {admin}/api/reference describes.\n\
              curl -s {admin}/api/v1/status -H \"Authorization: Bearer {token}\"\n\n\
              # The command line: how the deployments stand, and one of them, live.\n\
              export WEIR_ADMIN_URL={admin} WEIR_ADMIN_TOKEN={token}\n\

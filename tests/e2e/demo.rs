@@ -2,12 +2,15 @@
 
 use std::{
     net::TcpStream,
+    path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use crate::life::Process;
-use crate::support::{Ended, Gateway, Nowhere, PATIENCE, RawClient, eventually, gateway::command};
+use crate::support::{
+    Ended, Gateway, Nowhere, PATIENCE, RawClient, eventually, gateway::command, tls::Pki,
+};
 
 #[test]
 fn the_demo_answers_streams_and_refuses() {
@@ -84,7 +87,21 @@ fn the_demos_curl_lines_work_as_printed() {
         println!("curl is not installed: skipped");
         return;
     }
-    let demo = Gateway::demo();
+    curl_lines_work(&Gateway::demo(), &[]);
+    let pki = Pki::new();
+    let demo = pki
+        .on("ADMIN", pki.on("DATA", Gateway::demo_with()))
+        .start();
+    let log = demo.log();
+    assert!(
+        log.contains("export CURL_CA_BUNDLE=ca.pem WEIR_CA_FILE=ca.pem"),
+        "{log}"
+    );
+    curl_lines_work(&demo, &[("CURL_CA_BUNDLE", pki.path("ca.pem"))]);
+}
+
+#[track_caller]
+fn curl_lines_work(demo: &Gateway, env: &[(&str, PathBuf)]) {
     let log = demo.log();
     let mut lines: Vec<String> = Vec::new();
     let mut open = false;
@@ -107,6 +124,7 @@ fn the_demos_curl_lines_work_as_printed() {
     for line in &lines {
         let output = Command::new("timeout")
             .args(["20", "sh", "-c", line])
+            .envs(env.iter().map(|(name, value)| (name, value)))
             .output()
             .unwrap();
         assert!(output.status.success(), "{line}: {output:?}");

@@ -253,14 +253,15 @@ impl Gateway {
 
     /// `weir demo`.
     pub(crate) fn demo() -> Self {
-        let builder = Builder {
-            declarations: None,
+        Self::demo_with().start()
+    }
+
+    /// The same, to be started.
+    pub(crate) fn demo_with() -> Builder {
+        Builder {
             args: vec!["demo".to_owned()],
-            env: Vec::new(),
-            unset: Vec::new(),
-            descriptors: None,
-        };
-        builder.start()
+            ..Self::bare()
+        }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
