@@ -135,3 +135,4 @@ mod tls_admin;
 mod tls_backends;
 mod tls_hostile;
 mod tls_reload;
+mod tls_ways;

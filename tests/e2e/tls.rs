@@ -143,7 +143,7 @@ fn sessions_go_on_whichever_worker_takes_them() {
 fn clients_show_who_they_are_where_they_are_asked() {
     let backend = Backend::echo();
     let (pki, strangers) = (Pki::new(), Pki::new());
-    let (own, foreign) = (pki.issue(), strangers.issue());
+    let (own, foreign, old) = (pki.issue(), strangers.issue(), pki.issue_until(2_020));
     for (auth, without) in [("required", false), ("optional", true)] {
         let gateway = pki
             .on("DATA", Gateway::with(iris(&backend)))
@@ -151,8 +151,12 @@ fn clients_show_who_they_are_where_they_are_asked() {
             .env("WEIR_DATA_TLS_CLIENT_AUTH", auth)
             .start();
         for versions in VERSIONS {
-            for (shown, expected) in [(Some(&own), true), (Some(&foreign), false), (None, without)]
-            {
+            for (shown, expected) in [
+                (Some(&own), true),
+                (Some(&foreign), false),
+                (Some(&old), false),
+                (None, without),
+            ] {
                 let config = pki.client_showing(shown, versions);
                 let answered = RawClient::try_secure(gateway.addr(), &config)
                     .map_err(|error| Ended::Bad(error.to_string()))
@@ -174,7 +178,7 @@ fn clients_show_who_they_are_where_they_are_asked() {
             }
         }
         let failed = [("listener", "data"), ("result", "failed")];
-        let expected = if without { 2.0 } else { 4.0 };
+        let expected = if without { 4.0 } else { 6.0 };
         gateway.wait_metric("weir_tls_handshakes_total", &failed, |n| n == expected);
     }
 }

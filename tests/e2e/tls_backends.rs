@@ -1,7 +1,6 @@
 //! Backends behind TLS: whom weir trusts, and that nothing of what holds in clear text is lost.
 
 use std::{
-    fs,
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -18,7 +17,7 @@ use crate::support::{
 };
 
 /// Answers each request with the body that came with it.
-fn echo() -> Backend {
+pub(crate) fn echo() -> Backend {
     Backend::start(|conn, head| {
         let body = conn.body(head).bytes;
         conn.answer(200, &[], &body)
@@ -26,7 +25,7 @@ fn echo() -> Backend {
 }
 
 /// `demo/iris` on backends at these addresses, each with more fields.
-fn on(backends: &[(&str, &str)], timeouts: &str) -> Declarations {
+pub(crate) fn on(backends: &[(&str, &str)], timeouts: &str) -> Declarations {
     let mut deployment = deployment("demo/iris").timeouts(timeouts);
     for (url, more) in backends {
         deployment = deployment.backend_at(url, more);
@@ -35,7 +34,7 @@ fn on(backends: &[(&str, &str)], timeouts: &str) -> Declarations {
 }
 
 /// A gateway with one worker that trusts this authority and no other.
-fn trusting(ca: &Ca, declarations: Declarations) -> Builder {
+pub(crate) fn trusting(ca: &Ca, declarations: Declarations) -> Builder {
     Gateway::with(declarations)
         .env("WEIR_WORKERS", 1)
         .env("WEIR_UPSTREAM_TLS_SYSTEM_ROOTS", false)
@@ -43,7 +42,7 @@ fn trusting(ca: &Ca, declarations: Declarations) -> Builder {
         .env("WEIR_LOG_LEVEL", "debug")
 }
 
-fn ask(gateway: &Gateway, body: &[u8]) -> Response {
+pub(crate) fn ask(gateway: &Gateway, body: &[u8]) -> Response {
     gateway.call(&post(), &[AUTH], body)
 }
 
@@ -368,53 +367,4 @@ fn a_kept_connection_that_ended_is_not_used_again() {
         }
         assert_eq!(backend.count(), 10);
     }
-}
-
-#[test]
-fn connections_are_kept_warm() {
-    let ca = Ca::new();
-    let issued = ca.issue("localhost");
-    let backend = echo();
-    let front = TlsFront::start(backend.addr(), &Terms::of(&issued));
-    let gateway = trusting(&ca, on(&[(&front.url(), "")], ""))
-        .env("WEIR_UPSTREAM_WARM_MIN", 1)
-        .start();
-    let idle = [("state", "idle")];
-    gateway.wait_metric("weir_upstream_connections", &idle, |n| n >= 1.0);
-    assert_eq!(ask(&gateway, b"x").status, 200);
-    assert!(front.connections() >= 1);
-}
-
-#[test]
-fn changed_authorities_count_from_then_on() {
-    let (ca, other) = (Ca::new(), Ca::new());
-    let issued = other.issue("localhost");
-    let backend = echo();
-    let front = TlsFront::start(backend.addr(), &Terms::of(&issued));
-    let gateway = trusting(&ca, on(&[(&front.url(), "")], "")).start();
-    assert_eq!(ask(&gateway, b"x").status, 503);
-    let reloads = |result| {
-        let labels = [("use", "upstream"), ("result", result)];
-        gateway.metric("weir_tls_reloads_total", &labels)
-    };
-    fs::write(ca.file(), "half of a certifi").unwrap();
-    eventually(PATIENCE, "a refused reload", || reloads("failed") == 1.0);
-    assert_eq!(ask(&gateway, b"x").status, 503);
-    fs::write(ca.file(), other.pem()).unwrap();
-    eventually(PATIENCE, "a reload", || reloads("ok") == 1.0);
-    eventually(PATIENCE, "trust", || ask(&gateway, b"x").status == 200);
-    assert_eq!(reloads("failed"), 1.0);
-}
-
-#[test]
-fn what_is_denied_stays_denied() {
-    let ca = Ca::new();
-    let issued = ca.issue("localhost");
-    let backend = echo();
-    let front = TlsFront::start(backend.addr(), &Terms::of(&issued));
-    let gateway = trusting(&ca, on(&[(&front.url(), "")], ""))
-        .env("WEIR_UPSTREAM_DENY_NETWORKS", "127.0.0.0/8,::1/128")
-        .start();
-    assert_eq!(ask(&gateway, b"x").status, 503);
-    assert_eq!((front.connections(), backend.connections()), (0, 0));
 }

@@ -113,6 +113,53 @@ fn what_is_no_handshake_is_told_so_or_closed() {
     assert_eq!(backend.count(), 1, "nothing of it was forwarded");
 }
 
+#[test]
+fn names_that_are_none_fill_no_log() {
+    let backend = Backend::echo();
+    let pki = Pki::new();
+    let gateway = builder(&pki, &backend).start();
+    let mut hello = client_hello(&pki);
+    // The name that is asked for is an address, which it may not be.
+    let at = hello.windows(9).position(|w| w == b"localhost").unwrap();
+    hello[at..at + 9].copy_from_slice(b"127.0.0.1");
+    for _ in 0..3 {
+        let mut client = gateway.connect();
+        client.send(&hello);
+        assert_eq!(client.read_exact(1).unwrap(), [22], "a ServerHello");
+    }
+    let failed = [("listener", "data"), ("result", "failed")];
+    gateway.wait_metric(HANDSHAKES, &failed, |n| n == 3.0);
+    let log = gateway.log();
+    assert!(!log.contains("WARN") && !log.contains("SNI"), "{log}");
+}
+
+#[test]
+fn beyond_the_cap_a_handshake_has_as_little_time_as_a_head() {
+    let backend = Backend::echo();
+    let pki = Pki::new();
+    let gateway = builder(&pki, &backend)
+        .env("WEIR_DATA_CONNECTIONS_MAX", 4)
+        .env("WEIR_DATA_TLS_HANDSHAKE_TIMEOUT_MS", 600_000)
+        .start();
+    let held: Vec<_> = (0..4).map(|_| gateway.connect()).collect();
+    gateway.wait_metric("weir_client_connections", &[], |open| open >= 4.0);
+    let mut stalled = gateway.connect();
+    stalled.send(&client_hello(&pki)[..100]);
+    assert!(
+        stalled.closed_within(PATIENCE),
+        "it keeps a place for health"
+    );
+    let mut client = RawClient::secure(gateway.addr(), &pki.client());
+    let answer = client.call(&post(), &[AUTH], b"{}");
+    assert_eq!(
+        (answer.status, &answer.json()["code"]),
+        (503, &"shedding".into())
+    );
+    let mut client = RawClient::secure(gateway.addr(), &pki.client());
+    assert_eq!(client.call("GET /v2/health/ready", &[], b"").status, 200);
+    drop(held);
+}
+
 type Seen = Option<(Instant, Ended)>;
 
 /// A backend that begins a stream, says so, and waits for its connection to end.
@@ -223,9 +270,9 @@ fn a_client_that_reads_nothing_is_closed_and_one_that_reads_slowly_is_not() {
         }
         bytes += chunk.len();
         // On the whole it takes longer than a pause may; between two pieces it never does. The system
-        // tells of room only when a third of its buffer is free, which takes a second of this.
+        // tells of room only when a third of its buffer is free, which takes half a second of this.
         if began.elapsed() < Duration::from_millis(5_500) {
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
     assert_eq!(bytes, 400 * 60_000);

@@ -7,6 +7,11 @@ use std::{
     thread,
 };
 
+use tokio_rustls::rustls::{
+    HandshakeKind, SupportedProtocolVersion,
+    version::{TLS12, TLS13},
+};
+
 use crate::support::{
     AUTH, Backend, Gateway, PATIENCE, RawClient, SetOnDrop, eventually, iris, post, tls::Pki,
 };
@@ -97,5 +102,47 @@ fn what_is_broken_leaves_the_old_in_force_until_it_is_mended() {
     );
     for line in next.key.lines().filter(|line| !line.starts_with("---")) {
         assert!(!log.contains(line));
+    }
+}
+
+#[test]
+fn who_is_no_longer_trusted_resumes_no_session() {
+    let versions: [&[&SupportedProtocolVersion]; 2] = [&[&TLS12], &[&TLS13]];
+    let backend = Backend::echo();
+    let (pki, others) = (Pki::new(), Pki::new());
+    let file = pki.path("clients.pem");
+    fs::copy(pki.path("ca.pem"), &file).unwrap();
+    let gateway = pki
+        .on("DATA", Gateway::with(iris(&backend)))
+        .env("WEIR_DATA_TLS_CLIENT_CA_FILE", file.display())
+        .start();
+    let own = pki.issue();
+    let mut clients = versions.map(|versions| {
+        let config = pki.client_showing(Some(&own), versions);
+        let call = || {
+            let mut client = RawClient::secure(gateway.addr(), &config);
+            assert_eq!(client.call(&post(), &[AUTH], b"{}").status, 200);
+            client
+        };
+        assert_eq!(call().tls().handshake_kind(), Some(HandshakeKind::Full));
+        let open = call();
+        let kind = open.tls().handshake_kind();
+        assert_eq!(kind, Some(HandshakeKind::Resumed));
+        (config, open)
+    });
+    fs::copy(others.path("ca.pem"), &file).unwrap();
+    gateway.signal("HUP");
+    let ok = [("use", "data"), ("result", "ok")];
+    gateway.wait_metric(RELOADS, &ok, |n| n == 1.0);
+    for (config, open) in &mut clients {
+        // What is open stays so.
+        assert_eq!(open.call(&post(), &[AUTH], b"{}").status, 200);
+        let answered = RawClient::try_secure(gateway.addr(), config)
+            .ok()
+            .and_then(|mut client| {
+                let request = client.request(&post(), &[AUTH], b"{}");
+                request.try_response("POST").ok()
+            });
+        assert!(answered.is_none(), "{answered:?}");
     }
 }
