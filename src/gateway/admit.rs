@@ -7,13 +7,25 @@ use crate::{
     base::clock::unix_ms_coarse,
     fault::{Code, Fault},
     snapshot::{Keys, Principal, Route, Snapshot},
-    spec::{Access, Scope},
+    spec::{Access, Priority, Scope},
 };
 
 /// Proof that a call may reach its deployment.
 pub(super) struct Admitted<'a> {
     pub(super) route: &'a Arc<Route>,
     pub(super) principal: Option<Arc<Principal>>,
+}
+
+impl Admitted<'_> {
+    /// In which class it waits, and is let go of.
+    pub(super) fn priority(&self) -> Priority {
+        class_of(self.principal.as_deref())
+    }
+}
+
+/// The class of a caller: the one of its key.
+pub(super) fn class_of(principal: Option<&Principal>) -> Priority {
+    principal.map_or_else(Priority::default, Principal::priority)
 }
 
 /// Checks the presented key, even where access is public, and what it opens. To a caller without

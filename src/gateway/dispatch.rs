@@ -35,6 +35,14 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    /// Nothing of the body was looked at.
+    pub(super) fn unread(fault: Fault, body: Incoming) -> Self {
+        Self {
+            fault,
+            unread: Some(body),
+        }
+    }
+
     /// weir itself failed, and with it whatever read the body.
     pub(super) fn own(code: Code) -> Self {
         Self {
@@ -60,10 +68,7 @@ pub(super) fn take_body(
         rate: options.body_rate,
     };
     if body.size_hint().lower() > limits.bytes_max {
-        return Err(Refused {
-            fault: Code::BodyTooLarge.into(),
-            unread: Some(body),
-        });
+        return Err(Refused::unread(Code::BodyTooLarge.into(), body));
     }
     let keep = ticket.map_or(0, Ticket::body_bytes_max);
     let keep = keep.max(options.retry_body_bytes_max);

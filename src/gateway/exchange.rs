@@ -216,8 +216,8 @@ impl Exchange {
     }
 
     /// Keeps what was taken of the limits until its end.
-    pub(super) fn hold(&mut self, limited: Option<Box<Limited>>) {
-        self.limited = limited;
+    pub(super) fn hold(&mut self, limited: Box<Limited>) {
+        self.limited = Some(limited);
     }
 
     /// The limits that it is under.

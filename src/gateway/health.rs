@@ -8,6 +8,7 @@ use super::local::Local;
 use crate::base::id::Epoch;
 
 /// What the gateway says of itself.
+#[derive(Debug)]
 pub(super) struct Own {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::admit::Admitted;
+use super::{admit::Admitted, exchange::Exchange};
 use crate::{
     base::clock::{Tick, unix_ms_coarse},
     fault::{Code, Fault},
@@ -61,15 +61,16 @@ impl Limits {
         }
     }
 
-    /// Takes one request of each, and says what the exchange is under. Refusals are counted for the
-    /// deployment that was called, whosever limit it was.
+    /// Takes one request of each for the exchange, which is under them from then on. Refusals are
+    /// counted for the deployment that was called, whosever limit it was.
     pub(super) fn take(
         self,
         entry: Arrival,
         meters: &RoleMeters,
-    ) -> (Option<Box<Limited>>, Result<(), Fault>) {
+        exchange: &mut Exchange,
+    ) -> Result<(), Fault> {
         if self.key.is_none() && self.deployment.is_none() {
-            return (None, Ok(()));
+            return Ok(());
         }
         let side = |limiter| Side {
             limiter,
@@ -84,7 +85,8 @@ impl Limits {
             charged_at: now,
         });
         let taken = limited.take(meters, now);
-        (Some(limited), taken)
+        exchange.hold(limited);
+        taken
     }
 }
 

@@ -1,88 +1,172 @@
-//! A first look at a request, before it is anybody's: methods that are nobody's here, what only HTTP/2
-//! leaves to be checked, and how far it may travel.
+//! The look at a request's head, before it is anybody's: the rules that are left once its protocol's
+//! reader has passed it, how far it may travel, whether weir itself is asked, and whether there is room.
+//!
+//! ```text
+//! HTTP/1 ──bytes, wire::h1──▶ hyper ──▶ RULES ───────────┐
+//! HTTP/2 ──frames, net::frames──▶ h2 ──▶ RULES, RULES_2 ─┴▶ Max-Forwards ▶ health ▶ room ──▶ serve
+//! ```
 
 use http::{HeaderValue, Method, Version, header, request::Parts, uri::Scheme};
 
-use super::health::Own;
-use crate::wire::{authority::Authority, headers};
+use super::{
+    exchange::Caller,
+    health::{Own, health},
+    local::Local,
+    shed,
+};
+use crate::{
+    fault::{Code, Fault},
+    wire::{authority::Authority, headers},
+};
+
+/// Headers in one head. hyper sees to it for HTTP/1, and for HTTP/2 to their size alone.
+const HEADERS_MAX: usize = 100;
 
 /// What was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Look {
-    /// Nothing unusual.
+    /// Nothing unusual: it goes its way.
     Usual,
-    /// It may go no further: whoever has it answers (RFC 9110 section 7.6.2).
-    GoesNoFurther,
-    /// It breaks a rule, and the connection with it.
-    Malformed,
+    /// weir answers it itself.
+    Own(Own),
+    /// It goes nowhere.
+    Refused(Fault),
 }
+
+/// Something that holds for a head, or it is answered with this.
+struct Rule(fn(&Parts) -> bool, Code);
+
+/// Of every head.
+const RULES: &[Rule] = &[
+    Rule(asks_for_no_tunnel_or_trace, Code::RequestMalformed),
+    Rule(has_one_way_to_go, Code::RequestMalformed),
+];
+
+/// What the library forgives over HTTP/2 (RFC 9113 section 8): what goes on to a backend of HTTP/1 must
+/// have meant the same to its client. With HTTP/1 all of it was looked at in the bytes.
+///
+/// The library itself refuses pseudo-headers that are unknown, missing, repeated or late, names in upper
+/// case, values with controls, everything that concerns one connection, and bodies that differ from
+/// their `content-length`.
+const RULES_2: &[Rule] = &[
+    Rule(has_few_headers, Code::HeadTooLarge),
+    Rule(is_of_the_web, Code::RequestMalformed),
+    Rule(is_for_one_place, Code::RequestMalformed),
+    Rule(has_a_visible_query, Code::RequestMalformed),
+    Rule(has_one_length, Code::RequestMalformed),
+    Rule(has_no_spoof, Code::RequestMalformed),
+    Rule(has_no_blanks_around_values, Code::RequestMalformed),
+];
 
 /// Takes the look, and counts down how far the request may still travel.
-pub(super) fn look(parts: &mut Parts) -> Look {
-    // A backend that takes the one for what it says makes a tunnel of a connection that other requests
-    // are to use; the other shows a client what weir adds on the way.
-    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
-        return Look::Malformed;
+pub(super) fn look(parts: &mut Parts, caller: &Caller, local: &Local) -> Look {
+    if let Err(code) = check(parts) {
+        return Look::Refused(code.into());
     }
-    // With HTTP/1 all of this was looked at in the bytes.
-    if parts.version == Version::HTTP_2 && !is_well_formed(parts) {
-        return Look::Malformed;
+    if parts.method == Method::OPTIONS && !travels_on(parts) {
+        return Look::Own(Own::json(br#"{"answered_by":"weir"}"#));
     }
-    if parts.method == Method::OPTIONS {
-        return count_down(parts);
+    if let Some(own) = health(parts, local) {
+        return Look::Own(own);
     }
-    Look::Usual
+    match shed::at_the_door(caller) {
+        Ok(()) => Look::Usual,
+        Err(fault) => Look::Refused(fault),
+    }
 }
 
-/// Whether a request of HTTP/2 has at most one `Host` and that is where it is for, no name that some read
-/// as another, and nothing but visible ASCII in its target (RFC 9113 section 8.3.1).
-fn is_well_formed(parts: &Parts) -> bool {
-    let uri = &parts.uri;
-    let default_port = if uri.scheme() == Some(&Scheme::HTTPS) {
-        443
-    } else {
-        80
+/// Whether a head keeps the rules of its protocol.
+fn check(parts: &Parts) -> Result<(), Code> {
+    let of_protocol = match parts.version {
+        Version::HTTP_2 => RULES_2,
+        _ => &[],
     };
-    let read = |text| Authority::parse(text).ok_or(());
-    let authority = uri.authority().map(|it| read(it.as_str().as_bytes()));
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let host = hosts.next().map(|host| read(host.as_bytes()));
-    let has_one_place = match (authority, host) {
-        (Some(Ok(authority)), Some(Ok(host))) => authority.is_same(&host, default_port),
-        (Some(Err(())), _) | (_, Some(Err(()))) => false,
-        (_, None) | (None, _) => true,
-    };
-    let is_spoof = |name: &str| name.contains('_') && headers::is_guarded(name.as_bytes());
-    let query = uri.query().unwrap_or_default();
-    has_one_place
-        && hosts.next().is_none()
-        && query.bytes().all(|b| b.is_ascii_graphic())
-        && !parts.headers.keys().any(|name| is_spoof(name.as_str()))
+    let broken = |rule: &&Rule| !rule.0(parts);
+    let found = RULES.iter().chain(of_protocol).find(broken);
+    found.map_or(Ok(()), |rule| Err(rule.1))
 }
 
-fn count_down(parts: &mut Parts) -> Look {
+/// A backend that takes the one for what it says makes a tunnel of a connection that other requests are
+/// to use; the other shows a client what weir adds on the way.
+fn asks_for_no_tunnel_or_trace(parts: &Parts) -> bool {
+    parts.method != Method::CONNECT && parts.method != Method::TRACE
+}
+
+/// One number, where the method heeds one (RFC 9110 section 7.6.2).
+fn has_one_way_to_go(parts: &Parts) -> bool {
+    if parts.method != Method::OPTIONS {
+        return true;
+    }
     let mut limits = parts.headers.get_all(header::MAX_FORWARDS).iter();
-    let left = match (limits.next(), limits.next()) {
-        (None, _) => return Look::Usual,
-        (Some(limit), None) => limit.to_str().unwrap_or_default(),
-        (Some(_), Some(_)) => return Look::Malformed,
-    };
-    if left.is_empty() || !left.bytes().all(|b| b.is_ascii_digit()) {
-        return Look::Malformed;
-    }
-    // However far a number is beyond all numbers, it may be made smaller.
-    let left = left.parse::<u32>().unwrap_or(u32::MAX);
-    let Some(less) = left.checked_sub(1) else {
-        return Look::GoesNoFurther;
-    };
-    let less = HeaderValue::from(less);
-    parts.headers.insert(header::MAX_FORWARDS, less);
-    Look::Usual
+    limits.next().is_none_or(is_digits) && limits.next().is_none()
 }
 
-/// weir's own answer to a request that may go no further.
-pub(super) fn answer_here() -> Own {
-    Own::json(br#"{"answered_by":"weir"}"#)
+fn has_few_headers(parts: &Parts) -> bool {
+    parts.headers.len() <= HEADERS_MAX
+}
+
+fn is_of_the_web(parts: &Parts) -> bool {
+    matches!(parts.uri.scheme_str(), None | Some("http" | "https"))
+}
+
+/// It says where it is for, in `:authority`, in one `Host`, or in both alike (section 8.3.1). The library
+/// keeps quiet about an empty name.
+fn is_for_one_place(parts: &Parts) -> bool {
+    let is_https = parts.uri.scheme() == Some(&Scheme::HTTPS);
+    let default_port = if is_https { 443 } else { 80 };
+    let authority = parts.uri.authority();
+    let authority = authority.map(|it| Authority::parse(it.as_str().as_bytes()));
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next().map(|host| Authority::parse(host.as_bytes()));
+    let is_one = match (authority, host) {
+        (Some(Some(authority)), Some(Some(host))) => authority.is_same(&host, default_port),
+        (Some(Some(_)), None) | (None, Some(Some(_))) => true,
+        _ => false,
+    };
+    is_one && hosts.next().is_none()
+}
+
+fn has_a_visible_query(parts: &Parts) -> bool {
+    let query = parts.uri.query().unwrap_or_default();
+    query.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn has_one_length(parts: &Parts) -> bool {
+    let mut lengths = parts.headers.get_all(header::CONTENT_LENGTH).iter();
+    lengths.next().is_none_or(is_digits) && lengths.next().is_none()
+}
+
+/// No name that some read as another.
+fn has_no_spoof(parts: &Parts) -> bool {
+    let is_spoof = |name: &str| name.contains('_') && headers::is_guarded(name.as_bytes());
+    !parts.headers.keys().any(|name| is_spoof(name.as_str()))
+}
+
+/// Blanks around a value are part of it here, and cut off by HTTP/1 (section 8.2.1).
+fn has_no_blanks_around_values(parts: &Parts) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let mut values = parts.headers.values().map(HeaderValue::as_bytes);
+    !values.any(|value| is_blank(value.first()) || is_blank(value.last()))
+}
+
+fn is_digits(value: &HeaderValue) -> bool {
+    !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit)
+}
+
+/// Whether it may be passed on, one step less far from then on; if not, whoever has it answers.
+fn travels_on(parts: &mut Parts) -> bool {
+    let Some(limit) = parts.headers.get_mut(header::MAX_FORWARDS) else {
+        return true;
+    };
+    // However far a number is beyond all numbers, it may be made smaller.
+    let left = limit.to_str().ok().and_then(|left| left.parse().ok());
+    match left.unwrap_or(u32::MAX).checked_sub(1) {
+        None => false,
+        Some(less) => {
+            *limit = less.into();
+            true
+        }
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +174,8 @@ mod tests {
     use http::Request;
 
     use super::*;
+
+    const BAD: Result<(), Code> = Err(Code::RequestMalformed);
 
     fn parts(method: &str, uri: &str, version: Version, pairs: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder().method(method).uri(uri).version(version);
@@ -102,70 +188,77 @@ mod tests {
     #[test]
     fn methods() {
         for (method, found) in [
-            ("GET", Look::Usual),
-            ("TRACE", Look::Malformed),
-            ("CONNECT", Look::Malformed),
-            ("OPTIONS", Look::Usual),
+            ("GET", Ok(())),
+            ("TRACE", BAD),
+            ("CONNECT", BAD),
+            ("OPTIONS", Ok(())),
         ] {
             for version in [Version::HTTP_11, Version::HTTP_2] {
-                assert_eq!(
-                    look(&mut parts(method, "/p", version, &[])),
-                    found,
-                    "{method}"
-                );
+                let parts = parts(method, "http://h/p", version, &[]);
+                assert_eq!(check(&parts), found, "{method}");
             }
         }
     }
 
     #[test]
     fn how_far_it_travels() {
-        let limited = |method, limits: &[&str]| {
-            let pairs: Vec<_> = limits
-                .iter()
-                .map(|limit| ("max-forwards", *limit))
-                .collect();
+        let limited = |method, limits: &[&'static str]| {
+            let pairs: Vec<_> = limits.iter().map(|it| ("max-forwards", *it)).collect();
             let mut parts = parts(method, "/p", Version::HTTP_11, &pairs);
-            let found = look(&mut parts);
+            check(&parts)?;
+            let travels = method != "OPTIONS" || travels_on(&mut parts);
             let left = parts.headers.get("max-forwards").cloned();
-            (
-                found,
-                left.map(|left| left.to_str().expect("text").to_owned()),
-            )
+            Ok((travels, left))
         };
-        let usual = |left: &str| (Look::Usual, Some(left.to_owned()));
-        assert_eq!(limited("OPTIONS", &["2"]), usual("1"));
-        assert_eq!(limited("OPTIONS", &["1"]), usual("0"));
-        assert_eq!(limited("OPTIONS", &["99999999999"]), usual("4294967294"));
-        assert_eq!(limited("OPTIONS", &["00"]).0, Look::GoesNoFurther);
-        assert_eq!(limited("GET", &["0"]), usual("0"));
+        let on = |left| Ok((true, Some(HeaderValue::from_static(left))));
+        assert_eq!(limited("OPTIONS", &[]), Ok((true, None)));
+        assert_eq!(limited("OPTIONS", &["2"]), on("1"));
+        assert_eq!(limited("OPTIONS", &["1"]), on("0"));
+        assert_eq!(limited("OPTIONS", &["99999999999"]), on("4294967294"));
+        assert_eq!(limited("GET", &["0"]), on("0"));
+        assert!(matches!(limited("OPTIONS", &["00"]), Ok((false, _))));
         for bad in [&[""][..], &["-1"], &["1, 2"], &["x"], &["1", "1"]] {
-            assert_eq!(limited("OPTIONS", bad).0, Look::Malformed, "{bad:?}");
+            assert_eq!(limited("OPTIONS", bad).err(), BAD.err(), "{bad:?}");
         }
     }
 
     #[test]
-    fn what_http2_leaves() {
-        let found =
-            |uri, pairs: &[(&str, &str)]| look(&mut parts("GET", uri, Version::HTTP_2, pairs));
-        for (uri, pairs) in [
-            ("http://h/p?q", &[][..]),
-            ("/p", &[("host", "h")]),
-            ("http://h/p", &[("host", "H:80")]),
-            ("https://h:443/p", &[("host", "h")]),
-            ("http://h/p", &[("x_mine", "a")]),
+    fn what_the_library_forgives_over_http2() {
+        let twice = [("content-length", "5"), ("content-length", "5")];
+        for (uri, pairs, good) in [
+            ("http://h/p?q", &[][..], true),
+            ("/p", &[("host", "h")], true),
+            ("http://[::1]:8/p", &[], true),
+            ("http://h/p", &[("host", "H:80")], true),
+            ("https://h:443/p", &[("host", "h")], true),
+            ("/p", &[], false),
+            ("/p", &[("host", "")], false),
+            ("/p", &[("host", "h"), ("host", "h")], false),
+            ("/p", &[("host", "u@h")], false),
+            ("http://h/p", &[("host", "other")], false),
+            ("http://h/p", &[("host", "h:81")], false),
+            ("http://h/p", &[("host", "h"), ("host", "h")], false),
+            ("http://u@h/p", &[], false),
+            ("http://u:x@h/p", &[("host", "u:x@h")], false),
+            ("ftp://h/p", &[], false),
+            ("http://h/p", &[("content-length", "5")], true),
+            ("http://h/p", &[("content-length", "+5")], false),
+            ("http://h/p", &[("content-length", "")], false),
+            ("http://h/p", &twice, false),
+            ("http://h/p", &[("x_mine", "a")], true),
+            ("http://h/p", &[("x_api_key", "a")], false),
+            ("http://h/p", &[("content_length", "1")], false),
+            ("http://h/p", &[("x", "a b")], true),
+            ("http://h/p", &[("x", "")], true),
+            ("http://h/p", &[("x", " a")], false),
+            ("http://h/p", &[("x", "a\t")], false),
         ] {
-            assert_eq!(found(uri, pairs), Look::Usual, "{uri} {pairs:?}");
+            let found = check(&parts("GET", uri, Version::HTTP_2, pairs));
+            assert_eq!(found, if good { Ok(()) } else { BAD }, "{uri} {pairs:?}");
         }
-        for (uri, pairs) in [
-            ("http://h/p", &[("host", "other")][..]),
-            ("http://h/p", &[("host", "h:81")]),
-            ("http://h/p", &[("host", "h"), ("host", "h")]),
-            ("/p", &[("host", "u@h")]),
-            ("http://u@h/p", &[]),
-            ("http://h/p", &[("x_api_key", "a")]),
-            ("http://h/p", &[("content_length", "1")]),
-        ] {
-            assert_eq!(found(uri, pairs), Look::Malformed, "{uri} {pairs:?}");
-        }
+        let many = [("x", "y")].repeat(HEADERS_MAX + 1);
+        let found = |many| check(&parts("GET", "http://h/", Version::HTTP_2, many));
+        assert_eq!(found(&many[1..]), Ok(()));
+        assert_eq!(found(&many), Err(Code::HeadTooLarge));
     }
 }

@@ -1,8 +1,8 @@
 //! The data plane: workers, and the way of a request through them. `serve` is the page to read.
 //!
 //! ```text
-//! worker ──accept──▶ connection ──▶ serve: read_call ▶ admit ▶ route ▶ dispatch ▶ respond
-//!    │ levels arrivals                          └────── snapshot ──────┘
+//! worker ──accept──▶ connection ──▶ serve: look ▶ admit ▶ route ▶ limits ▶ turn ▶ dispatch ▶ respond
+//!    │ levels arrivals                            └─── snapshot ────┘
 //!    └ ticks: deadlines, hang-ups, idle connections, outcomes
 //! ```
 
@@ -11,7 +11,6 @@ mod call;
 mod connection;
 mod dispatch;
 mod exchange;
-mod head_h2;
 mod health;
 mod later;
 mod levelling;

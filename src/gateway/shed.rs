@@ -1,6 +1,6 @@
 //! What is not begun while weir itself is short of something.
 
-use super::exchange::Exchange;
+use super::exchange::Caller;
 use crate::{
     base::memory::{Pressure, pressure},
     fault::{Code, Fault},
@@ -13,9 +13,9 @@ const ANY: &str = "any";
 
 /// Before anything is decided: whether there are too many connections, or there is too little memory
 /// for anything new.
-pub(super) fn at_the_door(exchange: &Exchange) -> Result<(), Fault> {
+pub(super) fn at_the_door(caller: &Caller) -> Result<(), Fault> {
     let reason = match pressure() {
-        _ if exchange.caller().socket.is_beyond() => "connections",
+        _ if caller.socket.is_beyond() => "connections",
         Pressure::Critical => "memory",
         Pressure::None | Pressure::High => return Ok(()),
     };

@@ -1,7 +1,8 @@
 //! The phase before a backend: waiting for a turn, where a deployment lets only so many through.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
+use super::{admit::class_of, exchange::Exchange, route::Routed};
 use crate::{
     base::{clock::Tick, name::DeploymentName},
     fault::{Code, Fault},
@@ -11,14 +12,41 @@ use crate::{
     upstream::answer::Answer,
 };
 
-/// Waits for a turn, for as long as the gate says; with it, how long that took, in nanoseconds.
+/// Waits for a turn, if the deployment has a gate; the exchange keeps it to its end.
+///
+/// # Errors
+/// There is none for it, as the client is told.
+///
+/// # Cancellation
+/// That of [`pass`].
+pub(super) async fn wait_turn(exchange: &mut Exchange, routed: &Routed) -> Result<(), Fault> {
+    let Some(gate) = &routed.gate else {
+        return Ok(());
+    };
+    let (plan, watch) = (&routed.plan, Rc::clone(&exchange.caller().watch));
+    let class = class_of(routed.principal.as_deref());
+    // Boxed, because it is rare.
+    match Box::pin(pass(gate, &plan.name, class, &watch)).await {
+        Ok((turn, waited_ns)) => {
+            exchange.hold_turn(turn, waited_ns);
+            Ok(())
+        }
+        Err(no) => {
+            let fault = fault(no);
+            plan.main.role_meters.turn_away(fault.code());
+            Err(fault)
+        }
+    }
+}
+
+/// Passes a gate, for as long as that says; with the turn, how long it took, in nanoseconds.
 ///
 /// # Errors
 /// [`NoTurn`], counted.
 ///
 /// # Cancellation
 /// Leaves the line at once; a turn that was handed to it meanwhile goes to the next.
-pub(super) async fn wait_turn(
+pub(super) async fn pass(
     gate: &Arc<Gate>,
     name: &DeploymentName,
     priority: Priority,
@@ -54,7 +82,7 @@ pub(super) fn judge(turn: &Turn, answer: &Answer) {
 }
 
 /// As the client is told.
-pub(super) fn fault(no: NoTurn) -> Fault {
+fn fault(no: NoTurn) -> Fault {
     let code = match no.why {
         Why::Full | Why::Displaced => Code::Overloaded,
         Why::TooLong => Code::TurnTimeout,

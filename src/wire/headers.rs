@@ -4,8 +4,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use smallvec::SmallVec;
 
-use super::authority::Authority;
-
 /// The client's id of a request, or the one weir gave.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Which version answered; on a request, which one shall.
@@ -190,11 +188,6 @@ pub fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     let behind = value.get(6..)?;
     let separated = behind.is_empty() || behind[0] == b' ';
     (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| behind.trim_ascii())
-}
-
-/// Whether a `Host` can be one (RFC 9112 section 3.2).
-pub fn is_host(value: &HeaderValue) -> bool {
-    Authority::parse(value.as_bytes()).is_some()
 }
 
 /// Whether a client's request id is kept: 1 to 128 of `[A-Za-z0-9._:-]`.

@@ -115,7 +115,7 @@ const FIELDS: &[(&str, &str)] = &[
     (":path", "/predict/demo/../demo/iris"),
     (":path", "/predict/demo\\iris"),
     ("host", "evil"),
-    ("host", "gateway.test:80"),
+    ("host", "gateway.test:81"),
     ("host", ""),
     ("X-Upper", "x"),
     ("", "x"),

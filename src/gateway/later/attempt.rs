@@ -26,7 +26,7 @@ use crate::{
     gateway::{
         dispatch::{Whole, whole},
         local::Local,
-        turn::{judge, wait_turn},
+        turn::{judge, pass},
     },
     limit::{Gate, Turn},
     net::watch::Watch,
@@ -112,7 +112,7 @@ fn plan_of(local: &Local, work: &Work) -> Result<(Arc<Plan>, Option<Arc<Gate>>),
 /// and the queue looks at the gate before it begins it again.
 async fn turn_of(local: &Local, plan: &Plan, gate: &Arc<Gate>) -> Result<Turn, Attempted> {
     let watch = local.watchdog.watch();
-    let turn = wait_turn(gate, &plan.name, Priority::Bulk, &watch).await;
+    let turn = pass(gate, &plan.name, Priority::Bulk, &watch).await;
     turn.map(|(turn, _)| turn).map_err(|_| Attempted::GivenBack)
 }
 

@@ -69,17 +69,13 @@ pub(in crate::gateway) async fn submit(
     asked: Asked<'_>,
     body: Incoming,
 ) -> Result<Fetched, Refused> {
-    let unread = |fault: Fault, body| Refused {
-        fault,
-        unread: Some(body),
-    };
     let Some(queue) = exchange.local().queue.clone() else {
-        return Err(unread(Code::AsyncUnavailable.into(), body));
+        return Err(Refused::unread(Code::AsyncUnavailable.into(), body));
     };
     let checked = prepare(exchange, &queue, &body);
     let (owner, wishes) = match checked {
         Ok(checked) => checked,
-        Err(fault) => return Err(unread(fault, body)),
+        Err(fault) => return Err(Refused::unread(fault, body)),
     };
     let later = exchange.seen().later.unwrap_or_default();
     let total_ms = deferred.live.as_ref().map(|plan| plan.timeouts.total_ms);

@@ -15,7 +15,7 @@ use super::{fetched::Fetched, list::list, query::Query, ranges::Wishes, result::
 use crate::{
     base::{async_id::AsyncId, secret::KeyDigest},
     fault::{Code, Fault},
-    gateway::{admit::identify, call::check_head, exchange::Exchange, seen::Presented},
+    gateway::{admit::identify, exchange::Exchange, seen::Presented},
     queue::{Cancelled, Language, Queue, Request, document},
     store::{JobStatus, StoreError},
     wire::async_path::AsyncPath,
@@ -46,7 +46,6 @@ pub(in crate::gateway) async fn fetch(
     exchange.note_epoch(local.current.load().epoch_header());
     let exchange = &*exchange;
     let parts = exchange.parts();
-    check_head(exchange.seen(), parts)?;
     let path = AsyncPath::parse(path).ok_or(Code::RouteUnknown)?;
     if !path.takes(&parts.method) {
         let allowed = HeaderValue::from_static(path.allowed());
