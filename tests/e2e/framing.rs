@@ -1,20 +1,19 @@
 //! Hostile requests: one reading of every message, or none.
 
 use crate::support::{
-    AUTH, Backend, Ended, Gateway, KEY, Next, PATIENCE, PREDICT, RawClient, Stop, client::chunk,
-    iris,
+    AUTH, Backend, Ended, Gateway, KEY, PATIENCE, PREDICT, RawClient, Stop, iris,
 };
 
-fn head(more: &str) -> String {
+pub(crate) fn head(more: &str) -> String {
     format!("POST {PREDICT} HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\n{more}\r\n")
 }
 
-fn smuggled() -> String {
+pub(crate) fn smuggled() -> String {
     format!("POST {PREDICT}/smuggled HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\n\r\n")
 }
 
 /// Reads answers until the connection ends.
-fn answers(client: &mut RawClient) -> (Vec<u16>, Ended) {
+pub(crate) fn answers(client: &mut RawClient) -> (Vec<u16>, Ended) {
     let mut statuses = Vec::new();
     loop {
         match client.try_response("POST") {
@@ -300,153 +299,6 @@ fn an_upload_cut_short_is_never_a_whole_one_upstream() {
 }
 
 #[test]
-fn an_early_refusal_is_heard_while_uploading() {
-    for next in [Next::Close, Next::Keep] {
-        let backend = Backend::start(move |conn, _| {
-            conn.answer(413, &[("connection", "close")], b"too much");
-            if next == Next::Keep {
-                // Neither reads on nor closes.
-                conn.wait_end(PATIENCE);
-            } else {
-                conn.shutdown_write();
-            }
-            Next::Close
-        });
-        let gateway = Gateway::start(iris(&backend));
-        let mut client = gateway.connect();
-        // The last chunk never comes: the upload is under way for as long as the test lasts.
-        client.send(head("transfer-encoding: chunked\r\n"));
-        client.send(chunk(vec![b'x'; 100_000]));
-        let answer = client.response("POST");
-        assert_eq!((answer.status, answer.text().as_str()), (413, "too much"));
-    }
-}
-
-#[test]
-fn a_refusal_is_readable_though_a_big_upload_is_on_its_way() {
-    let backend = Backend::echo();
-    let gateway = Gateway::start(iris(&backend));
-    for size in [1_000_usize, 60_000, 1 << 20, 4 << 20] {
-        let mut client = gateway.connect();
-        client.send(format!(
-            "POST {PREDICT} HTTP/1.1\r\nhost: h\r\nx-api-key: wrong\r\ncontent-length: {size}\r\n\r\n"
-        ));
-        client.send(vec![b'x'; size]);
-        let answer = client.response("POST");
-        assert_eq!(
-            (answer.status, &answer.ended),
-            (401, &Ended::Clean),
-            "{size}"
-        );
-    }
-    assert_eq!(backend.count(), 0);
-}
-
-#[test]
-fn an_unread_body_is_drained_or_its_connection_closed() {
-    let backend = Backend::echo();
-    let gateway = Gateway::start(iris(&backend));
-    let body = smuggled();
-    // Small: drained, and the connection goes on with what really is the next request.
-    let mut client = gateway.connect();
-    let refused = client.call(
-        &format!("POST {PREDICT}"),
-        &[("x-api-key", "wrong")],
-        body.as_bytes(),
-    );
-    assert_eq!(refused.status, 401);
-    match client
-        .request(&format!("POST {PREDICT}/real"), &[AUTH], b"")
-        .try_response("POST")
-    {
-        Ok(answer) => assert_eq!(answer.status, 200),
-        Err(ended) => assert!(matches!(ended, Ended::Eof | Ended::Reset), "{ended:?}"),
-    }
-    // Large: whatever it holds, none of it is taken for a request.
-    let mut client = gateway.connect();
-    let big = body.repeat(2_000);
-    client.request(
-        &format!("POST {PREDICT}"),
-        &[("x-api-key", "wrong")],
-        big.as_bytes(),
-    );
-    let (statuses, ended) = answers(&mut client);
-    assert!(statuses.is_empty() || statuses == [401], "{statuses:?}");
-    assert!(matches!(ended, Ended::Eof | Ended::Reset), "{ended:?}");
-    assert!(
-        backend
-            .received()
-            .iter()
-            .all(|r| r.head.target() == "/real")
-    );
-}
-
-#[test]
-fn a_backend_that_answers_before_the_body_leaves_no_body_behind() {
-    let backend = Backend::start(|conn, head| {
-        if head.target().ends_with("/early") {
-            conn.answer(200, &[], b"early");
-            conn.wait_end(PATIENCE);
-            return Next::Close;
-        }
-        conn.body(head);
-        conn.answer(200, &[], b"late")
-    });
-    let gateway = Gateway::with(iris(&backend)).env("WEIR_WORKERS", 1).start();
-    for _ in 0..3 {
-        let mut client = gateway.connect();
-        client.send(head("content-length: 300000\r\n").replace("/iris ", "/iris/early "));
-        let answer = client.response("POST");
-        assert_eq!(answer.text(), "early");
-        client.send(vec![b'x'; 300_000]);
-        let next = gateway.call(&format!("POST {PREDICT}"), &[AUTH], b"{}");
-        assert_eq!(next.text(), "late");
-    }
-    assert!(backend.received().iter().all(|r| r.head.method() == "POST"));
-}
-
-#[test]
-fn answers_before_a_refusal_come_whole_and_nothing_behind_it_is_served() {
-    let backend = Backend::echo();
-    let gateway = Gateway::start(iris(&backend));
-    let good = head("content-length: 5\r\n") + "hello";
-    for bad in [
-        smuggled().replace("host: h\r\n", ""),
-        smuggled().replace("host: h", "host: h\r\nhost: h"),
-        smuggled().replace("host: h", "host: u@h"),
-        smuggled().replace("POST ", "POST http://other"),
-        smuggled().replace("POST /predict", "POST /#/predict"),
-        smuggled().replace("POST /predict", "POST /\u{e9}/predict"),
-        smuggled().replace("\r\n", "\n"),
-        smuggled().replace("x-api-key", "connection: host\r\nx-api-key"),
-        smuggled().replace("x-api-key", "X_Api_Key: spoof\r\nx-api-key"),
-        smuggled().replace("x-api-key", "content_length: 5\r\nx-api-key"),
-        smuggled().replace("HTTP/1.1", "HTTP/1.2"),
-        format!("\r\n\r\n{}", smuggled()),
-    ] {
-        let before = backend.count();
-        let mut client = gateway.connect();
-        client.send(good.repeat(2) + &bad + &good);
-        for _ in 0..2 {
-            let answer = client.response("POST");
-            assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
-        }
-        let (statuses, ended) = answers(&mut client);
-        assert_eq!(statuses, [400], "{bad:?}");
-        assert!(
-            matches!(ended, Ended::Eof | Ended::Reset),
-            "{bad:?}: {ended:?}"
-        );
-        assert_eq!(backend.count() - before, 2, "{bad:?}");
-    }
-    let refused = gateway.metric(
-        "weir_client_connections_refused_total",
-        &[("reason", "head_refused")],
-    );
-    assert!((refused - 12.0).abs() < 0.5, "{refused}");
-}
-
-#[test]
 fn one_empty_line_in_front_of_a_request_is_forgiven() {
     let backend = Backend::echo();
     let gateway = Gateway::start(iris(&backend));
@@ -485,118 +337,4 @@ fn chunks_that_two_readers_cut_differently_break_the_body_on_both_sides() {
     for got in backend.received() {
         assert_ne!(got.body.unwrap().ended, Ended::Clean, "{:?}", got.head);
     }
-}
-
-#[test]
-fn tunnels_and_traces_go_nowhere_and_upgrades_are_not_passed_on() {
-    let backend = Backend::echo();
-    let gateway = Gateway::start(iris(&backend));
-    for line in [
-        format!("TRACE {PREDICT}"),
-        format!("CONNECT {PREDICT}"),
-        format!("CONNECT {}", backend.addr()),
-    ] {
-        let mut client = gateway.connect();
-        client.request(&line, &[AUTH], b"");
-        client.send(smuggled());
-        let (statuses, ended) = answers(&mut client);
-        assert_eq!(statuses, [400], "{line}, then {ended:?}");
-    }
-    assert_eq!(backend.count(), 0);
-    let mut client = gateway.connect();
-    for upgrade in ["websocket", "h2c"] {
-        let more = format!("connection: upgrade, http2-settings\r\nupgrade: {upgrade}\r\n");
-        client.send(head(&(more + "http2-settings: AAMAAABk\r\ncontent-length: 2\r\n")) + "hi");
-        assert_eq!(client.response("POST").text(), "hi", "{upgrade}");
-        let up = backend.last().head;
-        assert!(
-            ["connection", "upgrade", "http2-settings"]
-                .iter()
-                .all(|name| !up.has(name))
-        );
-    }
-}
-
-#[test]
-fn options_travel_as_far_as_they_may() {
-    let backend = Backend::echo();
-    let gateway = Gateway::start(iris(&backend));
-    let mut client = gateway.connect();
-    let options = format!("OPTIONS {PREDICT}");
-    for (limit, reached) in [("0", None), ("1", Some("0")), ("10", Some("9"))] {
-        let before = backend.count();
-        let answer = client.call(&options, &[AUTH, ("max-forwards", limit)], b"");
-        assert_eq!(answer.status, 200, "{limit}");
-        assert_eq!(backend.count() - before, usize::from(reached.is_some()));
-        if let Some(left) = reached {
-            assert_eq!(
-                backend.last().head.get("max-forwards").as_deref(),
-                Some(left)
-            );
-        }
-    }
-    let post = format!("POST {PREDICT}");
-    assert_eq!(
-        client
-            .call(&post, &[AUTH, ("max-forwards", "0")], b"")
-            .status,
-        200
-    );
-    assert_eq!(
-        client
-            .call(&options, &[AUTH, ("max-forwards", "x")], b"")
-            .status,
-        400
-    );
-}
-
-#[test]
-fn continue_is_said_when_the_body_is_wanted_and_only_then() {
-    let backend = Backend::echo();
-    let gateway = Gateway::start(iris(&backend));
-    // Without a body, in HTTP/1.0, or with another expectation there is nothing to say.
-    for (line, more, body) in [
-        ("HTTP/1.1", "expect: 100-continue\r\n", ""),
-        (
-            "HTTP/1.1",
-            "expect: 100-continue\r\ncontent-length: 0\r\n",
-            "",
-        ),
-        (
-            "HTTP/1.0",
-            "expect: 100-continue\r\ncontent-length: 2\r\n",
-            "hi",
-        ),
-        (
-            "HTTP/1.1",
-            "expect: something-else\r\ncontent-length: 2\r\n",
-            "hi",
-        ),
-    ] {
-        let mut client = gateway.connect();
-        client.send(head(more).replace("HTTP/1.1", line) + body);
-        let answer = client.response("POST");
-        assert_eq!(
-            (answer.status, answer.text().as_str()),
-            (200, body),
-            "{more}"
-        );
-        assert!(answer.interim.is_empty(), "{line} {more}");
-    }
-    // A body that does not wait is taken as it comes, and so is the next request.
-    let mut client = gateway.connect();
-    for _ in 0..2 {
-        client.send(head("Expect: 100-Continue\r\ncontent-length: 5\r\n") + "hello");
-        let answer = client.response("POST");
-        assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
-        assert!(!backend.last().head.has("expect"));
-    }
-    // Refused before it is wanted: no 100, and what follows is no request.
-    let mut client = gateway.connect();
-    let more = "expect: 100-continue\r\ncontent-length: 300\r\n";
-    client.send(head(more).replace(KEY, "wrong"));
-    client.send(smuggled());
-    let answer = client.response("POST");
-    assert_eq!((answer.status, answer.interim.len()), (401, 0));
-    assert!(client.closed_within(PATIENCE));
 }

@@ -12,6 +12,8 @@
     reason = "base::task ties tasks to the gateway's shutdown, which the harness has none of"
 )]
 
+mod on_the_way;
+mod refusals;
 mod support;
 
 mod addresses;
