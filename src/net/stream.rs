@@ -64,7 +64,13 @@ impl Stream {
     /// busy worker takes a connection up before epoll is asked again: what came meanwhile would be
     /// read as the answer to the next request, which is another client's.
     pub fn is_quiet(&mut self) -> bool {
-        self.seems_quiet() && !is_readable(self.tcp())
+        if !self.seems_quiet() {
+            return false;
+        }
+        match self {
+            Self::Plain(tcp) => !is_readable(tcp),
+            Self::Tls(tls) => !is_readable(tls.get_ref().0) || brought_nothing(tls),
+        }
     }
 
     /// Whether the peer of a new connection talks before it is spoken to. Its end is no talk.
@@ -142,6 +148,29 @@ fn holds_bytes(tcp: &TcpStream) -> bool {
         .is_ok_and(|count| count > 0)
 }
 
+/// Takes in what the system holds for an idle connection, past the runtime, which has not heard of it.
+/// It may be what TLS has to say to itself: a connection that was closed for a late ticket would be
+/// missed by the next request, and its successor is sent tickets of its own.
+fn brought_nothing(tls: &mut TlsStream<TcpStream>) -> bool {
+    let TlsStream::Client(client) = tls else {
+        return false;
+    };
+    let (tcp, session) = client.get_mut();
+    let socket = SockRef::from(&*tcp);
+    loop {
+        match session.read_tls(&mut &*socket) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+            Err(_) => return false,
+        }
+        match session.process_new_packets() {
+            Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+            _ => return false,
+        }
+    }
+}
+
 /// Reads a byte off a connection that is not to be used when one comes; its end brings none.
 fn poll_byte(tls: &mut TlsStream<TcpStream>) -> Poll<usize> {
     let mut cx = Context::from_waker(Waker::noop());
@@ -215,9 +244,13 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, net::TcpListener};
+    use std::{io::Write, net::TcpListener, sync::Arc};
+
+    use tokio::io::AsyncReadExt;
+    use tokio_rustls::rustls;
 
     use super::*;
+    use crate::net::tls::provider;
 
     async fn pair() -> (Stream, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
@@ -241,5 +274,70 @@ mod tests {
         drop(peer);
         assert!(!stream.is_quiet(), "an end is not quiet");
         assert!(!stream.talks_first(), "an end is no talk");
+    }
+
+    /// The two ends of a connection under TLS 1.3, whose tickets are read.
+    async fn tls_pair() -> (Stream, rustls::ServerConnection, std::net::TcpStream) {
+        let issued = rcgen::generate_simple_self_signed(["h".to_owned()]).expect("a certificate");
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(issued.signing_key.serialize_der());
+        let chain = vec![issued.cert.der().clone()];
+        let server = rustls::ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(chain.clone(), key.into())
+            .expect("a certificate and its key");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(chain[0].clone()).expect("an authority");
+        let client = rustls::ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (stream, mut peer) = pair().await;
+        let Stream::Plain(tcp) = stream else {
+            unreachable!("it is in clear text")
+        };
+        let handshake = std::thread::spawn(move || {
+            let mut session = rustls::ServerConnection::new(Arc::new(server)).expect("a session");
+            while session.is_handshaking() {
+                session.complete_io(&mut peer).expect("a handshake");
+            }
+            session.writer().write_all(b"x").expect("held");
+            while session.wants_write() {
+                session.write_tls(&mut peer).expect("written");
+            }
+            (session, peer)
+        });
+        let name = "h".try_into().expect("a name");
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+        let mut tls = connector.connect(name, tcp).await.expect("a handshake");
+        let (session, peer) = handshake.join().expect("a server");
+        // Behind the tickets.
+        assert_eq!(tls.read_u8().await.expect("a byte"), b'x');
+        (Stream::Tls(Box::new(tls.into())), session, peer)
+    }
+
+    /// Neither does the runtime know here.
+    #[tokio::test]
+    async fn what_tls_says_to_itself_is_quiet_and_all_else_is_not() {
+        let (mut stream, mut session, mut peer) = tls_pair().await;
+        assert!(stream.is_quiet());
+        for _ in 0..3 {
+            session.refresh_traffic_keys().expect("TLS 1.3");
+            session.write_tls(&mut peer).expect("written");
+            assert!(stream.is_quiet(), "new keys are no answer");
+        }
+        session.writer().write_all(b"HTTP/1.1").expect("held");
+        session.write_tls(&mut peer).expect("written");
+        assert!(!stream.is_quiet());
+
+        let (mut stream, mut session, mut peer) = tls_pair().await;
+        session.send_close_notify();
+        session.write_tls(&mut peer).expect("written");
+        assert!(!stream.is_quiet(), "an end is not quiet");
+        let (mut stream, _, peer) = tls_pair().await;
+        drop(peer);
+        assert!(!stream.is_quiet(), "nor is one that is not told");
     }
 }
