@@ -150,7 +150,7 @@ fn a_forged_answer_behind_an_answer_poisons_nobody() {
     let poisoned: usize = at_once(48, |client| {
         let mut connection = gateway.connect();
         let mut poisoned = 0;
-        for n in 0..40 {
+        for n in 0..20 {
             let id = format!("client-{client}-request-{n}");
             let sent = forged.now().to_string();
             let fields = [AUTH, ("x-id", id.as_str()), ("x-sent", sent.as_str())];
@@ -169,7 +169,7 @@ fn a_forged_answer_behind_an_answer_poisons_nobody() {
     let [early, violations, crossed] =
         [&forged.early, &forged.violations, &forged.crossed].map(|n| n.load(Ordering::SeqCst));
     println!("{early} forged, {crossed} crossed, {violations} taken up, {poisoned} poisoned");
-    assert!(early > 100, "hardly anything was forged: {early}");
+    assert!(early > 20, "hardly anything was forged: {early}");
     assert_eq!(violations, 0, "requests behind {early} forgeries");
     assert!(
         poisoned <= crossed,
