@@ -220,6 +220,15 @@ impl Exchange {
         self.limited = Some(limited);
     }
 
+    /// There is no place for it, or it was there before: of the limits it takes no more than the bytes
+    /// that passed.
+    pub(super) fn give_back(&mut self) {
+        if let Some(limited) = &mut self.limited {
+            limited.end(self.request_bytes, self.response_bytes);
+            limited.give_back();
+        }
+    }
+
     /// The limits that it is under.
     pub(super) fn limited(&self) -> Option<&Limited> {
         self.limited.as_deref()

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! Limits ──take──▶ key ──▶ deployment ──▶ Limited: held by the exchange, charged as bytes pass
-//!                   ▲          └ refuses: what the key gave is given back
+//!                   ▲          └ refuses: what the key gave is given back; so is what both gave to
+//!                   └──────────── a request that there is no place for behind them (gate, queue)
 //! ```
 
 use std::sync::Arc;
@@ -115,12 +116,20 @@ impl Limited {
         if let Some(deployment) = &mut self.deployment
             && let Err(fault) = take(deployment, Scope::Deployment)
         {
-            if let Some(permit) = self.key.as_mut().and_then(|key| key.permit.take()) {
-                permit.give_back(Tick::now());
-            }
+            self.give_back();
             return Err(fault);
         }
         Ok(())
+    }
+
+    /// The request gets no answer, for want of a place: it costs nothing but the bytes that passed.
+    pub(super) fn give_back(&mut self) {
+        let now = Tick::now();
+        for side in [&mut self.key, &mut self.deployment].into_iter().flatten() {
+            if let Some(permit) = side.permit.take() {
+                permit.give_back(now);
+            }
+        }
     }
 
     /// So many bytes of bodies have passed, from the client and to it. They are charged now and then,

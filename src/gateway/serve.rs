@@ -85,7 +85,12 @@ async fn try_serve(exchange: &mut Exchange, body: Incoming) -> Result<Served, Re
         }
         Ok(Way::Later(deferred, target)) => {
             let asked = Asked::new(path.unwrap_or_default(), &uri, target);
-            let fetched = Box::pin(submit(exchange, *deferred, asked, body)).await?;
+            let submitted = Box::pin(submit(exchange, *deferred, asked, body)).await;
+            let fetched = submitted.inspect_err(|refused| {
+                if matches!(refused.fault.entry().status, 429 | 503) {
+                    exchange.give_back(); // no room, which is not its fault
+                }
+            })?;
             Ok(Served::Kept(Box::new(fetched), None))
         }
         Ok(Way::Kept(fetched)) => Ok(Served::Kept(fetched, Some(body))),

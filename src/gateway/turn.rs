@@ -34,6 +34,7 @@ pub(super) async fn wait_turn(exchange: &mut Exchange, routed: &Routed) -> Resul
         Err(no) => {
             let fault = fault(no);
             plan.main.role_meters.turn_away(fault.code());
+            exchange.give_back();
             Err(fault)
         }
     }

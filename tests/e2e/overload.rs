@@ -77,6 +77,111 @@ fn who_waits_too_long_is_told_so_and_who_hangs_up_leaves_the_line() {
 }
 
 #[test]
+fn who_was_turned_away_at_the_gate_has_spent_nothing() {
+    let gate = Gate::new();
+    let backend = held(&gate);
+    let rules = "concurrency_max = 1, queue_max = 8, queue_timeout_ms = 100";
+    let limits = "limits = { requests_per_second = 0.001, burst = 3, requests_per_day = 3 }\n";
+    let gateway = Gateway::start(declared(&backend, rules).with(limits));
+    let mut first = gateway.connect();
+    first.request(&post(), &[AUTH], b"1");
+    backend.wait_count(1);
+    for _ in 0..5 {
+        let refused = gateway.call(&post(), &[AUTH], b"2");
+        assert_eq!(refused.status, 503, "{}", refused.text());
+        let left = refused.head.all("ratelimit");
+        let items = left[0].split(", ").all(|item| item.contains(";r=2;"));
+        assert!(items, "{left:?}");
+    }
+    gate.open();
+    assert_eq!(first.response("POST").body, b"1");
+    for expected in [200, 200, 429] {
+        assert_eq!(gateway.call(&post(), &[AUTH], b"3").status, expected);
+    }
+}
+
+#[test]
+fn those_in_line_are_let_in_with_the_edit_that_makes_room() {
+    let gate = Gate::new();
+    let backend = held(&gate);
+    let rules =
+        |max: u32| format!("concurrency_max = {max}, queue_max = 64, queue_timeout_ms = 60000");
+    let gateway = Gateway::start(declared(&backend, &rules(1)));
+    let clients: Vec<_> = (0..6)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.request(&post(), &[AUTH], b"x");
+            client
+        })
+        .collect();
+    let waiting = |n: f64| gateway.wait_metric("weir_gate_waiting", &[], |is| is == n);
+    waiting(5.0);
+    // More room, less again, more; in the end none that keeps the last ones back.
+    for (max, inside) in [(3, 3), (1, 3), (4, 4)] {
+        gateway.redeclare(declared(&backend, &rules(max)));
+        backend.wait_count(inside);
+        waiting(6.0 - inside as f64);
+        assert_eq!(backend.count(), inside);
+    }
+    let url = backend.url();
+    let without = Declarations::new()
+        .with(format!(
+            "[[deployment]]\nproject = \"demo\"\nname = \"iris\"\naccess = \"keys\"\n\
+             [deployment.version]\nmodel = \"model:1\"\n[deployment.version.main]\n\
+             backends = [{{ url = \"{url}\" }}]\n"
+        ))
+        .with(key(KEY, "demo"));
+    gateway.redeclare(without);
+    backend.wait_count(6);
+    gate.open();
+    for mut client in clients {
+        assert_eq!(client.response("POST").status, 200);
+    }
+}
+
+#[test]
+fn who_waits_when_the_deployment_goes_is_answered_as_it_was_let_in() {
+    let gate = Gate::new();
+    let backend = held(&gate);
+    let rules = "concurrency_max = 1, queue_max = 64, queue_timeout_ms = 60000";
+    let gateway = Gateway::start(declared(&backend, rules));
+    let mut clients = [(); 3].map(|()| {
+        let mut client = gateway.connect();
+        client.request(&post(), &[AUTH], b"x");
+        client
+    });
+    gateway.wait_metric("weir_gate_waiting", &[], |waiting| waiting == 2.0);
+    gateway.redeclare(Declarations::new().with(key(KEY, "demo")));
+    // Nobody is left behind a gate that no other request will ever open.
+    backend.wait_count(3);
+    gate.open();
+    for client in &mut clients {
+        assert_eq!(client.response("POST").status, 200);
+    }
+    assert_eq!(gateway.call(&post(), &[AUTH], b"x").status, 404);
+}
+
+#[test]
+fn who_waits_when_the_gateway_drains_has_its_turn() {
+    let gate = Gate::new();
+    let backend = held(&gate);
+    let rules = "concurrency_max = 1, queue_max = 64, queue_timeout_ms = 60000";
+    let mut gateway = Gateway::start(declared(&backend, rules));
+    let mut clients = [(); 4].map(|()| {
+        let mut client = gateway.connect();
+        client.request(&post(), &[AUTH], b"x");
+        client
+    });
+    gateway.wait_metric("weir_gate_waiting", &[], |waiting| waiting == 3.0);
+    gateway.sigterm();
+    gate.open();
+    for client in &mut clients {
+        assert_eq!(client.response("POST").status, 200);
+    }
+    assert!(gateway.wait_exit(PATIENCE).success());
+}
+
+#[test]
 fn under_far_more_than_it_does_a_deployment_does_what_it_can() {
     let backend = Backend::start(|conn, head| {
         let body = conn.body(head);

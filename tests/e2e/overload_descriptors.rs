@@ -3,11 +3,14 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
-use crate::support::{AUTH, Backend, Ended, Gateway, PATIENCE, RawClient, eventually, iris, post};
+use crate::support::{
+    AUTH, Backend, Ended, Gateway, PATIENCE, RawClient, eventually, iris, post, tls::Pki,
+};
 
 /// Connections that do nothing.
 fn idle(addr: SocketAddr, count: usize) -> Vec<TcpStream> {
@@ -63,6 +66,31 @@ fn beyond_the_cap_health_is_answered_and_the_rest_told_why() {
     call_in_time(&gateway, &post(), 200);
     let shed = [("reason", "connections")];
     assert!(gateway.metric("weir_shed_total", &shed) > 0.5);
+}
+
+#[test]
+fn beyond_the_cap_nobody_keeps_a_place_by_saying_nothing() {
+    let backend = Backend::echo();
+    let pki = Pki::new();
+    let gateway = pki
+        .on("DATA", Gateway::with(iris(&backend)))
+        .env("WEIR_DATA_CONNECTIONS_MAX", 1)
+        .env("WEIR_DATA_TLS_HANDSHAKE_TIMEOUT_MS", 600_000)
+        .start();
+    let mut first = RawClient::secure(gateway.addr(), &pki.client());
+    assert_eq!(first.call(&post(), &[AUTH], b"x").status, 200);
+    // More than there are places beyond it, none of which ever shakes hands.
+    let _silent = idle(gateway.addr(), 200);
+    eventually(PATIENCE, "health is answered", || {
+        RawClient::try_secure(gateway.addr(), &pki.client())
+            .and_then(|mut client| {
+                client.request("GET /v2/health/live", &[], b"");
+                client
+                    .try_response("GET")
+                    .map_err(|_| ErrorKind::Other.into())
+            })
+            .is_ok_and(|answer| answer.status == 200)
+    });
 }
 
 #[test]

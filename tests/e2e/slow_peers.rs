@@ -41,12 +41,28 @@ const EVERY: [Slow; 6] = [
     Slow::NoWindow,
 ];
 
+/// Where they call. It has a model of its own: one thread that fills thousands of unread answers is
+/// late for everybody, which would look as if the gateway were.
+const SLOW_PREDICT: &str = "/predict/demo/slow";
+const SLOW_STREAM: &str = "/stream/demo/slow";
+
 /// What one of them may cost in memory: the buffers of a connection on either side, and no more.
 const EACH_KIB_MAX: u64 = 160;
 
+/// Connections that may wait for the model to accept them: thousands come at once, and one that is
+/// turned away would look like a fault of the gateway's.
+const BACKLOG: i32 = 16_384;
+
 /// A model for many connections: one thread for all of them.
 fn model() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    // Accepted ones have it too: the kernel would otherwise have gigabytes of buffers to fill with
+    // thousands of answers without an end.
+    socket.set_send_buffer_size(16 << 10).unwrap();
+    socket.listen(BACKLOG).unwrap();
+    let listener = TcpListener::from(socket);
     listener.set_nonblocking(true).unwrap();
     let addr = listener.local_addr().unwrap();
     // It ends with the process.
@@ -55,7 +71,11 @@ fn model() -> SocketAddr {
         let runtime = runtime.enable_io().build().unwrap();
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                // What is wrong with one connection says nothing of the next.
+                let Ok((stream, _)) = listener.accept().await else {
+                    continue;
+                };
                 tokio::spawn(async move {
                     let _ = answer(stream).await;
                 });
@@ -136,12 +156,12 @@ fn open(addr: SocketAddr, slow: Slow) -> TcpStream {
         format!("POST {path} HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\n{more}\r\n").into_bytes()
     };
     let first = match slow {
-        Slow::Head => head(PREDICT, "")[..20].to_vec(),
-        Slow::Body => head(PREDICT, "content-length: 1000000\r\n"),
-        Slow::Reader => head("/stream/demo/iris", "content-length: 0\r\n"),
+        Slow::Head => head(SLOW_PREDICT, "")[..20].to_vec(),
+        Slow::Body => head(SLOW_PREDICT, "content-length: 1000000\r\n"),
+        Slow::Reader => head(SLOW_STREAM, "content-length: 0\r\n"),
         Slow::Silent => Vec::new(),
-        Slow::Kept => head(PREDICT, "content-length: 0\r\n"),
-        Slow::NoWindow => without_window("/stream/demo/iris"),
+        Slow::Kept => head(SLOW_PREDICT, "content-length: 0\r\n"),
+        Slow::NoWindow => without_window(SLOW_STREAM),
     };
     stream.write_all(&first).unwrap();
     if let Slow::Kept = slow {
@@ -169,9 +189,10 @@ fn drip(slow: Slow, streams: &mut [TcpStream]) {
 }
 
 fn others_are_served_beside(count: usize, each: usize) {
-    let model = model();
+    let (quick, slow) = (model(), model());
     let declared = Declarations::new()
-        .with(deployment("demo/iris").backend_at(&format!("http://{model}"), ""))
+        .with(deployment("demo/iris").backend_at(&format!("http://{quick}"), ""))
+        .with(deployment("demo/slow").backend_at(&format!("http://{slow}"), ""))
         .with(key(KEY, "demo"));
     for slow in EVERY {
         let gateway = Gateway::with(&declared).start();

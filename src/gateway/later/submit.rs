@@ -109,6 +109,9 @@ pub(in crate::gateway) async fn submit(
         Submitted::New(request) => (request, false),
         Submitted::Known(request) => (request, true),
     };
+    if is_known {
+        exchange.give_back(); // it was paid for when it was new
+    }
     let applied = later.preferred.map(|preferred| preferred.wait_s);
     let wait = applied.flatten().unwrap_or(0).min(WAIT_MAX_S);
     let language = language(exchange.parts());

@@ -44,6 +44,9 @@ const PROBE_SAMPLES: u32 = 16;
 /// Between two measurements: so long, and so many times the time without load.
 const PROBE_EVERY_NS: f64 = 5e9;
 const PROBE_EVERY_TIMES: f64 = 100.0;
+/// Neither between two measurements nor for one is longer waited than that: what was learned from an
+/// answer that took hours would otherwise hold for weeks.
+const PROBE_MOST_NS: f64 = 600e9;
 /// A measurement is given up after so many times of what answers take now, and so long at least.
 const PROBE_TIMES: f64 = 4.0;
 const PROBE_LEAST_NS: f64 = 100e6;
@@ -244,7 +247,8 @@ impl Adaptive {
 
     fn rest(&mut self, now: Tick) {
         let unloaded_ns = self.unloaded.map_or(0.0, f64::exp);
-        let pause_ns = (unloaded_ns * PROBE_EVERY_TIMES).max(PROBE_EVERY_NS);
+        let pause_ns = unloaded_ns * PROBE_EVERY_TIMES;
+        let pause_ns = pause_ns.clamp(PROBE_EVERY_NS, PROBE_MOST_NS);
         self.window = Window::default();
         self.probe = Probe::Rests {
             until: now.plus_ms((pause_ns / 1e6) as u64),
@@ -261,7 +265,8 @@ impl Adaptive {
     }
 
     fn patience_ms(&self) -> u64 {
-        let ns = (self.newest.exp() * PROBE_TIMES).max(PROBE_LEAST_NS);
+        let ns = self.newest.exp() * PROBE_TIMES;
+        let ns = ns.clamp(PROBE_LEAST_NS, PROBE_MOST_NS);
         (ns / 1e6) as u64
     }
 }

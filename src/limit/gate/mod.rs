@@ -13,6 +13,8 @@
 mod adaptive;
 mod line;
 mod meters;
+#[cfg(test)]
+mod odd_loads;
 mod pace;
 #[cfg(test)]
 mod simulation;
