@@ -1,8 +1,8 @@
-//! What a client, a backend or a person wrote must not look like another line, move the cursor of a
-//! terminal, or turn the direction of the text around it. Such characters are shown by their number:
-//! `\u{1b}`.
+//! Text of others in a line that is kept: harmless, and short.
 
 use std::borrow::Cow;
+
+use crate::base::harm::is_harmful;
 
 /// What stands behind a text that was cut.
 const CUT: char = '…';
@@ -28,16 +28,6 @@ pub(super) fn clean(text: &str, bytes_max: usize) -> Cow<'_, str> {
         }
     }
     Cow::Owned(cleaned)
-}
-
-/// Control characters (C0, DEL, C1), what separates lines and paragraphs, what is not seen, and what
-/// turns directions.
-fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
 }
 
 /// What holds for any text, for property tests: nothing harmful is left, and it is as short as said.

@@ -177,8 +177,63 @@ impl Toll {
     }
 }
 
+/// What holds for any bytes that a peer sends, for fuzzing and property tests: however they are cut, the
+/// verdict is that of a reader that has them all and counts slowly. The first three bytes say how they
+/// are cut, how often they come, and how much the peer was sent before.
+#[cfg(any(test, fuzzing))]
+pub fn any_frames_hold(bytes: &[u8]) {
+    let &[cut, times, sent, ref frames @ ..] = bytes else {
+        return;
+    };
+    let preface = [b'P'; PREFACE_BYTES as usize];
+    let (times, sent) = (1 + usize::from(times) * 16, usize::from(sent) * 50);
+    let text = [
+        &preface[..],
+        &frames.repeat(times.min(1 + (1 << 20) / frames.len().max(1))),
+    ]
+    .concat();
+    let slow = slowly(&text[preface.len()..], sent as u64);
+    for size in [usize::from(cut).max(1), text.len(), HEAD_BYTES] {
+        let mut meter = FrameMeter::new(Tick::from_ns(1));
+        meter.sent(sent);
+        let verdict = text
+            .chunks(size)
+            .try_for_each(|piece| meter.received(piece, || Tick::from_ns(1)));
+        assert_eq!(verdict, slow, "cut at each {size}");
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+fn slowly(mut text: &[u8], mut sent: u64) -> Result<(), Flood> {
+    let (mut spent, mut resets) = (0_u64, 0);
+    while let [high, mid, low, kind, flags, _, _, _, _, rest @ ..] = text {
+        let length = u32::from_be_bytes([0, *high, *mid, *low]) as usize;
+        text = rest.get(length..).unwrap_or_default();
+        if matches!(kind, 0 | 1 | 9) {
+            continue;
+        }
+        resets += u32::from(*kind == RST_STREAM);
+        if resets > RESETS_BURST {
+            return Err(Flood::Resets);
+        }
+        spent = spent.saturating_sub(sent / BYTES_SENT_PER_FRAME);
+        sent %= BYTES_SENT_PER_FRAME;
+        spent += match (*kind, flags & 1) {
+            (PING, 0) => 5,
+            (SETTINGS, 0) => 4,
+            _ => 1,
+        };
+        if spent > u64::from(CONTROL_FRAMES_BURST) {
+            return Err(Flood::Control);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn start() -> Tick {
@@ -302,6 +357,22 @@ mod tests {
             }
             assert_eq!(cut.control.spent, whole.control.spent, "{size}");
             assert_eq!((cut.resets.spent, cut.payload), (1, 0));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_frames(
+            how in any::<[u8; 3]>(),
+            noise in prop::collection::vec(any::<u8>(), 0..60),
+            frames in prop::collection::vec((0..11_u8, 0..4_u8, 0..30_usize), 0..6),
+        ) {
+            any_frames_hold(&[&how[..], &noise].concat());
+            let frames = frames.iter().map(|&(kind, flags, length)| frame(kind, flags, length));
+            let frames: Vec<u8> = frames.flatten().collect();
+            any_frames_hold(&[&how[..], &frames].concat());
         }
     }
 }

@@ -1,8 +1,14 @@
-//! Log lines to stderr, as text for people or as JSON for programs.
+//! Log lines to stderr, as text for people or as JSON for programs: one line for each event, whatever
+//! clients, backends and people wrote into it.
+
+mod json;
+mod text;
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use self::{json::Harmless, text::Fields};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,14 +24,23 @@ pub enum Format {
 /// or a filter such as `info,weir=debug`. A second call changes nothing.
 pub fn start(format: Format, level: &str) {
     let registry = tracing_subscriber::registry().with(filter(level));
-    let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let layer = fmt::layer().with_target(false);
     let started = match format {
-        Format::Text => registry
-            .with(layer.with_ansi(std::io::stderr().is_terminal()))
-            .try_init(),
-        Format::Json => registry
-            .with(layer.json().flatten_event(true).with_current_span(false))
-            .try_init(),
+        Format::Text => {
+            let layer = layer
+                .with_ansi(std::io::stderr().is_terminal())
+                .fmt_fields(Fields)
+                .with_writer(std::io::stderr);
+            registry.with(layer).try_init()
+        }
+        Format::Json => {
+            let layer = layer
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_writer(|| Harmless(std::io::stderr()));
+            registry.with(layer).try_init()
+        }
     };
     // Only a test that starts two gateways in one process gets here twice.
     let _ = started;

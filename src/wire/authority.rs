@@ -83,8 +83,68 @@ fn name_length(text: &[u8]) -> Option<usize> {
     Some(length)
 }
 
+/// What holds for any text, for fuzzing and property tests: it is an authority exactly when the rule,
+/// taken word for word, says so, and one that is compares as its two halves do.
+#[cfg(any(test, fuzzing))]
+pub fn any_authority_holds(text: &[u8]) {
+    let slow = slowly(text);
+    let Some(read) = Authority::parse(text) else {
+        assert_eq!(slow, None, "{}", text.escape_ascii());
+        return;
+    };
+    assert_eq!(Some((read.host.to_vec(), read.port)), slow);
+    assert!(!text.contains(&b'@') && text.iter().all(u8::is_ascii_graphic));
+    let other_case = text.to_ascii_uppercase();
+    let upper = Authority::parse(&other_case).expect("case changes nothing");
+    for port in [80, 443] {
+        assert!(
+            read.is_same(&read, port) && read.is_same(&upper, port) && upper.is_same(&read, port)
+        );
+    }
+    let told = [read.host, b":81"].concat();
+    let told = Authority::parse(&told).expect("a host and a port");
+    assert_eq!(read.is_same(&told, 80), read.port == Some(81));
+    assert_eq!(
+        read.is_same(&told, 81),
+        read.port.is_none_or(|port| port == 81)
+    );
+}
+
+/// Host and port, found without regard for speed.
+#[cfg(any(test, fuzzing))]
+fn slowly(text: &[u8]) -> Option<(Vec<u8>, Option<u16>)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let colon = match text.starts_with('[') {
+        true => text.find(']')? + 1,
+        false => text.find(':').unwrap_or(text.len()),
+    };
+    let (host, port) = text.split_at(colon);
+    let can_be = match host.strip_prefix('[') {
+        Some(inner) => inner.trim_end_matches(']').parse::<Ipv6Addr>().is_ok(),
+        None => {
+            let mut pieces = host.split('%');
+            let is_plain = |piece: &str| piece.bytes().all(|b| PLAIN[usize::from(b)]);
+            let is_escape = |piece: &str| {
+                piece.len() >= 2 && piece.bytes().take(2).all(|b| b.is_ascii_hexdigit())
+            };
+            pieces.next().is_some_and(is_plain)
+                && pieces.all(|piece| is_escape(piece) && is_plain(piece))
+                && !host.is_empty()
+        }
+    };
+    let digits = match port {
+        "" | ":" => return can_be.then(|| (host.into(), None)),
+        port => port.strip_prefix(':')?,
+    };
+    let has_form = digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit());
+    let port = digits.parse().ok().filter(|_| can_be && has_form)?;
+    Some((host.into(), Some(port)))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -120,4 +180,18 @@ mod tests {
         assert!(!is_same("a", "a:80", 443) && !is_same("a", "b", 80));
         assert!(is_same("[::1]:80", "[::1]", 80) && !is_same("[::1]", "[::2]", 80));
     }
+
+    proptest! {
+        #[test]
+        fn any_authority(
+            noise in prop::collection::vec(any::<u8>(), 0..12),
+            pieces in prop::collection::vec(PIECES, 0..4),
+        ) {
+            any_authority_holds(&noise);
+            any_authority_holds(pieces.concat().as_bytes());
+        }
+    }
+
+    /// What authorities are made of, and what they are attacked with.
+    const PIECES: &str = "[a-zA-Z.~-]{0,5}|%[0-9a-fA-F]{0,2}|:|:[0-9]{1,6}|\\[([0-9a-f]{0,4}:){0,7}[0-9a-f]{0,4}\\]|[ -~]";
 }

@@ -8,7 +8,10 @@ use super::{
     normal::{sparse, sparse_overload},
     toml_text::{inline, key, list, long_text, text as quoted, time},
 };
-use crate::spec::{Access, Declarations, DeploymentSpec, KeySpec, LimitsSpec, VersionSpec};
+use crate::{
+    cli::terminal::safe,
+    spec::{Access, Declarations, DeploymentSpec, KeySpec, LimitsSpec, VersionSpec},
+};
 
 /// The text of a file with these declarations, and with notes in its head.
 pub(super) fn text(declared: &Declarations, notes: &[String], gateway: &str) -> String {
@@ -17,10 +20,10 @@ pub(super) fn text(declared: &Declarations, notes: &[String], gateway: &str) -> 
         "# What stands at {}, written by `weir export`.\n\
          # `weir apply -f FILE` makes a gateway like this, `weir diff -f FILE` says where one differs.\n\
          # A key stands here by its digest, from which nobody can make the key.\n",
-        one_line(gateway)
+        safe(gateway)
     );
     for note in notes {
-        push(&mut out, &format!("# Note: {}", one_line(note)));
+        push(&mut out, &format!("# Note: {}", safe(note)));
     }
     out.push_str(&body(declared));
     out
@@ -147,10 +150,4 @@ fn pair(out: &mut String, name: &str, value: &str) {
 fn push(out: &mut String, line: &str) {
     // Writing to a string does not fail.
     let _ = writeln!(out, "{line}");
-}
-
-/// What stands in a comment can't end it.
-fn one_line(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(plain).collect()
 }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use crate::base::harm::is_harmful;
+
 /// A key.
 pub(super) fn key(key: &str) -> String {
     let is_bare = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
@@ -15,7 +17,7 @@ pub(super) fn key(key: &str) -> String {
 
 /// A text on one line: plain in quotes, or as it is where quotes would have to be escaped.
 pub(super) fn text(text: &str) -> String {
-    let is_literal = !text.contains(|c: char| c == '\'' || c.is_control());
+    let is_literal = !text.contains(|c: char| c == '\'' || is_harmful(c));
     match is_literal && text.contains(['"', '\\']) {
         true => format!("'{text}'"),
         false => quoted(text),
@@ -24,7 +26,7 @@ pub(super) fn text(text: &str) -> String {
 
 /// A text over several lines where it has any.
 pub(super) fn long_text(long: &str) -> String {
-    let is_plain = !long.contains(|c: char| c.is_control() && c != '\n');
+    let is_plain = !long.contains(|c: char| is_harmful(c) && c != '\n');
     if !is_plain || !long.trim_end_matches('\n').contains('\n') {
         return text(long);
     }
@@ -46,9 +48,12 @@ fn quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => {
+            c if is_harmful(c) => {
                 // Writing to a string does not fail.
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+                let _ = match u32::from(c) {
+                    low @ ..=0xffff => write!(quoted, "\\u{low:04X}"),
+                    high => write!(quoted, "\\U{high:08X}"),
+                };
             }
             c => quoted.push(c),
         }
@@ -103,6 +108,22 @@ pub(super) fn time(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_and_read_as_it_was() {
+        for odd in ["\u{1b}", "\u{9b}", "\u{202e}", "\u{feff}", "\u{e0041}"] {
+            for around in ["a", "\"", "\\", "a\nb"] {
+                let own = format!("{around}{odd}{around}");
+                for written in [text(&own), long_text(&own), key(&own)] {
+                    assert!(!written.contains(is_harmful), "{written:?}");
+                }
+                let table: toml::Table = format!("{} = {}", key(&own), long_text(&own))
+                    .parse()
+                    .expect("TOML");
+                assert_eq!(table[&own].as_str(), Some(own.as_str()));
+            }
+        }
+    }
 
     #[test]
     fn a_long_text_is_read_as_it_was() {

@@ -1,4 +1,4 @@
-//! `weir async result`: what the model answered, byte for byte.
+//! `weir async result`: what the model answered, byte for byte but for what would steer a terminal.
 
 use std::{
     fs::File,
@@ -14,6 +14,7 @@ use super::request::{RequestArgs, awaited, has_ended};
 use crate::cli::{
     failure::Failure,
     remote::{Call, Session, text},
+    terminal::Foreign,
 };
 
 /// Read and written at once.
@@ -46,12 +47,16 @@ pub(super) fn run(arguments: &ResultArgs, session: &Session) -> Result<(), Failu
         })?;
     match &arguments.out {
         None => {
-            let mut last = None;
+            let (mut last, is_seen) = (None, io::stdout().is_terminal());
+            let mut foreign = Foreign::default();
             copied(opened.reader, |part| {
                 last = part.last().copied();
-                session.out.bytes(part)
+                match is_seen {
+                    true => session.out.bytes(foreign.text(part).as_bytes()),
+                    false => session.out.bytes(part),
+                }
             })?;
-            if last != Some(b'\n') && io::stdout().is_terminal() {
+            if last != Some(b'\n') && is_seen {
                 // The prompt, or what went wrong, is not to stand behind the answer.
                 let _ = writeln!(io::stderr());
             }

@@ -5,9 +5,9 @@ mod ago;
 mod ask;
 mod count;
 mod end;
+mod foreign;
 mod live;
 mod out;
-mod safe;
 mod screen;
 mod spark;
 mod style;
@@ -17,10 +17,13 @@ pub(super) use ago::{ago, lasted, since_ms};
 pub(super) use ask::{Sure, confirmed};
 pub(super) use count::{counted, grouped};
 pub(super) use end::{on_end, on_interrupt};
+pub(super) use foreign::Foreign;
 pub(super) use live::Live;
 pub(super) use out::Out;
-pub(super) use safe::safe;
 pub(super) use screen::Screen;
 pub(super) use spark::spark;
 pub(super) use style::Style;
 pub(super) use table::{Table, pairs};
+
+/// A text of others: a description must not be able to move somebody's cursor.
+pub(super) use crate::base::harm::harmless as safe;

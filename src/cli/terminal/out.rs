@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::{Style, Table, pairs, safe};
-use crate::cli::{failure::Failure, remote::OutputFormat};
+use crate::{
+    base::harm::harmless_json,
+    cli::{failure::Failure, remote::OutputFormat},
+};
 
 /// Where results go, and how they look.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +62,7 @@ impl Out {
     /// # Errors
     /// As [`Out::line`].
     pub(in crate::cli) fn json(&self, value: &Value) -> Result<(), Failure> {
-        self.bytes(format!("{value:#}\n").as_bytes())
+        self.bytes(harmless_json(&format!("{value:#}\n")).as_bytes())
     }
 
     /// A whole list for programs, as the API shows the part of one.

@@ -110,20 +110,62 @@ fn time(bytes: &[u8]) -> Option<(i64, &[u8])> {
     Some((zoned.timestamp().as_second(), behind))
 }
 
+/// What holds for any bytes, for fuzzing and property tests: they are judged without a panic, by what
+/// comes up to their times alone, and times that were found are found again in a certificate written
+/// anew.
+#[cfg(any(test, fuzzing))]
+pub fn any_certificate_holds(bytes: &[u8]) {
+    let Some(found) = Validity::of(bytes) else {
+        return;
+    };
+    let _judged = found.concern();
+    assert_eq!(Validity::of(&[bytes, b"\x30\x00"].concat()), Some(found));
+    assert_eq!(Validity::of(&[]), None);
+    let times = [found.not_before, found.not_after].map(|second| {
+        let time = jiff::Timestamp::from_second(second).expect("a time");
+        let text = time.strftime("%Y%m%d%H%M%SZ").to_string();
+        [&[GENERALIZED_TIME, 15], text.as_bytes()].concat()
+    });
+    let empty = |tag| wrapped(tag, &[]);
+    let parts = [
+        empty(INTEGER),
+        empty(SEQUENCE),
+        empty(SEQUENCE),
+        wrapped(SEQUENCE, &times.concat()),
+    ];
+    let anew = wrapped(SEQUENCE, &wrapped(SEQUENCE, &parts.concat()));
+    assert_eq!(Validity::of(&anew), Some(found));
+    for end in 0..anew.len() {
+        assert_eq!(Validity::of(&anew[..end]), None, "cut at {end}");
+    }
+}
+
+/// A value of less than 128 bytes in DER.
+#[cfg(any(test, fuzzing))]
+fn wrapped(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).expect("short");
+    [&[tag, length], content].concat()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::net::tls::testing::Authority;
 
+    static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("test"));
+
     #[test]
     fn a_certificate_tells_from_when_to_when() {
-        let authority = Authority::new("test");
         for (from, to, expected) in [
             // Up to 2049 years have two digits in certificates, from 2050 on four.
             ((2020, 1, 2), (2031, 4, 5), (1_577_923_200, 1_933_113_600)),
             ((1999, 1, 1), (2060, 1, 1), (915_148_800, 2_840_140_800)),
         ] {
-            let issued = authority.issue_between("localhost", from, to);
+            let issued = AUTHORITY.issue_between("localhost", from, to);
             let found = Validity::of(&issued.der()).expect("a certificate");
             assert_eq!((found.not_before, found.not_after), expected);
             assert_eq!(found.concern_at(expected.0), None);
@@ -133,19 +175,41 @@ mod tests {
         }
     }
 
-    proptest::proptest! {
+    fn second_of((year, month, day): (i32, u8, u8)) -> i64 {
+        let year = i16::try_from(year).expect("a year");
+        let [month, day] = [month, day].map(|part| i8::try_from(part).expect("small"));
+        let date = civil::date(year, month, day).to_zoned(TimeZone::UTC);
+        date.expect("a date").timestamp().as_second()
+    }
+
+    proptest! {
         #[test]
-        fn what_is_cut_or_changed_is_no_panic(at in 0_usize..400, bit in 0_u8..8, cut: bool) {
-            static DER: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
-                Authority::new("test").issue("localhost").der()
-            });
+        fn any_issued_certificate_tells_its_days(
+            from in (1951..2200_i32, 1..=12_u8, 1..=28_u8),
+            to in (1951..9999_i32, 1..=12_u8, 1..=28_u8),
+        ) {
+            let der = AUTHORITY.issue_between("localhost", from, to).der();
+            let expected = Validity { not_before: second_of(from), not_after: second_of(to) };
+            prop_assert_eq!(Validity::of(&der), Some(expected));
+            any_certificate_holds(&der);
+        }
+
+        #[test]
+        fn any_certificate(
+            noise in prop::collection::vec(any::<u8>(), 0..40),
+            at in 0_usize..400,
+            bit in 0_u8..8,
+            cut: bool,
+        ) {
+            static DER: LazyLock<Vec<u8>> = LazyLock::new(|| AUTHORITY.issue("localhost").der());
+            any_certificate_holds(&noise);
             let mut der = DER.clone();
             let at = at.min(der.len() - 1);
             der[at] ^= 1 << bit;
             if cut {
                 der.truncate(at);
             }
-            let _judged = Validity::of(&der).map(|validity| validity.concern());
+            any_certificate_holds(&der);
         }
     }
 }
