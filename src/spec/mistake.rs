@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt, path::Path};
 
 use serde::Serialize;
 
+use crate::base::harm::is_harmful;
+
 /// How many mistakes of one text are kept; what comes after them is only counted. A person fixes
 /// the first few and asks again, and an answer of the admin API stays small.
 pub const MISTAKES_MAX: usize = 100;
@@ -144,14 +146,14 @@ fn one_line(f: &mut fmt::Formatter<'_>, file: Option<&Path>, mistake: &Mistake) 
     write!(f, "{}", printable(&mistake.words))
 }
 
-/// Control characters escaped: what a stranger wrote must not steer a terminal or split a log line.
+/// What a stranger wrote must not steer a terminal or split a log line.
 fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_harmful) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if c.is_control() {
+        if is_harmful(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);

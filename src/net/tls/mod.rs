@@ -23,7 +23,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 
 pub use files::{FileMistake, Identity, Raw, Which};
 pub use validity::Validity;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub use validity::any_certificate_holds;
 
 /// The cryptography of all of weir's TLS: ring, which needs no more than a C compiler.

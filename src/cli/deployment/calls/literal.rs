@@ -8,6 +8,8 @@ use serde_json::{
     ser::{CompactFormatter, Formatter},
 };
 
+use crate::base::harm::is_harmful;
+
 /// How a literal is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Literal {
@@ -73,12 +75,18 @@ impl Formatter for Literal {
     ) -> io::Result<()> {
         // What steers a terminal or turns the direction of a text is written by its number.
         for char in fragment.chars() {
-            let is_odd = char.is_control()
-                || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if is_odd {
-                write!(writer, "\\u{:04x}", u32::from(char))?;
-            } else {
+            if !is_harmful(char) {
                 write!(writer, "{char}")?;
+                continue;
+            }
+            match (&self, u32::from(char)) {
+                (_, code @ ..=0xffff) => write!(writer, "\\u{code:04x}")?,
+                (Self::Python, code) => write!(writer, "\\U{code:08x}")?,
+                (Self::Json, _) => {
+                    for unit in char.encode_utf16(&mut [0; 2]) {
+                        write!(writer, "\\u{unit:04x}")?;
+                    }
+                }
             }
         }
         Ok(())
