@@ -219,7 +219,6 @@ fn slowly(mut text: &[u8], mut sent: u64) -> Result<(), Flood> {
         spent = spent.saturating_sub(sent / BYTES_SENT_PER_FRAME);
         sent %= BYTES_SENT_PER_FRAME;
         spent += match (*kind, flags & 1) {
-            (PING, 0) => 5,
             (SETTINGS, 0) => 4,
             _ => 1,
         };

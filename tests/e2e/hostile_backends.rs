@@ -108,7 +108,8 @@ fn wait_arrived(conn: &Conn) {
 ///
 /// Between the gateway's last look and its request lie microseconds that no proxy can close, and nobody
 /// sees from outside in which of them a forgery came. What a client sent after it had arrived is beyond
-/// doubt: of that nothing may be answered by it.
+/// doubt: of that nothing may be answered by it. How often that happens is up to the machine; the test of
+/// `Stream::is_quiet` makes it happen.
 #[test]
 fn a_forged_answer_behind_an_answer_poisons_nobody() {
     let forged = Arc::<Forged>::default();
@@ -169,7 +170,6 @@ fn a_forged_answer_behind_an_answer_poisons_nobody() {
     let [early, violations, crossed] =
         [&forged.early, &forged.violations, &forged.crossed].map(|n| n.load(Ordering::SeqCst));
     println!("{early} forged, {crossed} crossed, {violations} taken up, {poisoned} poisoned");
-    assert!(early > 20, "hardly anything was forged: {early}");
     assert_eq!(violations, 0, "requests behind {early} forgeries");
     assert!(
         poisoned <= crossed,
