@@ -188,14 +188,14 @@ impl Gate {
             }
         };
         // Behind what finds the limit out: it must not set another one now.
-        self.set_limit(limit);
+        self.set_limit(limit, Tick::now());
     }
 
     /// Lets everybody through: the deployment is to have no gate any more.
     pub fn lift(&self) {
         let mut adaptive = self.adaptive.lock().unwrap_or_else(PoisonError::into_inner);
         *adaptive = None;
-        self.set_limit(u32::MAX);
+        self.set_limit(u32::MAX, Tick::now());
     }
 
     /// How it stands.
@@ -277,7 +277,7 @@ impl Gate {
 
     #[cold]
     fn line_up(self: &Arc<Self>, priority: Priority, now: Tick) -> Entry {
-        self.measure(|adaptive| adaptive.tick(now));
+        self.measure(now, |adaptive| adaptive.tick(now));
         let mut inner = self.lock();
         loop {
             // Whoever leaves while this is counted as waiting comes to the lock, and finds it in line:
@@ -401,10 +401,10 @@ impl Gate {
         next.iter().for_each(|waiter| waiter.wake());
     }
 
-    fn set_limit(&self, limit: u32) {
+    fn set_limit(&self, limit: u32, now: Tick) {
         let inner = self.lock();
         self.limit.store(limit, Ordering::Relaxed);
-        self.hand_on(inner, Tick::now());
+        self.hand_on(inner, now);
     }
 
     /// Somebody leaves the line; true when it had been handed a turn meanwhile, which is then its own
@@ -429,7 +429,7 @@ impl Gate {
         }
     }
 
-    fn measure(&self, look: impl FnOnce(&mut Adaptive)) {
+    fn measure(&self, now: Tick, look: impl FnOnce(&mut Adaptive)) {
         // One that meets another is left out: there are more.
         let Ok(mut adaptive) = self.adaptive.try_lock() else {
             return;
@@ -440,7 +440,7 @@ impl Gate {
         look(learned);
         let limit = learned.limit();
         if limit != self.limit() {
-            self.set_limit(limit);
+            self.set_limit(limit, now);
         }
     }
 }
@@ -461,13 +461,13 @@ impl Turn {
         let in_flight = taken(self.gate.state.load(Ordering::Relaxed));
         let since = self.since;
         self.gate
-            .measure(|adaptive| adaptive.answered(since, now, ns, in_flight));
+            .measure(now, |adaptive| adaptive.answered(since, now, ns, in_flight));
     }
 
     /// The backend said that it is asked for too much, or did not answer in time.
     pub fn refused(&self) {
         let now = Tick::now();
-        self.gate.measure(|adaptive| adaptive.refused(now));
+        self.gate.measure(now, |adaptive| adaptive.refused(now));
     }
 
     /// Ends it at a moment of a test's own.
