@@ -383,6 +383,11 @@ fn a_key_is_nowhere_after_everything() {
         assert!(!found(&upstream, &[IN_QUERY.as_bytes().to_vec()]).is_empty());
         secrets.push(IN_QUERY.as_bytes().to_vec());
         assert_eq!(found(&told, &secrets), Vec::<String>::new());
+        // Pairs with their bodies are written down once a second.
+        let trap = [TRAP.as_bytes().to_vec()];
+        eventually(PATIENCE, "the search finds what is there", || {
+            !found(&written(&gateway), &trap).is_empty()
+        });
         for stop in [None, Some(Stop::Kill), Some(Stop::Term)] {
             stop.into_iter().for_each(|stop| gateway.restart(stop));
             let written = written(&gateway);
@@ -391,7 +396,7 @@ fn a_key_is_nowhere_after_everything() {
                 Vec::<String>::new(),
                 "{format} {stop:?}"
             );
-            let trap = found(&written, &[TRAP.as_bytes().to_vec()]);
+            let trap = found(&written, &trap);
             assert!(!trap.is_empty(), "the search finds what is there");
         }
     }
