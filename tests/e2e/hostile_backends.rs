@@ -265,7 +265,7 @@ fn a_head_may_come_byte_by_byte_but_not_for_ever() {
             .with(
                 deployment("demo/iris")
                     .backend(&backend)
-                    .timeouts("first_byte_ms = 700"),
+                    .timeouts("first_byte_ms = 4000"),
             )
             .with(key(KEY, "demo")),
     );
