@@ -52,7 +52,7 @@ fn certificate_words(host: &str, why: &CertificateError) -> String {
     }
 }
 
-/// What went wrong with TLS, if that is what an error of [`BackendTls::secure`] says.
+/// What went wrong with TLS, if that is what an error of a handshake with a backend says.
 pub fn tls_failed(error: &io::Error) -> Option<&TlsFailed> {
     error.get_ref()?.downcast_ref()
 }
