@@ -42,7 +42,7 @@ const QUEUE_MS: u64 = 100;
 /// How much is asked for, beside what the model does.
 const OFFERED: [f64; 7] = [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0];
 /// Columns of a bar.
-const BAR: f64 = 40.0;
+const BAR: f64 = 16.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {
@@ -217,12 +217,7 @@ fn print(cases: &[Case], samples: &[Sample]) {
         "lost/s",
     ];
     for &case in cases {
-        let of = |offered: f64, get: fn(&Sample) -> f64| {
-            let same = samples
-                .iter()
-                .filter(|s| s.case == case && (s.offered - offered).abs() < 1e-9);
-            median(same.map(get))
-        };
+        let of = |offered: f64, get: fn(&Sample) -> f64| middle(samples, case, offered, get);
         let peak = OFFERED.map(|offered| of(offered, |s| s.goodput));
         let peak = peak.into_iter().fold(0.0, f64::max);
         println!("\n{}", case.name());
@@ -246,19 +241,32 @@ fn print(cases: &[Case], samples: &[Sample]) {
             .collect();
         table::print(&titles, &rows);
     }
-    println!(
-        "\ngoodput, {} is all that the model does",
-        "#".repeat(BAR as usize)
-    );
-    for &case in cases {
-        println!("{}", case.name());
-        for offered in OFFERED {
-            let same = samples
-                .iter()
-                .filter(|s| s.case == case && (s.offered - offered).abs() < 1e-9);
-            let goodput = median(same.map(|s| s.goodput));
-            let columns = (goodput / f64::from(CAPACITY) * BAR).round().max(0.0) as usize;
-            println!("  {offered:>5.2} x  {}", "#".repeat(columns));
-        }
+    figure(cases, samples);
+}
+
+/// The curves beside each other: what was answered in time in a second, and the p99 of all answers.
+fn figure(cases: &[Case], samples: &[Sample]) {
+    print!("\n   asked/s");
+    for case in cases {
+        print!("  {:<width$}", case.name(), width = BAR as usize + 13);
     }
+    println!();
+    for offered in OFFERED {
+        print!("{:>10.0}", f64::from(CAPACITY) * offered);
+        for &case in cases {
+            let goodput = middle(samples, case, offered, |s| s.goodput);
+            let p99_ms = middle(samples, case, offered, |s| s.p99_ms);
+            let columns = (goodput / f64::from(CAPACITY) * BAR).round().max(0.0) as usize;
+            let bar = "▇".repeat(columns);
+            print!("  {bar:<0$} {goodput:>3.0} {p99_ms:>5.0} ms", BAR as usize);
+        }
+        println!();
+    }
+}
+
+fn middle(samples: &[Sample], case: Case, offered: f64, get: fn(&Sample) -> f64) -> f64 {
+    let same = samples
+        .iter()
+        .filter(|s| s.case == case && (s.offered - offered).abs() < 1e-9);
+    median(same.map(get))
 }
