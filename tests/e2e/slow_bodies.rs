@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    AUTH, Backend, Gateway, Next, PATIENCE, PREDICT,
+    AUTH, Backend, Ended, Gate, Gateway, Next, PATIENCE, PREDICT,
     client::{chunk, request_head},
     eventually, iris,
+    raw_h2::{self, DATA, END_HEADERS, END_STREAM, Fate, HEADERS, RawH2, frame},
 };
 
 /// A request's head with a body of unknown length behind it.
@@ -54,6 +55,55 @@ fn a_body_that_dribbles_is_given_up_though_it_never_pauses_for_long() {
             .status,
         200
     );
+}
+
+/// Streams of one connection are as slow as each of them is.
+#[test]
+fn a_stream_that_dribbles_is_given_up_and_the_others_of_its_connection_go_on() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let backend = Backend::start(move |conn, head| {
+        let body = conn.body(head);
+        if body.bytes == b"held" {
+            held.wait();
+        }
+        match body.ended {
+            Ended::Clean => conn.answer(200, &[], &body.bytes),
+            _ => Next::Close,
+        }
+    });
+    let gateway = strict(&backend);
+    let mut client = RawH2::connect(gateway.addr());
+    let begin = |stream, body: &[u8], flags| {
+        let head = frame(HEADERS, END_HEADERS, stream, &raw_h2::request(&[]));
+        [head, frame(DATA, flags, stream, body)].concat()
+    };
+    assert!(client.send(begin(1, b"held", END_STREAM)));
+    backend.wait_count(1);
+    assert!(client.send(begin(3, b"x", 0)));
+    let began = Instant::now();
+    let is_given_up = || {
+        let refused = [("reason", "body_rate")];
+        gateway.metric("weir_client_connections_refused_total", &refused) > 0.5
+    };
+    while !is_given_up() {
+        assert!(began.elapsed() < PATIENCE, "it was never given up");
+        assert!(client.send(frame(DATA, 0, 3, b"x")));
+        // The pace is the script.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(client.fate(3), Fate::Status(408));
+    // What was on its way when it was told harms nobody either.
+    assert!(client.send(frame(DATA, 0, 3, b"x")));
+    gate.open();
+    assert_eq!(client.fate(1), Fate::Status(200));
+    assert!(client.send(begin(5, b"more", END_STREAM)));
+    assert_eq!(client.fate(5), Fate::Status(200));
+    // The backend saw a broken body, and no end.
+    eventually(PATIENCE, "the backend is told", || {
+        let bodies = backend.received().into_iter().filter_map(|r| r.body);
+        bodies.filter(|body| body.ended != Ended::Clean).count() == 1
+    });
 }
 
 #[test]
