@@ -106,6 +106,7 @@ mod ops_monitoring_now;
 mod ops_notify;
 mod ops_watch;
 mod overload;
+mod overload_classes;
 mod overload_descriptors;
 mod overload_memory;
 mod pipelining;
