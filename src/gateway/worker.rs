@@ -29,7 +29,7 @@ use super::{
 use crate::{
     base::{clock::Tick, task},
     net::{
-        descriptors::{Descriptor, Spare},
+        descriptors::{self, Descriptor, Spare},
         per_address::PerAddress,
         watch::TICK,
     },
@@ -50,6 +50,9 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// Connections that are closed between two such rests.
 const TURNED_AWAY_AT_ONCE: usize = 64;
+
+/// How often it is looked how many descriptors there are.
+const DESCRIPTORS_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the log hears of it.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -144,6 +147,10 @@ fn run(
             told: None,
         };
         let accepting = task::spawn_local("accept", accepting.run(listener, inbox));
+        if index == 0 {
+            // One for all: they share the process's descriptors.
+            task::spawn_local("descriptors", keep_up());
+        }
         let mut drain = shared.drain.clone();
         let figures = &shared.figures[index];
         tick_until(&local, figures, async {
@@ -174,6 +181,16 @@ fn run(
         local.mirror.pairs.flush();
         Ok(())
     })
+}
+
+/// Has the count of descriptors follow what there is.
+async fn keep_up() {
+    let mut rounds = tokio::time::interval(DESCRIPTORS_EVERY);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        descriptors::keep_up();
+    }
 }
 
 /// Looks after deadlines and housekeeping until `done`.

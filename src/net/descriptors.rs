@@ -6,15 +6,22 @@
 //! │ in use at the start │ reserve: 64, or 5 % │ sockets                                        │
 //!                                             │ clients ... │ to backends │ beyond the cap: 64 │
 //! ```
+//!
+//! The limit is looked up again every so often, as it may be changed from outside; what else is in use is
+//! counted again once the system has none left although by this count it should. Newcomers are turned away
+//! then until there are as many again as are to be left alone: else they would take each one that an
+//! operator gives back.
 
 use std::{
     fs::File,
     io,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// Descriptors that sockets leave alone, at least.
 const RESERVE_MIN: usize = 64;
+/// What is in use at the start, where the system does not say.
+const USED_FALLBACK: usize = 32;
 /// Connections beyond the cap that are still taken, to say so.
 const BEYOND_MAX: usize = 64;
 /// Sockets to backends that clients leave room for, at least.
@@ -29,6 +36,8 @@ pub struct Budget {
     pub clients_max: usize,
     /// And of clients beyond that, who are told that there are too many.
     pub beyond_max: usize,
+    /// What is in use by others.
+    used: usize,
 }
 
 /// One socket, until it is dropped.
@@ -44,6 +53,10 @@ pub struct Spare(Option<File>);
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static BEYOND: AtomicUsize = AtomicUsize::new(0);
+/// What was to be in use by others, at the start.
+static USED: AtomicUsize = AtomicUsize::new(0);
+/// More may be in use by others than that.
+static IS_SHORT: AtomicBool = AtomicBool::new(false);
 
 // === impl Budget ===
 
@@ -59,23 +72,64 @@ impl Budget {
             sockets_max,
             clients_max: clients_max.min(limit / 5 * 4).max(1),
             beyond_max,
+            used,
         }
     }
 
     /// Of this process, which is to have so many more descriptors that are no sockets; none where the
     /// system does not say.
     pub fn of_process(more: usize) -> Option<Self> {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let limit = usize::try_from(limit?).ok()?;
-        let used = std::fs::read_dir("/proc/self/fd").map_or(32, Iterator::count);
-        Some(Self::new(limit, used + more))
+        let used = in_use().unwrap_or(USED_FALLBACK);
+        Some(Self::new(limit()?, used + more))
     }
 
     /// From now on it holds.
     pub fn begin(&self) {
+        USED.store(self.used, Ordering::Relaxed);
+        self.hold();
+    }
+
+    fn hold(&self) {
         MOST.store(self.sockets_max, Ordering::Relaxed);
         BEYOND.store(self.beyond_max, Ordering::Relaxed);
     }
+}
+
+/// Has the budget follow what there is; to be called every second or so.
+pub fn keep_up() {
+    // Nothing was begun: there is no limit, or nobody counts.
+    let (Some(limit), false) = (limit(), MOST.load(Ordering::Relaxed) == usize::MAX) else {
+        return;
+    };
+    let mut used = USED.load(Ordering::Relaxed);
+    // With thousands open it takes milliseconds, so that it is not done without need.
+    if IS_SHORT.load(Ordering::Relaxed) {
+        let Some(all) = in_use() else {
+            return;
+        };
+        let others = all.saturating_sub(OPEN.load(Ordering::Relaxed));
+        IS_SHORT.store(others > used, Ordering::Relaxed);
+        used = used.max(others);
+    }
+    Budget::new(limit, used).hold();
+}
+
+/// The system has none left. To be called while there is one: what has been lent.
+fn ran_out() {
+    if !IS_SHORT.swap(true, Ordering::Relaxed) {
+        keep_up();
+    }
+}
+
+/// How many the process may have; none where the system does not say.
+fn limit() -> Option<usize> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    usize::try_from(limit?).ok()
+}
+
+/// How many it has; none where the system does not say, or has none left to ask with.
+fn in_use() -> Option<usize> {
+    std::fs::read_dir("/proc/self/fd").ok().map(Iterator::count)
 }
 
 // === impl Descriptor ===
@@ -123,7 +177,11 @@ impl Spare {
 
     /// Gives it up, if `error` says that there is no other; whether it did.
     pub fn lend_for(&mut self, error: &io::Error) -> bool {
-        is_exhausted(error) && self.0.take().is_some()
+        let lent = is_exhausted(error) && self.0.take().is_some();
+        if lent {
+            ran_out();
+        }
+        lent
     }
 
     /// Keeps one back again, once there is one.

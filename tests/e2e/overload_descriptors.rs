@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
 use crate::support::{
     AUTH, Backend, Ended, Gateway, PATIENCE, RawClient, eventually, iris, post, tls::Pki,
 };
@@ -139,4 +141,77 @@ fn thousands_of_connects_with_few_descriptors_leave_operators_and_health_unharme
     );
     drop(held);
     call_in_time(&gateway, &post(), 200);
+}
+
+/// The system's word is what counts in the end: there may be fewer than weir counted on when it started.
+#[test]
+fn where_the_system_really_has_none_left_nothing_spins_and_operators_get_in() {
+    let backend = Backend::echo();
+    let gateway = Gateway::with(iris(&backend)).start();
+    let mut kept = gateway.connect();
+    assert_eq!(kept.call(&post(), &[AUTH], b"x").status, 200);
+    let there = |count: f64| {
+        eventually(PATIENCE, "all are taken", || {
+            gateway.metric("weir_client_connections", &[]) > count
+        });
+    };
+    let held = idle(gateway.addr(), 400);
+    there(400.5);
+    let failed = || {
+        let failed = [("reason", "accept_error")];
+        gateway.metric("weir_client_connections_refused_total", &failed)
+    };
+    assert!(failed() < 0.5);
+    // As `prlimit` does to a running process: fewer than there are.
+    let all = limit_descriptors(&gateway, 300);
+    let mut more = idle(gateway.addr(), 100);
+    eventually(PATIENCE, "accepting fails", || failed() > 0.5);
+    // Who was there is served, and operators get in again and again, though newcomers are after every
+    // descriptor that they give back.
+    let (before, began, failed_before) = (cpu(&gateway), Instant::now(), failed());
+    for _ in 0..20 {
+        more.extend(idle(gateway.addr(), 20));
+        assert_eq!(kept.call(&post(), &[AUTH], b"x").status, 200);
+        assert_eq!(gateway.admin("GET /healthz").status, 200);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let spent = (cpu(&gateway) - before) as f64 / 100.0 / seconds;
+    let failures = (failed() - failed_before) / seconds;
+    println!("{spent} of a processor, {failures} failures a second");
+    assert!(spent < 0.5, "{spent} of a processor to no purpose");
+    // One every 50 ms for each of two workers, at most.
+    assert!(failures < 45.0, "{failures} a second");
+    drop((held, more));
+    call_in_time(&gateway, &post(), 200);
+    // From now on it counts on what there is.
+    let mut failed_before = failed();
+    let held = idle(gateway.addr(), 1_000);
+    call_in_time(&gateway, "GET /v2/health/live", 200);
+    assert_eq!(gateway.admin("GET /healthz").status, 200);
+    assert_eq!(failed(), failed_before);
+    drop(held);
+    call_in_time(&gateway, &post(), 200);
+    // And with the old limit all is as it was.
+    limit_descriptors(&gateway, all);
+    failed_before = failed();
+    let mut held = Vec::new();
+    eventually(PATIENCE, "all are taken", || {
+        held.extend(idle(gateway.addr(), 100));
+        gateway.metric("weir_client_connections", &[]) > 400.5
+    });
+    call_in_time(&gateway, &post(), 200);
+    assert_eq!(failed(), failed_before);
+}
+
+/// Sets how many it may have; how many it might before.
+fn limit_descriptors(gateway: &Gateway, count: u64) -> u64 {
+    let gateway = Pid::from_raw(i32::try_from(gateway.pid()).unwrap());
+    let limit = Rlimit {
+        current: Some(count),
+        // As high as it was, which is as high as the suite's own.
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    let before = prlimit(gateway, Resource::Nofile, limit).unwrap();
+    before.current.unwrap()
 }
