@@ -41,13 +41,14 @@ const EVERY: [Slow; 6] = [
     Slow::NoWindow,
 ];
 
-/// Where they call. It has a model of its own: one thread that fills thousands of unread answers is
-/// late for everybody, which would look as if the gateway were.
-const SLOW_PREDICT: &str = "/predict/demo/slow";
-const SLOW_STREAM: &str = "/stream/demo/slow";
+const STREAM: &str = "/stream/demo/iris";
 
 /// What one of them may cost in memory: the buffers of a connection on either side, and no more.
 const EACH_KIB_MAX: u64 = 160;
+
+/// How many come before the others are waited for. They are slow, which is what this is about; thousands
+/// in one moment would be a crowd, with half a gigabyte of answers to fetch for it.
+const AT_ONCE: usize = 250;
 
 /// Connections that may wait for the model to accept them: thousands come at once, and one that is
 /// turned away would look like a fault of the gateway's.
@@ -156,12 +157,12 @@ fn open(addr: SocketAddr, slow: Slow) -> TcpStream {
         format!("POST {path} HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\n{more}\r\n").into_bytes()
     };
     let first = match slow {
-        Slow::Head => head(SLOW_PREDICT, "")[..20].to_vec(),
-        Slow::Body => head(SLOW_PREDICT, "content-length: 1000000\r\n"),
-        Slow::Reader => head(SLOW_STREAM, "content-length: 0\r\n"),
+        Slow::Head => head(PREDICT, "")[..20].to_vec(),
+        Slow::Body => head(PREDICT, "content-length: 1000000\r\n"),
+        Slow::Reader => head(STREAM, "content-length: 0\r\n"),
         Slow::Silent => Vec::new(),
-        Slow::Kept => head(SLOW_PREDICT, "content-length: 0\r\n"),
-        Slow::NoWindow => without_window(SLOW_STREAM),
+        Slow::Kept => head(PREDICT, "content-length: 0\r\n"),
+        Slow::NoWindow => without_window(STREAM),
     };
     stream.write_all(&first).unwrap();
     if let Slow::Kept = slow {
@@ -189,10 +190,9 @@ fn drip(slow: Slow, streams: &mut [TcpStream]) {
 }
 
 fn others_are_served_beside(count: usize, each: usize) {
-    let (quick, slow) = (model(), model());
+    // One deployment, one model, one key, for the slow and for the others.
     let declared = Declarations::new()
-        .with(deployment("demo/iris").backend_at(&format!("http://{quick}"), ""))
-        .with(deployment("demo/slow").backend_at(&format!("http://{slow}"), ""))
+        .with(deployment("demo/iris").backend_at(&format!("http://{}", model()), ""))
         .with(key(KEY, "demo"));
     for slow in EVERY {
         let gateway = Gateway::with(&declared).start();
@@ -209,7 +209,12 @@ fn others_are_served_beside(count: usize, each: usize) {
         };
         let (wrong, (took, grown)) = during(&gateway, load, judge, |going| {
             let began = Instant::now();
-            let mut streams: Vec<_> = (0..count).map(|_| open(gateway.addr(), slow)).collect();
+            let mut streams = Vec::new();
+            while streams.len() < count {
+                let some = AT_ONCE.min(count - streams.len());
+                streams.extend((0..some).map(|_| open(gateway.addr(), slow)));
+                going.wait_each(1);
+            }
             for _ in 0..each {
                 drip(slow, &mut streams);
                 going.wait_each(5);
