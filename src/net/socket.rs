@@ -6,12 +6,13 @@
 //!                                                      ◀── driver: is it past a deadline?
 //! ```
 
+mod io;
+
 use std::{
     cell::{Cell, RefCell},
-    io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{
@@ -19,17 +20,14 @@ use tokio::{
     net::TcpStream,
 };
 
+pub use self::io::ClientIo;
+
 use super::{
     frames::{Flood, FrameMeter},
     stream::Stream,
     watch::{Expired, Phase, Watch},
 };
 use crate::base::{clock::Tick, secret::DigestMemo};
-
-/// Writes up to this size are copied together and sent at once: for a head with a small body one
-/// `send` costs less than a `writev` of its parts (measured on loopback; beyond 4 KiB the copy
-/// starts to show).
-const SMALL_WRITE_BYTES: usize = 4_096;
 
 /// Time limits of a client's connection, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -66,14 +64,6 @@ pub struct ClientSocket {
     key_memo: DigestMemo,
     /// Bytes that were read to find out the protocol, not yet handed to hyper.
     ahead: RefCell<Vec<u8>>,
-}
-
-/// What hyper reads and writes through.
-#[derive(Debug)]
-pub struct ClientIo(pub Rc<ClientSocket>);
-
-thread_local! {
-    static TOGETHER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(SMALL_WRITE_BYTES));
 }
 
 // === impl ClientSocket ===
@@ -128,14 +118,14 @@ impl ClientSocket {
         self.flood.get()
     }
 
-    fn meter_received(&self, bytes: &[u8]) -> io::Result<()> {
+    fn meter_received(&self, bytes: &[u8]) -> std::io::Result<()> {
         let mut frames = self.frames.borrow_mut();
         let Some(meter) = &mut *frames else {
             return Ok(());
         };
         meter.received(bytes, Tick::coarse).map_err(|flood| {
             self.flood.set(Some(flood));
-            io::Error::other(flood)
+            std::io::Error::other(flood)
         })
     }
 
@@ -238,12 +228,12 @@ impl ClientSocket {
         &self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buf)
     }
 
     /// Tells the client that nothing more will come.
-    pub fn poll_shutdown_raw(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_shutdown_raw(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 
@@ -272,7 +262,7 @@ impl ClientSocket {
         stream.is_tls() && stream.tcp().poll_write_ready(cx).is_ready()
     }
 
-    fn meter_sent(&self, written: &Poll<io::Result<usize>>) {
+    fn meter_sent(&self, written: &Poll<std::io::Result<usize>>) {
         if let (Some(meter), Poll::Ready(Ok(count))) = (&mut *self.frames.borrow_mut(), written) {
             meter.sent(*count);
         }
@@ -305,107 +295,4 @@ fn is_closed_by_peer(stream: &TcpStream) -> bool {
     let closed = rustix::event::PollFd::new(stream, rustix::event::PollFlags::RDHUP);
     let at_once = rustix::event::Timespec::default();
     rustix::event::poll(&mut [closed], Some(&at_once)).is_ok_and(|ready| ready > 0)
-}
-
-// === impl ClientIo ===
-
-impl AsyncRead for ClientIo {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(self.poll_read_any(cx, buf))?;
-        Poll::Ready(self.0.meter_received(&buf.filled()[before..]))
-    }
-}
-
-impl ClientIo {
-    fn poll_read_any(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let socket = &*self.0;
-        let mut ahead = socket.ahead.borrow_mut();
-        if !ahead.is_empty() {
-            let count = ahead.len().min(buf.remaining());
-            buf.put_slice(&ahead[..count]);
-            ahead.drain(..count);
-            if !ahead.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            *ahead = Vec::new();
-            drop(ahead);
-            // What stands behind it goes with it: hyper would make its buffer twice as large for a
-            // head that comes in two pieces.
-            let behind = socket.poll_read_raw(cx, buf);
-            return if behind.is_pending() {
-                Poll::Ready(Ok(()))
-            } else {
-                behind
-            };
-        }
-        drop(ahead);
-        let before = buf.filled().len();
-        let polled = socket.poll_read_raw(cx, buf);
-        socket.listening.set(polled.is_pending());
-        let begins = socket.begins_heads.get() && socket.watch.phase() == Phase::Idle;
-        if begins && buf.filled().len() > before {
-            socket.watch.enter(Phase::Head, socket.limits.head_ms);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for ClientIo {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let moved = self.0.moves_again(cx);
-        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf);
-        self.0.note_write(written.is_pending(), moved);
-        self.0.meter_sent(&written);
-        written
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if let [only] = bufs {
-            return self.poll_write(cx, only);
-        }
-        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if total <= SMALL_WRITE_BYTES {
-            return TOGETHER.with_borrow_mut(|together| {
-                together.clear();
-                bufs.iter().for_each(|buf| together.extend_from_slice(buf));
-                self.poll_write(cx, together)
-            });
-        }
-        let moved = self.0.moves_again(cx);
-        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, bufs);
-        self.0.note_write(written.is_pending(), moved);
-        self.0.meter_sent(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let moved = self.0.moves_again(cx);
-        let flushed = Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(cx);
-        // In clear text nothing waits for a flush, which so says nothing of what the client takes.
-        if self.0.stream.borrow().is_tls() {
-            self.0.note_write(flushed.is_pending(), moved);
-        }
-        flushed
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_shutdown_raw(cx)
-    }
 }
