@@ -6,6 +6,8 @@
 //!       └─▶ new one within connect_ms ──┘    └──drop──▶ closed
 //! ```
 
+mod lease;
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -14,6 +16,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
+pub use self::lease::Lease;
 use super::{backend::Backend, error::ExchangeError, h2::Link};
 use crate::{
     base::{clock::Tick, id::BackendId, task},
@@ -69,17 +72,6 @@ struct Idle {
     stream: Stream,
     descriptor: Option<Descriptor>,
     since: Tick,
-}
-
-/// An HTTP/1.1 connection lent to one exchange. Dropped, it is closed.
-#[derive(Debug)]
-pub struct Lease {
-    stream: Option<Stream>,
-    /// Its place among the process's sockets.
-    descriptor: Option<Descriptor>,
-    backend: BackendId,
-    reused: bool,
-    home: Rc<Connections>,
 }
 
 // === impl Connections ===
@@ -301,58 +293,6 @@ impl Kept {
             open: 0,
             links: Vec::new(),
             link_turn: Rc::default(),
-        }
-    }
-}
-
-// === impl Lease ===
-
-impl Lease {
-    /// The connection.
-    pub fn stream(&mut self) -> Option<&mut Stream> {
-        self.stream.as_mut()
-    }
-
-    /// Whether it has served an exchange before.
-    pub fn is_reused(&self) -> bool {
-        self.reused
-    }
-
-    /// Takes the connection out for HTTP/2, which keeps it in its own way; the lease goes on
-    /// counting it as open.
-    pub fn detach(&mut self) -> Option<Stream> {
-        self.stream.take()
-    }
-
-    /// Gives the connection back for the next exchange. Only after an exchange that went by the
-    /// book to its last byte.
-    pub fn park(mut self) {
-        let mut by_backend = self.home.by_backend.borrow_mut();
-        if let Some(kept) = by_backend.get_mut(&self.backend)
-            && kept.idle.len() < self.home.options.idle_max
-            && let Some(stream) = self.stream.take()
-        {
-            kept.idle.push(Idle {
-                stream,
-                descriptor: self.descriptor.take(),
-                since: Tick::now(),
-            });
-            // It stays open; dropping the lease takes one off.
-            kept.open += 1;
-        }
-        drop(by_backend);
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(stream) = &mut self.stream {
-            stream.say_end();
-        }
-        let home = &self.home;
-        home.active.set(home.active.get().saturating_sub(1));
-        if let Some(kept) = home.by_backend.borrow_mut().get_mut(&self.backend) {
-            kept.open = kept.open.saturating_sub(1);
         }
     }
 }
