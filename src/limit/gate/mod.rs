@@ -11,6 +11,7 @@
 //! many turns there are is declared, or found out (`adaptive`).
 
 mod adaptive;
+mod entry;
 mod line;
 mod meters;
 #[cfg(test)]
@@ -18,8 +19,10 @@ mod odd_loads;
 mod pace;
 #[cfg(test)]
 mod simulation;
+mod state;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod wait;
 
 use std::sync::{
@@ -28,9 +31,12 @@ use std::sync::{
 };
 
 use adaptive::Adaptive;
+pub use entry::{Entry, NoTurn, Why};
 use line::{Line, Waiter};
 use meters::Meters;
 use pace::{Hold, Pace};
+use state::{ONE_WAITS, taken, waiting};
+pub use turn::Turn;
 pub use wait::Waiting;
 
 use crate::{
@@ -74,72 +80,6 @@ pub struct GateStanding {
     pub in_flight: u32,
     /// Requests that wait for their turn.
     pub waiting: u32,
-}
-
-/// An exchange under way behind the gate, until it is dropped.
-#[derive(Debug)]
-pub struct Turn {
-    gate: Arc<Gate>,
-    since: Tick,
-}
-
-/// There is no turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoTurn {
-    /// Why.
-    pub why: Why,
-    /// After so many milliseconds there may be one.
-    pub retry_ms: u64,
-}
-
-/// Why there is no turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// Too many wait.
-    Full,
-    /// It would wait, or has waited, for longer than it may.
-    TooLong,
-    /// It had to make place for another of a higher class.
-    Displaced,
-}
-
-/// What there is for somebody who comes.
-#[derive(Debug)]
-pub enum Entry {
-    /// A turn.
-    Turn(Turn),
-    /// A place in the line.
-    Wait(Waiting),
-    /// Neither.
-    No(NoTurn),
-}
-
-// === impl Why ===
-
-impl Why {
-    /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Full, Self::TooLong, Self::Displaced];
-
-    /// Its word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::TooLong => "too_long",
-            Self::Displaced => "displaced",
-        }
-    }
-}
-
-// === the two halves of the state ===
-
-const ONE_WAITS: u64 = 1 << 32;
-
-fn waiting(state: u64) -> u32 {
-    (state >> 32) as u32
-}
-
-fn taken(state: u64) -> u32 {
-    state as u32
 }
 
 // === impl Gate ===
@@ -449,40 +389,4 @@ impl Gate {
 
 fn retry(wait_ns: f64) -> u64 {
     ((wait_ns / 1e6) as u64).clamp(1, RETRY_MS_MAX)
-}
-
-// === impl Turn ===
-
-impl Turn {
-    /// The backend's answer began, so long after it had the whole request.
-    pub fn first_byte(&self, ns: u64) {
-        self.first_byte_at(ns, Tick::now());
-    }
-
-    fn first_byte_at(&self, ns: u64, now: Tick) {
-        let in_flight = taken(self.gate.state.load(Ordering::Relaxed));
-        let since = self.since;
-        self.gate
-            .measure(now, |adaptive| adaptive.answered(since, now, ns, in_flight));
-    }
-
-    /// The backend said that it is asked for too much, or did not answer in time.
-    pub fn refused(&self) {
-        let now = Tick::now();
-        self.gate.measure(now, |adaptive| adaptive.refused(now));
-    }
-
-    /// Ends it at a moment of a test's own.
-    #[cfg(test)]
-    fn end_at(self, now: Tick) {
-        let this = std::mem::ManuallyDrop::new(self);
-        this.gate.leave(now.ns_since(this.since), now);
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let now = Tick::now();
-        self.gate.leave(now.ns_since(self.since), now);
-    }
 }
