@@ -1,10 +1,10 @@
 //! Building a snapshot: a function of what is declared and of the snapshot before, from which it takes
 //! over what is to survive. What did not change is shared, so that one deployment's swap among a
-//! thousand compiles one. It does one thing beside: the brakes of challengers, shared with what is in
-//! force, are set as declared, so that a challenger that is stopped is so for requests that began
-//! before, too.
+//! thousand compiles one. It does one thing beside: the brakes of challengers and the gates, shared with
+//! what is in force, are set as declared, so that a challenger that is stopped is so for requests that
+//! began before, too, and nobody waits at a gate that is no more.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http::HeaderValue;
 
@@ -136,14 +136,19 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
     let before = old.and_then(|old| old.limits.as_ref());
     let limits = (!declared.limits.is_unlimited())
         .then(|| Limiter::new(declared.limits, before, Tick::now()));
-    let before = old.and_then(|old| old.gate.as_ref());
-    let gate = declared.overload.map(|spec| Gate::new(spec, before));
+    let before = old.and_then(|old| old.gate.clone().or_else(|| old.lifted.upgrade()));
+    let gate = declared
+        .overload
+        .map(|spec| Gate::new(spec, before.as_ref()));
+    let mut lifted = Weak::new();
     if let (None, Some(before)) = (&gate, before) {
         before.lift();
+        lifted = Arc::downgrade(&before);
     }
     Route {
         limits,
         gate,
+        lifted,
         access: declared.access,
         shared: shared.into(),
         standing,

@@ -13,7 +13,10 @@ mod current;
 mod keys;
 mod lane;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
 
 use http::HeaderValue;
 
@@ -60,6 +63,8 @@ pub struct Route {
     queue: QueueRules,
     limits: Option<Arc<Limiter>>,
     gate: Option<Arc<Gate>>,
+    /// One that was lifted, for as long as somebody is behind it: declared again, it counts them still.
+    lifted: Weak<Gate>,
 }
 
 /// What a deployment says of its async requests.

@@ -9,12 +9,21 @@ use crate::support::{
 
 /// `demo/iris` with these rules for its gate.
 pub(crate) fn declared(backend: &Backend, overload: &str) -> Declarations {
+    with(backend, &format!("overload = {{ {overload} }}\n"))
+}
+
+/// The same without a gate.
+fn open(backend: &Backend) -> Declarations {
+    with(backend, "")
+}
+
+fn with(backend: &Backend, more: &str) -> Declarations {
     let url = backend.url();
     Declarations::new()
         .with(format!(
-            "[[deployment]]\nproject = \"demo\"\nname = \"iris\"\naccess = \"keys\"\n\
-             overload = {{ {overload} }}\n[deployment.version]\nmodel = \"model:1\"\n\
-             [deployment.version.main]\nbackends = [{{ url = \"{url}\" }}]\n"
+            "[[deployment]]\nproject = \"demo\"\nname = \"iris\"\naccess = \"keys\"\n{more}\
+             [deployment.version]\nmodel = \"model:1\"\n[deployment.version.main]\n\
+             backends = [{{ url = \"{url}\" }}]\n"
         ))
         .with(key(KEY, "demo"))
 }
@@ -120,18 +129,34 @@ fn those_in_line_are_let_in_with_the_edit_that_makes_room() {
         waiting(6.0 - inside as f64);
         assert_eq!(backend.count(), inside);
     }
-    let url = backend.url();
-    let without = Declarations::new()
-        .with(format!(
-            "[[deployment]]\nproject = \"demo\"\nname = \"iris\"\naccess = \"keys\"\n\
-             [deployment.version]\nmodel = \"model:1\"\n[deployment.version.main]\n\
-             backends = [{{ url = \"{url}\" }}]\n"
-        ))
-        .with(key(KEY, "demo"));
-    gateway.redeclare(without);
+    gateway.redeclare(open(&backend));
     backend.wait_count(6);
     gate.open();
     for mut client in clients {
+        assert_eq!(client.response("POST").status, 200);
+    }
+}
+
+#[test]
+fn a_gate_that_is_lifted_and_declared_again_counts_those_who_are_inside_still() {
+    let gate = Gate::new();
+    let backend = held(&gate);
+    let rules = "concurrency_max = 2, queue_max = 64, queue_timeout_ms = 60000";
+    let gateway = Gateway::start(declared(&backend, rules));
+    let ask = || {
+        let mut client = gateway.connect();
+        client.request(&post(), &[AUTH], b"x");
+        client
+    };
+    let mut clients = vec![ask(), ask()];
+    backend.wait_count(2);
+    gateway.redeclare(open(&backend));
+    gateway.redeclare(declared(&backend, rules));
+    clients.push(ask());
+    gateway.wait_metric("weir_gate_waiting", &[], |waiting| waiting == 1.0);
+    assert_eq!(backend.count(), 2, "more than two at once");
+    gate.open();
+    for client in &mut clients {
         assert_eq!(client.response("POST").status, 200);
     }
 }
