@@ -192,6 +192,12 @@ impl<'n> Field<'n> {
                 Ok(number) => number,
                 Err(_) => return self.unlike(format_args!("a whole number from {low} to {high}")),
             },
+            Value::Float(_) => {
+                self.wrong(format!(
+                    "must be a whole number from {low} to {high}, without a fraction"
+                ));
+                return None;
+            }
             _ => return self.unlike("a whole number"),
         };
         let inside = u64::try_from(number).ok().filter(|n| range.contains(n));

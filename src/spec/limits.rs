@@ -1,7 +1,11 @@
 //! How much a key or a deployment may ask for, and what happens when a deployment is asked for more
 //! than its backends do.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
+
+use super::read::TIMEOUT_MS_MAX;
 
 /// How much there may be, of one API key or of one deployment. What is not declared is not limited.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -75,6 +79,17 @@ pub enum Priority {
 // === impl LimitsSpec ===
 
 impl LimitsSpec {
+    /// Requests a second: one in a quarter of an hour at the least.
+    pub const REQUESTS_PER_SECOND: RangeInclusive<f64> = 0.001..=1_000_000.0;
+    /// Requests at once after a pause.
+    pub const BURST: RangeInclusive<u64> = 1..=1_000_000;
+    /// Exchanges under way at once.
+    pub const CONCURRENCY: RangeInclusive<u64> = 1..=1_000_000;
+    /// Bytes a second: up to 1 TiB.
+    pub const BYTES_PER_SECOND: RangeInclusive<u64> = 1..=1 << 40;
+    /// Requests of a day.
+    pub const REQUESTS_PER_DAY: RangeInclusive<u64> = 1..=1_000_000_000_000;
+
     /// Whether nothing is limited.
     pub fn is_unlimited(&self) -> bool {
         let Self {
@@ -110,6 +125,15 @@ impl LimitMode {
 }
 
 // === impl OverloadSpec ===
+
+impl OverloadSpec {
+    /// Exchanges under way at once, the most and the fewest.
+    pub const CONCURRENCY: RangeInclusive<u64> = 1..=100_000;
+    /// Requests that wait.
+    pub const QUEUE: RangeInclusive<u64> = 0..=100_000;
+    /// How long they may.
+    pub const QUEUE_TIMEOUT_MS: RangeInclusive<u64> = 1..=TIMEOUT_MS_MAX;
+}
 
 impl Default for OverloadSpec {
     fn default() -> Self {

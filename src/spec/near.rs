@@ -12,7 +12,15 @@ pub(crate) fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|word| (edits(text, word), *word))
         .min_by_key(|(distance, _)| *distance)?;
     // A third of it may be wrong, which lets "wight" find "weight" and "x" find nothing.
-    (distance <= text.chars().count() / 3).then_some(word)
+    if distance <= text.chars().count() / 3 {
+        return Some(word);
+    }
+    known.iter().copied().find(|word| is_part(text, word))
+}
+
+/// Whether `text` is `word` with words left out, as "cert" is of "cert_file". Shorter ones are of too many.
+fn is_part(text: &str, word: &str) -> bool {
+    text.len() >= 3 && format!("_{word}_").contains(&format!("_{text}_"))
 }
 
 /// How many characters have to be put in, taken out or replaced to get from one to the other.
@@ -47,6 +55,20 @@ mod tests {
             ("ur", None),
             ("backends", None),
             ("", None),
+        ] {
+            assert_eq!(nearest(text, &known), found, "{text}");
+        }
+        // Words that were left out, and of several the first that is asked for.
+        let known = ["concurrency_max", "concurrency_min", "queue_timeout_ms"];
+        for (text, found) in [
+            ("concurrency", Some("concurrency_max")),
+            ("timeout", Some("queue_timeout_ms")),
+            ("timeout_ms", Some("queue_timeout_ms")),
+            ("max", Some("concurrency_max")),
+            ("ms", None),
+            ("time", None),
+            ("_", None),
+            ("___", None),
         ] {
             assert_eq!(nearest(text, &known), found, "{text}");
         }

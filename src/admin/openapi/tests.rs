@@ -297,6 +297,13 @@ fn the_limits_that_are_described_are_those_that_are_read() {
                     &json!(1),
                 );
             }
+            if let Some(under) = at.strip_suffix("/limits/mode") {
+                put(
+                    &mut base,
+                    &format!("{under}/limits/requests_per_day"),
+                    &json!(1),
+                );
+            }
             if let Some(under) = at.strip_suffix("/concurrency_min") {
                 put(
                     &mut base,

@@ -1,20 +1,16 @@
 //! Reads how much may be asked for: of a key, of a deployment, of a deployment's backends.
 
-use super::pool::TIMEOUT_MS_MAX;
+use std::ops::RangeInclusive;
+
 use crate::spec::{LimitMode, LimitsSpec, OverloadSpec, Priority, field::Field, reader::Reader};
 
-/// Requests a second: one in a quarter of an hour at the least.
-const RATE_MIN: f64 = 0.001;
-/// Requests a second, and at once after a pause.
-const RATE_MAX: u64 = 1_000_000;
-/// Exchanges under way at once, of a key or of a deployment.
-const CONCURRENCY_MAX: u64 = 1_000_000;
-/// Bytes a second: 1 TiB.
-const BYTES_RATE_MAX: u64 = 1 << 40;
-/// Requests of a day.
-const DAY_MAX: u64 = 1_000_000_000_000;
-/// Exchanges under way at once behind a gate, and requests that wait before it.
-const GATE_MAX: u64 = 100_000;
+/// What limits something, each by itself.
+const LIMITS: [&str; 4] = [
+    "requests_per_second",
+    "concurrency_max",
+    "bytes_per_second",
+    "requests_per_day",
+];
 
 /// The words for each mode.
 const MODES: [(&str, LimitMode); 2] =
@@ -48,11 +44,11 @@ pub(in crate::spec) fn limits_in(field: &Field<'_>) -> Option<LimitsSpec> {
         let spec = LimitsSpec {
             requests_per_second: reader
                 .field("requests_per_second")
-                .and_then(|field| field.number(RATE_MIN..=RATE_MAX as f64)),
-            burst: whole(reader, "burst", RATE_MAX),
-            concurrency_max: whole(reader, "concurrency_max", CONCURRENCY_MAX),
-            bytes_per_second: whole(reader, "bytes_per_second", BYTES_RATE_MAX),
-            requests_per_day: whole(reader, "requests_per_day", DAY_MAX),
+                .and_then(|field| field.number(LimitsSpec::REQUESTS_PER_SECOND)),
+            burst: whole(reader, "burst", LimitsSpec::BURST),
+            concurrency_max: whole(reader, "concurrency_max", LimitsSpec::CONCURRENCY),
+            bytes_per_second: whole(reader, "bytes_per_second", LimitsSpec::BYTES_PER_SECOND),
+            requests_per_day: whole(reader, "requests_per_day", LimitsSpec::REQUESTS_PER_DAY),
             mode: reader.choice("mode", &MODES),
         };
         if reader.field("burst").is_some() && reader.field("requests_per_second").is_none() {
@@ -60,20 +56,30 @@ pub(in crate::spec) fn limits_in(field: &Field<'_>) -> Option<LimitsSpec> {
                          requests_per_second beside it";
             reader.wrong("burst", words);
         }
+        // Kept, it would be in force for nothing, and be shown as no limits at all.
+        if reader.field("mode").is_some() && LIMITS.iter().all(|key| reader.field(key).is_none()) {
+            let words = "says what happens beyond a limit, and there is none beside it: name one, or \
+                         leave it out";
+            reader.wrong("mode", words);
+        }
         Some(spec)
     })
 }
 
-fn whole<T: TryFrom<u64>>(reader: &mut Reader<'_>, key: &'static str, max: u64) -> Option<T> {
-    reader.field(key)?.integer(1..=max)
+fn whole<T: TryFrom<u64>>(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    range: RangeInclusive<u64>,
+) -> Option<T> {
+    reader.field(key)?.integer(range)
 }
 
 /// An object of what protects backends.
 pub(in crate::spec) fn overload_in(field: &Field<'_>) -> Option<OverloadSpec> {
     field.table(|reader| {
         let default = OverloadSpec::default();
-        let max: Option<u32> = whole(reader, "concurrency_max", GATE_MAX);
-        let min: Option<u32> = whole(reader, "concurrency_min", GATE_MAX);
+        let max: Option<u32> = whole(reader, "concurrency_max", OverloadSpec::CONCURRENCY);
+        let min: Option<u32> = whole(reader, "concurrency_min", OverloadSpec::CONCURRENCY);
         let concurrency_max = max.unwrap_or(default.concurrency_max);
         if let Some(min) = min
             && min > concurrency_max
@@ -87,10 +93,10 @@ pub(in crate::spec) fn overload_in(field: &Field<'_>) -> Option<OverloadSpec> {
             adaptive: reader.flag("adaptive", default.adaptive),
             // What is declared small is not to be refused for a default that it does not name.
             concurrency_min: min.unwrap_or(default.concurrency_min.min(concurrency_max)),
-            queue_max: reader.integer("queue_max", 0..=GATE_MAX, default.queue_max),
+            queue_max: reader.integer("queue_max", OverloadSpec::QUEUE, default.queue_max),
             queue_timeout_ms: reader.integer(
                 "queue_timeout_ms",
-                1..=TIMEOUT_MS_MAX,
+                OverloadSpec::QUEUE_TIMEOUT_MS,
                 default.queue_timeout_ms,
             ),
         })

@@ -14,6 +14,8 @@ pub(in crate::spec) mod text;
 
 use std::collections::HashMap;
 
+pub(in crate::spec) use pool::TIMEOUT_MS_MAX;
+
 use super::{
     Declarations, DeploymentSpec, Mistakes, Node, VersionSpec,
     field::Field,

@@ -16,7 +16,7 @@ const WEIGHT_MAX: u64 = 1_000;
 /// Prefixes that a pool may limit its tails to.
 const TAILS_MAX: usize = 64;
 /// A day: nothing that anybody waits for takes longer.
-pub(super) const TIMEOUT_MS_MAX: u64 = 86_400_000;
+pub(in crate::spec) const TIMEOUT_MS_MAX: u64 = 86_400_000;
 
 /// Reads a pool's keys; those of a challenger stand in the same table.
 pub(super) fn pool(reader: &mut Reader<'_>) -> PoolSpec {

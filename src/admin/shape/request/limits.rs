@@ -29,7 +29,7 @@ pub struct LimitsSpec {
     /// Requests of one day (UTC); counted over restarts.
     #[schema(minimum = 1, maximum = 1_000_000_000_000_u64)]
     pub requests_per_day: Option<u64>,
-    /// What happens to a request beyond them.
+    /// What happens to a request beyond them; not by itself, without any of them.
     #[schema(default = "enforce")]
     pub mode: Option<LimitMode>,
 }

@@ -291,6 +291,11 @@ fn limits() -> BoxedStrategy<LimitsSpec> {
             false => LimitMode::Enforce,
         },
     });
+    // A mode alone is refused.
+    let some = some.prop_map(|limits| match limits.is_unlimited() {
+        true => LimitsSpec::default(),
+        false => limits,
+    });
     prop_oneof![Just(LimitsSpec::default()), some].boxed()
 }
 

@@ -115,11 +115,25 @@ fn what_they_refuse() {
                 json!({"limits": {"burst": 0, "requests_per_day": 0.5, "modes": 1},
                        "overload": {"concurrency_max": 4, "concurrency_min": 5}}),
                 "/limits/burst: must be from 1 to 1000000\n\
-                 /limits/requests_per_day: must be a whole number, not a number\n\
+                 /limits/requests_per_day: must be a whole number from 1 to 1000000000000, without a \
+                 fraction\n\
                  /limits/burst: is how many requests may come at once within a rate: it needs \
                  requests_per_second beside it\n\
                  /limits/modes: is not known; did you mean \"mode\"?\n\
                  /overload/concurrency_min: must not be above concurrency_max, which is 4",
+            ),
+            (
+                json!({"limits": {"concurrency": 2, "requests": 5},
+                       "overload": {"concurrency": 4, "timeout": 5}}),
+                "/limits/concurrency: is not known; did you mean \"concurrency_max\"?\n\
+                 /limits/requests: is not known; did you mean \"requests_per_second\"?\n\
+                 /overload/concurrency: is not known; did you mean \"concurrency_max\"?\n\
+                 /overload/timeout: is not known; did you mean \"queue_timeout_ms\"?",
+            ),
+            (
+                json!({"limits": {"mode": "count", "burst": null}}),
+                "/limits/mode: says what happens beyond a limit, and there is none beside it: name \
+                 one, or leave it out",
             ),
             (
                 json!({"limits": [], "overload": "on"}),
@@ -137,7 +151,7 @@ fn what_they_refuse() {
         key,
         [
             (
-                json!({"limits": {"mode": "off"}, "priority": "low", "overload": null}),
+                json!({"limits": {"mode": "off", "requests_per_day": 1}, "priority": "low", "overload": null}),
                 "/limits/mode: this is none of enforce, count\n\
                  /priority: this is none of interactive, default, bulk\n\
                  /overload: is not known",

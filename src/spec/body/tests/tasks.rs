@@ -34,7 +34,7 @@ fn what_sets_a_task_off() {
             ),
             (
                 json!({"version": 1.5}),
-                "/version: must be a whole number, not a number",
+                "/version: must be a whole number from 1 to 4294967295, without a fraction",
             ),
             (
                 json!({"version": -1}),
@@ -63,7 +63,7 @@ fn what_sets_a_task_off() {
         [(
             json!({"keep_main_as_challenger": 1, "keep_main": true}),
             "/keep_main_as_challenger: must be true or false, not a whole number\n\
-             /keep_main: is not known",
+             /keep_main: is not known; did you mean \"keep_main_as_challenger\"?",
         )],
     );
 

@@ -80,7 +80,7 @@ fn what_a_deployment_refuses() {
         ),
         (
             with_version("version.timeouts.idle_ms = 1.5"),
-            "must be a whole number, not a number",
+            "must be a whole number from 1 to 86400000, without a fraction",
         ),
         (with_version("version.instances = -1"), "from 0 to 100000"),
         (

@@ -333,6 +333,11 @@ fn limits() -> BoxedStrategy<LimitsSpec> {
             requests_per_day: counts.2,
             mode,
         })
+        .prop_map(|limits| match limits.is_unlimited() {
+            // A mode alone is refused.
+            true => LimitsSpec::default(),
+            false => limits,
+        })
         .boxed()
 }
 
