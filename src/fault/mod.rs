@@ -4,7 +4,11 @@
 //! it (`origin`), whether asking again helps (`retry`), and what happened, in words for the caller
 //! and, apart from them, in words for the log. Each dialect renders a `Fault` its own way.
 
+mod limited;
+
 use std::fmt;
+
+pub use limited::Scope;
 
 /// Who caused a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +167,10 @@ catalogue! {
     /// A panic inside weir.
     Internal = "internal", 500, Gateway, Retry::AfterSeconds(1), "Internal error",
         "The gateway failed on this request; the operator's log says more under its request id.";
+    /// `TRACE` and `CONNECT`: the one shows a client what is added on its way, the other makes a tunnel of
+    /// a connection that is shared.
+    MethodUnsupported = "method_unsupported", 501, Client, Retry::Never, "Method not supported",
+        "This gateway takes every method but TRACE and CONNECT, which it does not pass on; the connection is closed.";
     /// A backend took the request and closed without an answer.
     BackendFailed = "backend_failed", 502, Backend, Retry::AfterSeconds(1), "Backend failed",
         "A backend was reached but closed the connection without an answer.";
@@ -235,6 +243,8 @@ catalogue! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     code: Code,
+    /// Whose limit it was.
+    scope: Option<Scope>,
     /// When asking again helps, where that is known better than by the catalogue; 0 where not.
     retry_s: u32,
     private: Option<Box<str>>,
@@ -247,6 +257,7 @@ impl Fault {
     pub const fn new(code: Code) -> Self {
         Self {
             code,
+            scope: None,
             retry_s: 0,
             private: None,
         }
@@ -256,6 +267,7 @@ impl Fault {
     pub fn because(code: Code, private: impl fmt::Display) -> Self {
         Self {
             code,
+            scope: None,
             retry_s: 0,
             private: Some(private.to_string().into()),
         }
@@ -269,6 +281,21 @@ impl Fault {
             retry_s: u32::try_from(retry_s).unwrap_or(u32::MAX),
             ..Self::new(code)
         }
+    }
+
+    /// The same, by a limit of this one's.
+    pub fn by(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
+    /// What happened and what to do, for the caller: fixed words, and those of the catalogue where
+    /// nothing is known more exactly.
+    pub fn detail(&self) -> &'static str {
+        let exact = self
+            .scope
+            .and_then(|scope| limited::words(self.code, scope));
+        exact.unwrap_or(self.entry().detail)
     }
 
     /// Whether the caller gains by asking again, and when.

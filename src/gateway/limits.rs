@@ -105,7 +105,7 @@ impl Limited {
                     is_enforced,
                 });
                 match is_enforced {
-                    true => Err(fault(exceeded)),
+                    true => Err(fault(exceeded, scope)),
                     false => Ok(()),
                 }
             })
@@ -203,12 +203,12 @@ impl Side {
     }
 }
 
-fn fault(exceeded: Exceeded) -> Fault {
+fn fault(exceeded: Exceeded, scope: Scope) -> Fault {
     let code = match exceeded.what {
         What::Requests => Code::RateLimited,
         What::Concurrency => Code::ConcurrencyLimited,
         What::Bytes => Code::BytesLimited,
         What::Day => Code::QuotaSpent,
     };
-    Fault::after_ms(code, exceeded.retry_ms)
+    Fault::after_ms(code, exceeded.retry_ms).by(scope)
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::{series::LazyCounter, table};
 use crate::base::name::DeploymentName;
+pub use crate::fault::Scope;
 
 /// One of the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,15 +18,6 @@ pub enum What {
     Bytes,
     /// Requests of a day.
     Day,
-}
-
-/// Whose limit it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The API key's.
-    Key,
-    /// The deployment's.
-    Deployment,
 }
 
 /// A request beyond a limit.

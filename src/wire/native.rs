@@ -24,7 +24,7 @@ pub fn render(fault: &Fault, request_id: &str) -> (StatusCode, HeaderMap, Bytes)
         kind: "about:blank",
         title: entry.title,
         status: entry.status,
-        detail: entry.detail,
+        detail: fault.detail(),
         code: entry.code,
         request_id,
     };
