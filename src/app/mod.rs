@@ -65,7 +65,7 @@ use crate::{
     spec::Declarations,
     store::{OpenError, Sqlite, SqliteOptions, StoreError},
     telemetry::{
-        credit,
+        credit, held,
         meters::FaultMeters,
         outcome::{self, Listener},
         seconds, series, table,
@@ -544,6 +544,7 @@ fn pages(
             refresh_others();
             process.collect();
             let mut exposition = exporter.render();
+            held::render(&mut exposition);
             seconds::render(&mut exposition);
             exposition
         }),

@@ -11,6 +11,6 @@ mod gcra;
 mod limiter;
 
 pub use day::{DayCount, day_of};
-pub use gate::{Entry, Gate, GateStanding, NoTurn, Turn, Waiting, Why};
+pub use gate::{Entry, Gate, GateStanding, NoTurn, Turn, TurnedAway, Waiting, Why};
 pub use gcra::Allowance;
 pub use limiter::{Arrival, Exceeded, Limiter, Permit, Quota, Refusals, Standing};

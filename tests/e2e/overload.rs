@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    AUTH, Backend, Declarations, Gate, Gateway, KEY, PATIENCE, at_once, eventually, key, post,
+    AUTH, Backend, Declarations, Gate, Gateway, KEY, PATIENCE, admin, at, at_once, eventually, key,
+    post, version, want,
 };
 
 /// `demo/iris` with these rules for its gate.
@@ -62,6 +63,44 @@ fn the_next_waits_for_its_turn_and_the_one_behind_a_full_line_is_told_at_once() 
     assert_eq!(second.response("POST").body, b"2");
     let full = [("priority", "default"), ("reason", "full")];
     assert!(gateway.metric("weir_gate_refused_total", &full) > 0.5);
+    let now = &gateway.api().show(&at("demo/iris"))["overload_now"];
+    let refused = serde_json::json!({"full": 1, "too_long": 0, "displaced": 0});
+    assert_eq!(now["refused"], refused, "{now}");
+    let told = gateway.cli().ok("deployment overload demo/iris");
+    assert!(told.contains("1 because too many waited"), "{told}");
+}
+
+#[test]
+fn a_gate_that_is_gone_is_shown_no_more() {
+    const NONE: Vec<f64> = Vec::new();
+    let backend = Backend::says("yes");
+    let gateway = Gateway::bare().start();
+    let api = gateway.api();
+    let overload = serde_json::json!({"overload": {"concurrency_max": 7}});
+    for name in ["demo/lifted", "demo/deleted"] {
+        api.create_with(name, &version(&backend.url()), &overload);
+    }
+    let shown = |deployment: &str| {
+        let metrics = gateway.metrics();
+        ["weir_gate_limit", "weir_gate_waiting"].map(|name| {
+            let labels = [("project", "demo"), ("deployment", deployment)];
+            metrics
+                .select(name, &labels)
+                .map(|it| it.value)
+                .collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(shown("lifted"), [vec![7.0], vec![0.0]]);
+    assert_eq!(shown("deleted"), [vec![7.0], vec![0.0]]);
+    let lifted = serde_json::json!({ "overload": null });
+    want(200, &api.patch(&at("demo/lifted"), &lifted));
+    assert_eq!(shown("lifted"), [NONE, NONE]);
+    let because = serde_json::json!({"reason": "a test"});
+    let deleted = want(202, &api.verb("DELETE", &at("demo/deleted"), &because));
+    api.done(&admin::text(&deleted["task"]["id"]));
+    assert_eq!(shown("deleted"), [NONE, NONE]);
+    want(200, &api.patch(&at("demo/lifted"), &overload));
+    assert_eq!(shown("lifted"), [vec![7.0], vec![0.0]]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::limit::{GateStanding, Standing};
+use crate::limit::{GateStanding, Standing, TurnedAway};
 
 /// How the limits of a key or of a deployment stand.
 #[derive(Serialize, ToSchema)]
@@ -35,7 +35,8 @@ pub struct RefusedNow {
 
 /// How what protects a deployment's backends stands.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"limit": 64, "in_flight": 64, "waiting": 12}))]
+#[schema(example = json!({"limit": 64, "in_flight": 64, "waiting": 12,
+    "refused": {"full": 0, "too_long": 31, "displaced": 2}}))]
 pub struct OverloadNow {
     /// Exchanges that may be under way at once, as of now: with `adaptive`, what the backends bear.
     pub limit: u32,
@@ -43,6 +44,20 @@ pub struct OverloadNow {
     pub in_flight: u32,
     /// Requests that wait for their turn.
     pub waiting: u32,
+    /// What got none since the process began, or since `overload` was declared if that is later.
+    pub refused: TurnedAwayNow,
+}
+
+/// Requests that got no turn, by reason. Calls are answered with 503; attempts at async requests come
+/// again.
+#[derive(Serialize, ToSchema)]
+pub struct TurnedAwayNow {
+    /// As many waited as may (`overloaded`).
+    pub full: u64,
+    /// They would have waited, or had waited, for longer than they may (`turn_timeout`).
+    pub too_long: u64,
+    /// They had to make place for requests of a higher priority (`overloaded`).
+    pub displaced: u64,
 }
 
 impl From<Standing> for LimitsNow {
@@ -67,11 +82,22 @@ impl From<GateStanding> for OverloadNow {
             limit,
             in_flight,
             waiting,
+            refused,
         } = now;
+        let TurnedAway {
+            full,
+            too_long,
+            displaced,
+        } = refused;
         Self {
             limit,
             in_flight,
             waiting,
+            refused: TurnedAwayNow {
+                full,
+                too_long,
+                displaced,
+            },
         }
     }
 }

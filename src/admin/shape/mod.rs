@@ -37,7 +37,7 @@ pub use later::{
     AsyncQueue, AsyncRequest, AsyncStatus, Delivery, DeliveryAttempt, Purged, Replayed, Telling,
     Webhook,
 };
-pub use limits::{LimitsNow, OverloadNow, RefusedNow};
+pub use limits::{LimitsNow, OverloadNow, RefusedNow, TurnedAwayNow};
 pub use log::{LogLifecycle, LogLine, LogLost, LogRequest, LogWhat};
 pub use monitoring::{Monitoring, MonitoringNow};
 pub use pair::{Pair, PairBodies, PairBody, PairDetail, PairGaps, PairSide, PairWhole, PairWord};

@@ -1,24 +1,25 @@
 //! What a gate shows of itself.
 
-use std::sync::OnceLock;
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
-use metrics::Gauge;
-
-use super::{GateStanding, Why};
+use super::{GateStanding, TurnedAway, Why};
 use crate::{
     base::name::DeploymentName,
     spec::Priority,
-    telemetry::{
-        series::{self, LazyCounter},
-        table,
-    },
+    telemetry::{held::HeldGauge, series::LazyCounter, table},
 };
 
-/// The series of one gate; there are none until there is something to show.
+/// The series of one gate; there are none until there is something to show, and no gauges any more
+/// once it is lifted.
 #[derive(Default)]
 pub(super) struct Meters {
-    gauges: OnceLock<[Gauge; 2]>,
+    gauges: Mutex<Option<[HeldGauge; 2]>>,
     refused: [[LazyCounter; Why::ALL.len()]; Priority::ALL.len()],
+    /// The same, whatever their class, as numbers that can be read.
+    counts: [AtomicU64; Why::ALL.len()],
 }
 
 impl std::fmt::Debug for Meters {
@@ -29,20 +30,86 @@ impl std::fmt::Debug for Meters {
 
 impl Meters {
     pub(super) fn refused(&self, name: &DeploymentName, priority: Priority, why: Why) {
+        // Relaxed: a figure for people.
+        self.counts[why as usize].fetch_add(1, Ordering::Relaxed);
         self.refused[priority as usize][why as usize].add(&table::GATE_REFUSED, 1, || {
             let (priority, why) = (priority.as_str(), why.as_str());
             [name.project(), name.deployment(), priority, why]
         });
     }
 
-    /// Sets the gauges, and keeps the rest from being forgotten.
-    pub(super) fn show(&self, name: &DeploymentName, standing: GateStanding) {
-        let [limit, waiting] = self.gauges.get_or_init(|| {
+    /// How many were refused.
+    pub(super) fn turned_away(&self) -> TurnedAway {
+        let count = |why: Why| self.counts[why as usize].load(Ordering::Relaxed);
+        TurnedAway {
+            full: count(Why::Full),
+            too_long: count(Why::TooLong),
+            displaced: count(Why::Displaced),
+        }
+    }
+
+    /// Sets the gauges, and keeps the rest from being forgotten. Where nothing stands there are none.
+    ///
+    /// `standing` is asked behind the lock that [`Meters::hide`] takes: who shows a gate that is lifted
+    /// meanwhile leaves nothing behind.
+    pub(super) fn show(
+        &self,
+        name: &DeploymentName,
+        standing: impl FnOnce() -> Option<GateStanding>,
+    ) {
+        let mut gauges = self.gauges();
+        let Some(standing) = standing() else {
+            *gauges = None;
+            return;
+        };
+        let [limit, waiting] = gauges.get_or_insert_with(|| {
             [&table::GATE_LIMIT, &table::GATE_WAITING]
-                .map(|metric| series::gauge(metric, &[name.project(), name.deployment()]))
+                .map(|metric| HeldGauge::new(metric, &[name.project(), name.deployment()]))
         });
-        limit.set(f64::from(standing.limit));
-        waiting.set(f64::from(standing.waiting));
+        limit.set(standing.limit.into());
+        waiting.set(standing.waiting.into());
+        drop(gauges);
         self.refused.iter().flatten().for_each(LazyCounter::touch);
+    }
+
+    /// Takes the gauges away.
+    pub(super) fn hide(&self) {
+        *self.gauges() = None;
+    }
+
+    fn gauges(&self) -> MutexGuard<'_, Option<[HeldGauge; 2]>> {
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::{base::name::DeploymentName, limit::Gate, spec::OverloadSpec, telemetry::held};
+
+    #[test]
+    fn a_gate_that_is_lifted_shows_nothing_any_more() {
+        let name = DeploymentName::parse("gauges/lifted").expect("a name");
+        let shown = || {
+            let mut out = String::new();
+            held::render(&mut out);
+            out.matches("deployment=\"lifted\"").count()
+        };
+        let gate = Gate::new(OverloadSpec::default(), None);
+        assert_eq!(shown(), 0, "nobody has looked yet");
+        gate.show(&name);
+        assert_eq!(shown(), 2);
+        gate.lift();
+        assert_eq!(shown(), 0);
+        // By one who still has the snapshot from before.
+        gate.show(&name);
+        assert_eq!(shown(), 0);
+        let again = Gate::new(OverloadSpec::default(), Some(&gate));
+        assert!(Arc::ptr_eq(&again, &gate));
+        gate.show(&name);
+        assert_eq!(shown(), 2);
+        drop((gate, again));
+        assert_eq!(shown(), 0);
     }
 }

@@ -80,6 +80,19 @@ pub struct GateStanding {
     pub in_flight: u32,
     /// Requests that wait for their turn.
     pub waiting: u32,
+    /// Requests that got none.
+    pub refused: TurnedAway,
+}
+
+/// Requests that got no turn, by reason, for as long as there is this gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TurnedAway {
+    /// Too many waited.
+    pub full: u64,
+    /// They would have waited, or had waited, for longer than they may.
+    pub too_long: u64,
+    /// They had to make place for others of a higher class.
+    pub displaced: u64,
 }
 
 // === impl Gate ===
@@ -136,6 +149,8 @@ impl Gate {
         let mut adaptive = self.adaptive.lock().unwrap_or_else(PoisonError::into_inner);
         *adaptive = None;
         self.set_limit(u32::MAX, Tick::now());
+        // Behind the limit, which says that there is nothing to show.
+        self.meters.hide();
     }
 
     /// How it stands.
@@ -145,6 +160,7 @@ impl Gate {
             limit: self.limit(),
             in_flight: taken(state),
             waiting: waiting(state),
+            refused: self.meters.turned_away(),
         }
     }
 
@@ -177,7 +193,8 @@ impl Gate {
 
     /// Shows its figures under the deployment's name. Called by control, every so often.
     pub fn show(&self, name: &DeploymentName) {
-        self.meters.show(name, self.standing());
+        let standing = || (self.limit() != u32::MAX).then(|| self.standing());
+        self.meters.show(name, standing);
     }
 
     /// The longest that somebody may wait, in milliseconds.
