@@ -29,6 +29,14 @@ impl Own {
     }
 }
 
+/// The methods that health is asked with, for `Allow`.
+pub(super) const HEALTH_METHODS: &str = "GET, HEAD";
+
+/// Whether it is the gateway's health that is spoken of, with whichever method.
+pub(super) fn is_of_health(parts: &Parts) -> bool {
+    matches!(parts.uri.path(), "/v2/health/live" | "/v2/health/ready")
+}
+
 /// The answer, if the gateway itself is asked.
 pub(super) fn health(parts: &Parts, local: &Local) -> Option<Own> {
     let asked = parts.uri.path().strip_prefix("/v2/health/")?;

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Version, header, request::Parts, uri::Scheme};
 
 use super::{
     exchange::Caller,
-    health::{Own, health},
+    health::{HEALTH_METHODS, Own, health, is_of_health},
     local::Local,
     shed,
 };
@@ -29,6 +29,8 @@ pub(super) enum Look {
     Usual,
     /// weir answers it itself.
     Own(Own),
+    /// What it names is asked with these methods alone.
+    NotAllowed(&'static str),
     /// It goes nowhere.
     Refused(Fault),
 }
@@ -38,7 +40,7 @@ struct Rule(fn(&Parts) -> bool, Code);
 
 /// Of every head.
 const RULES: &[Rule] = &[
-    Rule(asks_for_no_tunnel_or_trace, Code::RequestMalformed),
+    Rule(asks_for_no_tunnel_or_trace, Code::MethodUnsupported),
     Rule(has_one_way_to_go, Code::RequestMalformed),
 ];
 
@@ -68,6 +70,9 @@ pub(super) fn look(parts: &mut Parts, caller: &Caller, local: &Local) -> Look {
     }
     if let Some(own) = health(parts, local) {
         return Look::Own(own);
+    }
+    if is_of_health(parts) {
+        return Look::NotAllowed(HEALTH_METHODS);
     }
     match shed::at_the_door(caller) {
         Ok(()) => Look::Usual,
@@ -175,6 +180,7 @@ mod tests {
 
     use super::*;
 
+    const NO: Result<(), Code> = Err(Code::MethodUnsupported);
     const BAD: Result<(), Code> = Err(Code::RequestMalformed);
 
     fn parts(method: &str, uri: &str, version: Version, pairs: &[(&str, &str)]) -> Parts {
@@ -189,8 +195,8 @@ mod tests {
     fn methods() {
         for (method, found) in [
             ("GET", Ok(())),
-            ("TRACE", BAD),
-            ("CONNECT", BAD),
+            ("TRACE", NO),
+            ("CONNECT", NO),
             ("OPTIONS", Ok(())),
         ] {
             for version in [Version::HTTP_11, Version::HTTP_2] {

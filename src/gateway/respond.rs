@@ -93,8 +93,9 @@ pub(super) fn refuse(mut exchange: Box<Exchange>, refused: Refused) -> Response<
     let request_id = exchange.request_id().to_str().unwrap_or_default();
     let (status, mut headers, bytes) = native::render(&fault, request_id);
     put_own(&mut headers, &exchange);
-    // After a request that two readers may cut differently nothing may be taken for the next one.
-    let mut close = fault.entry().status == 400;
+    // After a request that two readers may cut differently nothing may be taken for the next one; nor
+    // after one that its client may take for a tunnel.
+    let mut close = matches!(fault.entry().status, 400 | 501);
     exchange.refused(fault);
     if let Some(body) = unread {
         close |= !drain(&exchange, body);

@@ -50,6 +50,10 @@ pub(super) fn serve(
         let served = match found {
             Look::Usual => caught("request", try_serve(&mut exchange, body)).await,
             Look::Own(own) => return Ok(answer_own(exchange, own)),
+            Look::NotAllowed(methods) => {
+                let fetched = Fetched::not_allowed(methods);
+                return Ok(answer_fetched(exchange, fetched, Some(body)));
+            }
             Look::Refused(fault) => Ok(Err(Refused::unread(fault, body))),
         };
         Ok(match served {

@@ -1,7 +1,7 @@
 //! A deployment's URL leads to its pool, and to nothing else.
 
 use crate::support::{
-    AUTH, Backend, Declarations, Gateway, KEY, PREDICT, deployment, eventually, iris, key,
+    AUTH, Backend, Declarations, Gateway, KEY, PATIENCE, PREDICT, deployment, eventually, iris, key,
 };
 
 fn reached(backend: &Backend, gateway: &Gateway, line: &str) -> (u16, Option<String>) {
@@ -194,8 +194,32 @@ fn the_gateways_own_health_needs_no_key() {
             "{path}"
         );
     }
+    for path in ["/v2/health/live", "/v2/health/ready"] {
+        for method in ["PUT", "POST", "DELETE", "OPTIONS"] {
+            let answer = gateway.call(&format!("{method} {path}"), &[], b"");
+            assert_eq!(answer.status, 405, "{method} {path}");
+            assert_eq!(answer.json()["code"], "method_not_allowed");
+            assert_eq!(answer.get("allow").as_deref(), Some("GET, HEAD"));
+        }
+    }
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(gateway.admin(&format!("GET {path}")).status, 200, "{path}");
+    }
+    assert_eq!(backend.count(), 0);
+}
+
+#[test]
+fn methods_that_go_nowhere_are_told_so() {
+    let backend = Backend::echo();
+    let gateway = Gateway::start(iris(&backend));
+    for method in ["TRACE", "CONNECT"] {
+        let mut client = gateway.connect();
+        client.request(&format!("{method} {PREDICT}"), &[AUTH], b"");
+        let answer = client.response("GET");
+        assert_eq!(answer.status, 501, "{method}");
+        assert_eq!(answer.json()["code"], "method_unsupported");
+        assert_eq!(answer.get("connection").as_deref(), Some("close"));
+        assert!(client.closed_within(PATIENCE), "{method}");
     }
     assert_eq!(backend.count(), 0);
 }

@@ -151,7 +151,11 @@ mod tests {
     /// takes the method.
     #[test]
     fn every_code_has_its_place() {
-        let beside = [Code::RouteUnknown, Code::MethodNotAllowed];
+        let beside = [
+            Code::RouteUnknown,
+            Code::MethodNotAllowed,
+            Code::MethodUnsupported,
+        ];
         let known: Vec<Code> = OF_CALLS
             .into_iter()
             .chain(OF_LATER)

@@ -74,6 +74,13 @@ impl Fetched {
         }
     }
 
+    /// The fault of a path that takes these methods alone.
+    pub(in crate::gateway) fn not_allowed(methods: &'static str) -> Self {
+        let allowed = HeaderValue::from_static(methods);
+        let headers = HeaderMap::from_iter([(header::ALLOW, allowed)]);
+        Self::fault(Code::MethodNotAllowed, headers)
+    }
+
     /// A document, which is out of date soon.
     pub(in crate::gateway) fn document(
         status: StatusCode,

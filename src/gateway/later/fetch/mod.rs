@@ -48,9 +48,7 @@ pub(in crate::gateway) async fn fetch(
     let parts = exchange.parts();
     let path = AsyncPath::parse(path).ok_or(Code::RouteUnknown)?;
     if !path.takes(&parts.method) {
-        let allowed = HeaderValue::from_static(path.allowed());
-        let headers = HeaderMap::from_iter([(header::ALLOW, allowed)]);
-        return Ok(Fetched::fault(Code::MethodNotAllowed, headers));
+        return Ok(Fetched::not_allowed(path.allowed()));
     }
     let owner = owner(exchange)?;
     let mut query = Query::parse(query)?;
