@@ -39,6 +39,8 @@ pub(super) struct Failure {
     words: String,
     details: Vec<String>,
     hint: Option<String>,
+    /// The gateway's own code for it.
+    problem: Option<Box<str>>,
 }
 
 // === impl Failure ===
@@ -56,6 +58,7 @@ impl Failure {
             words: words.to_string(),
             details: Vec::new(),
             hint: None,
+            problem: None,
         }
     }
 
@@ -76,7 +79,19 @@ impl Failure {
             words: String::new(),
             details: Vec::new(),
             hint: None,
+            problem: None,
         }
+    }
+
+    /// The gateway's own code for it, such as `key_unknown`.
+    pub(super) fn of_problem(mut self, code: &str) -> Self {
+        self.problem = Some(code.into());
+        self
+    }
+
+    /// The gateway's own code for it, where it was the gateway that refused.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// What to do about it.
@@ -88,6 +103,12 @@ impl Failure {
     /// Lines below the words.
     pub(super) fn details(mut self, details: impl IntoIterator<Item = String>) -> Self {
         self.details.extend(details);
+        self
+    }
+
+    /// With each of the lines below the words put another way.
+    pub(super) fn map_details(mut self, put: impl FnMut(String) -> String) -> Self {
+        self.details = self.details.into_iter().map(put).collect();
         self
     }
 

@@ -22,7 +22,7 @@ use crate::{
         draw,
         id::{KeyId, Revision},
         name::DeploymentName,
-        secret::KeyDigest,
+        secret::{self, KeyDigest},
     },
     limit::Standing,
     snapshot::Principal,
@@ -304,6 +304,12 @@ impl Control {
 
     async fn stored_key(&self, scope: &Scope, id: &str) -> Result<Stored<Key>, ControlError> {
         let unknown = || {
+            let is_key = KeyDigest::of_key(id.as_bytes())
+                .is_ok_and(|digest| self.current.keys().contains(&digest));
+            if is_key || secret::id_within(id).is_some() {
+                let words = "that is a key itself, not the public id that a list of keys shows";
+                return ControlError::unknown("key_unknown", words);
+            }
             let shown: String = id.chars().take(64).collect();
             ControlError::unknown("key_unknown", format!("{scope} has no key {shown:?}"))
         };
@@ -548,7 +554,9 @@ pub(super) fn allow(
 
 fn refuse_first(key: &Key, what: &str) -> Result<(), ControlError> {
     if key.first {
-        let words = format!("the First Key came with its deployment and can't be {what}");
+        let words = format!(
+            "the First Key came with its deployment and can't be {what}; make another key, which can"
+        );
         return Err(ControlError::conflict("first_key", words));
     }
     Ok(())

@@ -233,6 +233,70 @@ fn a_deployments_limits_hold_for_all_its_callers_and_for_every_version() {
 }
 
 #[test]
+fn a_refusal_says_whose_limit_it_was_and_which() {
+    let backend = Backend::says("yes");
+    let gateway = Gateway::bare().start();
+    let api = gateway.api();
+    let made = api.create("demo/iris", &version(&backend.url()));
+    let (id, secret) = api.key(&at("demo/iris"), &json!({}));
+    let (of_key, of_all) = (format!("{}/keys/{id}", at("demo/iris")), at("demo/iris"));
+    let day = json!({"requests_per_day": 1});
+    for (path, limits, code, words) in [
+        (
+            &of_key,
+            one(),
+            "rate_limited",
+            "The API key's limit of requests by the second",
+        ),
+        (
+            &of_key,
+            day.clone(),
+            "quota_spent",
+            "The API key's quota of requests for this day",
+        ),
+        (
+            &of_all,
+            one(),
+            "rate_limited",
+            "The deployment's limit of requests by the second",
+        ),
+        (
+            &of_all,
+            day,
+            "quota_spent",
+            "The deployment's quota of requests for this day",
+        ),
+    ] {
+        want(200, &api.patch(path, &json!({ "limits": limits })));
+        let [.., refused] = [(); 3].map(|()| call(&gateway, &secret));
+        assert_eq!(problem(&[429], &refused), code);
+        let detail = admin::text(&refused.json()["detail"]);
+        assert!(detail.starts_with(words), "{detail}");
+        want(200, &api.patch(path, &json!({"limits": null})));
+        assert_eq!(call(&gateway, &made.secret).status, 200);
+    }
+}
+
+#[test]
+fn a_mode_without_a_limit_is_refused() {
+    let backend = Backend::says("yes");
+    let gateway = Gateway::bare().start();
+    let api = gateway.api();
+    api.create("demo/iris", &version(&backend.url()));
+    let (id, _) = api.key(&at("demo/iris"), &json!({}));
+    let counted = json!({"limits": {"mode": "count"}});
+    for path in [at("demo/iris"), format!("{}/keys/{id}", at("demo/iris"))] {
+        let refused = want(422, &api.patch(&path, &counted));
+        assert_eq!(refused["errors"][0]["pointer"], "/limits/mode", "{refused}");
+    }
+    let refused = want(
+        422,
+        &api.post(&format!("{}/keys", at("demo/iris")), &counted),
+    );
+    assert_eq!(refused["errors"][0]["pointer"], "/limits/mode", "{refused}");
+}
+
+#[test]
 fn what_is_only_counted_passes() {
     let backend = Backend::says("yes");
     let gateway = Gateway::bare().start();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Backend, Gateway, KEY, admin::at, deployment, key, version};
+use crate::support::{Backend, Gateway, KEY, admin::at, deployment, key, version, want};
 
 #[test]
 fn limits_of_a_deployment_are_shown_changed_one_by_one_and_lifted() {
@@ -33,14 +33,20 @@ fn limits_of_a_deployment_are_shown_changed_one_by_one_and_lifted() {
     let both = cli.run("deployment limits demo/iris --none --burst 5");
     assert_eq!(both.code, 2, "{both:?}");
     let refused = cli.run("deployment limits demo/iris --concurrency 0");
-    assert!(
-        refused.code != 0 && refused.err.contains("/limits/concurrency_max"),
-        "{refused:?}"
+    refused.said(
+        2,
+        &["'--concurrency <N>': must be a whole number from 1 to 1000000, or `none`"],
     );
     cli.ok("deployment limits demo/iris --none");
     limits(json!({}));
     let history = cli.ok("deployment history demo/iris");
-    assert!(history.contains("changed limits"), "{history}");
+    for change in [
+        "limits: none -> 500/s (burst 1,000)",
+        "limits: 500/s (burst 1,000), 64 at once; only counted -> 64 at once",
+        "limits: 64 at once -> none",
+    ] {
+        assert!(history.contains(change), "no {change}: {history}");
+    }
 }
 
 #[test]
@@ -61,8 +67,184 @@ fn what_protects_backends_is_shown_changed_and_taken_away() {
         json!({"concurrency_max": 2, "adaptive": false, "concurrency_min": 2, "queue_max": 12,
             "queue_timeout_ms": 1000})
     );
+    // A floor is for what adapts, and for what it is under.
+    cli.fails_with(
+        2,
+        "deployment overload demo/iris --concurrency-min 2",
+        &[
+            "--concurrency-min is how far --adaptive",
+            "hint: add --adaptive",
+        ],
+    );
+    cli.fails_with(
+        1,
+        "deployment overload demo/iris --concurrency 4 --adaptive --concurrency-min 5",
+        &["--concurrency-min: must not be above --concurrency, which is 4"],
+    );
+    for (line, words) in [
+        (
+            "--queue-timeout-ms 1s",
+            "must be milliseconds, a whole number from 1 to 86400000",
+        ),
+        ("--queue -1", "must be a whole number from 0 to 100000"),
+    ] {
+        let line = format!("deployment overload demo/iris {line}");
+        cli.run(&line).said(2, &[words]);
+    }
+    let told = cli.ok("deployment overload demo/iris");
+    assert!(
+        told.contains("refused:") && told.contains("nothing"),
+        "{told}"
+    );
     cli.ok("deployment overload demo/iris --none");
     assert!(api.show(&at("demo/iris"))["overload"].is_null());
+    let history = cli.ok("deployment history demo/iris");
+    let change = "overload: none -> adaptive, 4 to 64 at once, 12 may wait 1,000 ms";
+    assert!(history.contains(change), "no {change}: {history}");
+}
+
+#[test]
+fn flags_for_limits_are_refused_in_their_own_words() {
+    let backend = Backend::says("yes");
+    let gateway = Gateway::bare().start();
+    let (cli, api) = (gateway.cli(), gateway.api());
+    api.create("demo/iris", &version(&backend.url()));
+    let (id, _) = api.key(&at("demo/iris"), &json!({}));
+    let limits = format!("key limits demo/iris {id}");
+    for line in ["--burst -5", "--burst 1.5", "--burst 0", "--burst 1000001"] {
+        let ran = cli.run(&format!("{limits} {line}"));
+        ran.said(
+            2,
+            &["'--burst <N>': must be a whole number from 1 to 1000000, or `none`"],
+        );
+        assert!(!ran.err.contains("tip:"), "{ran}");
+    }
+    let create = "deployment create demo/new --backend http://127.0.0.1:9";
+    for line in [&limits, "key create demo/iris", create] {
+        cli.fails_with(
+            1,
+            &format!("{line} --burst 5"),
+            &["--burst: is how many", "it needs --requests-per-second"],
+        );
+        for mode in ["--count", "--enforce"] {
+            cli.fails_with(
+                2,
+                &format!("{line} {mode}"),
+                &[
+                    &format!("{mode} is for limits, and there are none"),
+                    "hint: name one",
+                ],
+            );
+        }
+    }
+    // With a limit it is a mode; without the last of them it goes, too.
+    cli.ok(&format!("{limits} --count --concurrency 3"));
+    let path = format!("{}/keys/{id}", at("demo/iris"));
+    let both = json!({"concurrency_max": 3, "mode": "count"});
+    assert_eq!(api.show(&path)["limits"], both);
+    cli.ok(&format!("{limits} --concurrency none"));
+    assert_eq!(api.show(&path)["limits"], json!({}));
+}
+
+#[test]
+fn a_key_that_is_not_there_is_said_to_be_where_it_is() {
+    let backend = Backend::says("yes");
+    let gateway = Gateway::bare().start();
+    let (cli, api) = (gateway.cli(), gateway.api());
+    let made = api.create("demo/iris", &version(&backend.url()));
+    let (id, secret) = api.key(&at("demo/iris"), &json!({}));
+    let (whole, _) = api.key("/projects/demo", &json!({}));
+    for (verb, scope, id, home) in [
+        ("info", "demo", &id, "demo/iris"),
+        ("info", "instance", &id, "demo/iris"),
+        ("limits", "demo/iris", &whole, "demo"),
+        ("edit", "instance", &whole, "demo/iris"),
+        ("revoke --yes", "demo", &id, "demo/iris"),
+    ] {
+        let more = if verb == "edit" {
+            "--description x"
+        } else {
+            ""
+        };
+        let err = cli.fails_well(4, &format!("key {verb} {scope} {id} {more}"));
+        // A whole project's is not looked for from the instance: there may be many.
+        let hint = match (verb, home) {
+            ("edit", _) => format!("`weir key list {scope}` shows the ids"),
+            _ => format!("a key of this id opens {home}: name it as `{home} {id}`"),
+        };
+        assert!(err.contains(&hint), "{verb}: {err}");
+    }
+    cli.fails_with(
+        4,
+        "key info demo nobody",
+        &[
+            "`weir key list demo`",
+            "PROJECT/DEPLOYMENT, PROJECT or `instance`",
+        ],
+    );
+    cli.fails_with(
+        4,
+        "key info demo/nowhere k1",
+        &["hint: `weir deployment list` shows"],
+    );
+    // A key in place of its id is not repeated, by whichever of the two it is seen.
+    let err = cli.fails_well(2, &format!("key limits demo/iris {secret}"));
+    assert!(
+        err.contains("that is a key itself") && err.contains(&id),
+        "{err}"
+    );
+    assert!(!err.contains(&secret), "{err}");
+    let own = "0123456789abcdefghijklmnop";
+    let imported = json!({ "secret": own });
+    want(
+        201,
+        &api.post(&format!("{}/keys", at("demo/iris")), &imported),
+    );
+    let err = cli.fails_well(4, &format!("key info demo/iris {own}"));
+    assert!(err.contains("that is a key itself"), "{err}");
+    // The First Key stays as it is, and there is a way.
+    for line in [
+        "limits demo/iris ID --burst none --concurrency 3",
+        "revoke demo/iris ID --yes",
+    ] {
+        let line = format!("key {}", line.replace("ID", &made.key_id));
+        cli.fails_with(
+            6,
+            &line,
+            &["First Key", "make another key", "hint: `weir key create"],
+        );
+    }
+}
+
+#[test]
+fn backends_speak_what_a_flag_says() {
+    let backend = Backend::says("yes");
+    let gateway = Gateway::bare().start();
+    let (cli, api) = (gateway.cli(), gateway.api());
+    api.project("demo");
+    let url = backend.url();
+    cli.run(&format!(
+        "deployment create demo/iris --backend {url} --protocol http2"
+    ))
+    .said(2, &["[possible values: http1, h2c, h2]"]);
+    cli.fails_with(
+        1,
+        &format!("deployment create demo/iris --backend {url} --protocol h2"),
+        &["h2"],
+    );
+    cli.ok(&format!(
+        "deployment create demo/iris --backend {url} --protocol http1 --no-wait"
+    ));
+    let task = format!("deployment deploy demo/iris --backend {url} --protocol h2c --no-wait");
+    cli.ok(&task);
+    let versions = api.list(&format!("{}/versions", at("demo/iris")));
+    let spoken = |number: u64| {
+        let of = |version: &&serde_json::Value| version["version"] == number;
+        let version = versions.iter().find(of).expect("a version");
+        let path = format!("{}/versions/{}", at("demo/iris"), version["version"]);
+        api.show(&path)["spec"]["main"]["backends"][0]["protocol"].clone()
+    };
+    assert_eq!((spoken(1), spoken(2)), (json!("http1"), json!("h2c")));
 }
 
 #[test]

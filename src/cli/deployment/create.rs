@@ -12,7 +12,7 @@ use crate::{
     base::name::DeploymentName,
     cli::{
         failure::{Code, Failure},
-        limits::LimitFlags,
+        limits::{LimitFlags, in_flags},
         remote::{Call, Session, path_of},
         task::{Patience, has_ended},
         terminal::safe,
@@ -31,6 +31,7 @@ Examples:
   weir deployment create demo/iris --backend http://a:9001 --challenger http://c:9001 \\
       --compare label --compare-pointer /label --min-agreement 0.98 --auto-stop
   weir deployment create demo/iris --backend http://a:9001 --requests-per-second 500 --concurrency 64
+  weir deployment create demo/iris --backend https://model.local --protocol h2
   weir deployment create demo/iris --file version.toml";
 
 #[derive(Debug, clap::Args)]
@@ -50,7 +51,7 @@ pub(in crate::cli) struct CreateArgs {
     #[arg(long, value_parser = ACCESSES)]
     access: Option<String>,
     /// How many retired versions stay warm [default: 0]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     keep_previous: Option<u32>,
     /// Create its project, too, when there is none
     #[arg(long)]
@@ -79,6 +80,8 @@ pub(super) fn run(arguments: &CreateArgs, session: &Session) -> Result<(), Failu
             ),
         );
     }
+    let limits = arguments.limits.of_new();
+    arguments.limits.check(&limits)?;
     let mut version = arguments.version.in_file()?.unwrap_or_else(|| json!({}));
     arguments.version.put_on(&mut version)?;
     let body = body(&[
@@ -88,11 +91,11 @@ pub(super) fn run(arguments: &CreateArgs, session: &Session) -> Result<(), Failu
         ("tags", json!(arguments.tags)),
         ("access", json!(arguments.access)),
         ("keep_previous", json!(arguments.keep_previous)),
-        ("limits", arguments.limits.of_new()),
+        ("limits", limits),
         ("first_key", json!(!arguments.no_first_key)),
         ("version", version),
     ]);
-    let created = created(&name, &body, arguments.create_project, session)?;
+    let created = created(&name, &body, arguments.create_project, session).map_err(in_flags)?;
     let out = &session.out;
     if !out.is_json() {
         // Before anything is waited for: the key is in this answer alone, and whoever waits may not

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::{challenger::ChallengerFlags, file, readme};
 use crate::{cli::failure::Failure, spec::BackendUrl};
 
+/// What a backend may speak.
+const PROTOCOLS: [&str; 3] = ["http1", "h2c", "h2"];
+
 /// What is to answer.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 #[command(next_help_heading = "Version")]
@@ -17,6 +20,9 @@ pub(in crate::cli) struct VersionFlags {
     /// A backend of main, such as http://10.0.0.7:9001=2 or https://model.local; may be given several times, and replaces all
     #[arg(long = "backend", value_name = "URL[=WEIGHT]")]
     backends: Vec<Backend>,
+    /// What main's backends speak, all of them: http1 (as they do unless it is said), h2c over http, h2 over https
+    #[arg(long, value_parser = PROTOCOLS)]
+    protocol: Option<String>,
     #[command(flatten)]
     challenger: ChallengerFlags,
     /// What model it is
@@ -100,6 +106,12 @@ impl VersionFlags {
         if !self.backends.is_empty() {
             let main = &mut version["main"];
             main["backends"] = pool(&self.backends, &main["backends"]);
+        }
+        if let Some(protocol) = &self.protocol {
+            let backends = version["main"]["backends"].as_array_mut();
+            for backend in backends.into_iter().flatten() {
+                backend["protocol"] = json!(protocol);
+            }
         }
         let of_main = [
             ("predict_path", &self.predict_path),
@@ -275,6 +287,13 @@ mod tests {
                     "backends": [{"url": "http://c", "weight": 2}], "sample": 0.25}),
             )],
         );
+        let h2 = |url, weight| json!({"url": url, "weight": weight, "protocol": "h2"});
+        let both = json!([h2("http://a", 3), h2("http://b", 1)]);
+        check("--protocol h2", &[("/main/backends", both)]);
+        check(
+            "--backend https://c=1 --protocol h2",
+            &[("/main/backends", json!([h2("https://c", 1)]))],
+        );
         check("--no-challenger", &[("/challenger", Value::Null)]);
         check(
             "--health-path /ok --predict-path /p",
@@ -305,6 +324,7 @@ mod tests {
             "--backend 127.0.0.1:9001",
             "--backend wss://a",
             "--backend http://a=1001",
+            "--protocol http2",
             "--label x",
             "--label =x",
             "--no-challenger --challenger http://a",

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Target;
 use crate::cli::{
     failure::Failure,
+    limits::{limits_in_short, overload_in_short},
     remote::{Session, path_of},
     terminal::{Table, ago},
 };
@@ -64,11 +65,40 @@ fn table(entries: &[Value]) -> Table {
 /// Why; of an edit without a reason, what it changed.
 fn reason(entry: &Value) -> String {
     let changes = entry["changes"].as_array().into_iter().flatten();
-    let fields: Vec<&str> = changes.filter_map(|c| c["field"].as_str()).collect();
+    let changes: Vec<String> = changes.filter_map(changed).collect();
     match entry["reason"].as_str().filter(|reason| !reason.is_empty()) {
         Some(reason) => reason.to_owned(),
-        None if fields.is_empty() => String::new(),
-        None => format!("changed {}", fields.join(", ")),
+        None => changes.join("; "),
+    }
+}
+
+/// A field that was changed; of those that fit into a cell, from what to what.
+fn changed(change: &Value) -> Option<String> {
+    let field = change["field"].as_str()?;
+    let short = |value: &Value| {
+        let words = match field {
+            "limits" => limits_in_short(value),
+            "overload" => overload_in_short(value),
+            "priority" | "access" | "keep_previous" => said(value),
+            _ => return None,
+        };
+        Some(if words.is_empty() {
+            "none".to_owned()
+        } else {
+            words
+        })
+    };
+    Some(match (short(&change["from"]), short(&change["to"])) {
+        (Some(from), Some(to)) => format!("{field}: {from} -> {to}"),
+        _ => format!("changed {field}"),
+    })
+}
+
+fn said(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        value => value.to_string(),
     }
 }
 
@@ -108,8 +138,14 @@ mod tests {
             json!({"at": null, "action": "replay", "name": "iris", "by": "ann", "count": 12,
                 "status": "success", "duration_ms": 20}),
             json!({"at": null, "action": "edit", "name": "iris", "by": "ann",
-                "status": "success", "changes": [{"field": "limits", "from": {}, "to": {}},
-                    {"field": "overload", "from": null, "to": {}}]}),
+                "status": "success", "changes": [
+                    {"field": "limits", "from": {}, "to": {"requests_per_second": 5.0}},
+                    {"field": "overload", "from": {"concurrency_max": 2, "queue_max": 3,
+                        "queue_timeout_ms": 100}, "to": null},
+                    {"field": "tags", "from": ["a"], "to": ["b"]}]}),
+            json!({"at": null, "action": "key-edit", "name": "iris", "by": "ann", "key": "k1",
+                "status": "success",
+                "changes": [{"field": "priority", "from": "default", "to": "bulk"}]}),
         ];
         assert_eq!(
             table(&entries).lines(Style::new(false)),
@@ -118,7 +154,9 @@ mod tests {
                 "-     key-revoke  k1           success  ann      -  lost\\u{a}laptop",
                 "-     deploy      iris_v2      failed   ann  3.4 s  no answer",
                 "-     replay      12 requests  success  ann  20 ms  -",
-                "-     edit        iris         success  ann      -  changed limits, overload",
+                "-     edit        iris         success  ann      -  limits: none -> 5/s; overload: 2 at once, \
+                 3 may wait 100 ms -> none; changed tags",
+                "-     key-edit    k1           success  ann      -  priority: default -> bulk",
             ]
         );
     }

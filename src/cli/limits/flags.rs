@@ -1,9 +1,21 @@
-//! Flags for limits. A number is checked by the gateway, which knows its range.
+//! Flags for limits, and what is said of a value that is none.
+
+use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
+use crate::{cli::failure::Failure, spec::LimitsSpec};
+
 /// The words for the classes of keys.
 pub(in crate::cli) const PRIORITIES: [&str; 3] = ["interactive", "default", "bulk"];
+
+/// What limits something, each by itself, as the API names it.
+const LIMITS: [&str; 4] = [
+    "requests_per_second",
+    "concurrency_max",
+    "bytes_per_second",
+    "requests_per_day",
+];
 
 /// What takes a limit away.
 const NONE: &str = "none";
@@ -13,19 +25,19 @@ const NONE: &str = "none";
 #[command(next_help_heading = "Limits")]
 pub(in crate::cli) struct LimitFlags {
     /// Requests a second in the long run, such as 100 or 0.5
-    #[arg(long, value_name = "N", value_parser = rate)]
+    #[arg(long, value_name = "N", value_parser = rate, allow_negative_numbers = true)]
     requests_per_second: Option<Value>,
     /// Requests at once after a pause, with --requests-per-second [default: a second's worth]
-    #[arg(long, value_name = "N", value_parser = whole)]
+    #[arg(long, value_name = "N", value_parser = limit(LimitsSpec::BURST), allow_negative_numbers = true)]
     burst: Option<Value>,
     /// Requests under way at once, streams to their end
-    #[arg(long, value_name = "N", value_parser = whole)]
+    #[arg(long, value_name = "N", value_parser = limit(LimitsSpec::CONCURRENCY), allow_negative_numbers = true)]
     concurrency: Option<Value>,
     /// Bytes of bodies a second, of requests and answers together
-    #[arg(long, value_name = "N", value_parser = whole)]
+    #[arg(long, value_name = "N", value_parser = limit(LimitsSpec::BYTES_PER_SECOND), allow_negative_numbers = true)]
     bytes_per_second: Option<Value>,
     /// Requests of one day (UTC)
-    #[arg(long, value_name = "N", value_parser = whole)]
+    #[arg(long, value_name = "N", value_parser = limit(LimitsSpec::REQUESTS_PER_DAY), allow_negative_numbers = true)]
     requests_per_day: Option<Value>,
     /// Refuse nothing, only count what would be refused
     #[arg(long, conflicts_with = "enforce")]
@@ -81,10 +93,30 @@ impl LimitFlags {
                 ("mode", mode),
             ],
         );
-        // Without its rate, a burst says nothing.
+        // Without its rate, a burst says nothing; nor does a mode without any limit.
         if limits["requests_per_second"].is_null() && self.burst.is_none() {
             put(limits, [("burst", Some(Value::Null))]);
         }
+        if !self.count && LIMITS.iter().all(|limit| limits[limit].is_null()) {
+            put(limits, [("mode", Some(Value::Null))]);
+        }
+    }
+
+    /// Refuses a mode for limits that there are none of.
+    ///
+    /// # Errors
+    /// [`Failure`], a usage error.
+    pub(in crate::cli) fn check(&self, limits: &Value) -> Result<(), Failure> {
+        let flag = match (self.count, self.enforce) {
+            (true, _) => "--count",
+            (false, true) => "--enforce",
+            (false, false) => return Ok(()),
+        };
+        if LIMITS.iter().any(|limit| !limits[limit].is_null()) {
+            return Ok(());
+        }
+        let words = format_args!("{flag} is for limits, and there are none");
+        Err(Failure::usage(words).hint("name one beside it, such as --requests-per-second 50"))
     }
 }
 
@@ -107,23 +139,34 @@ pub(super) fn put<const N: usize>(object: &mut Value, members: [(&str, Option<Va
 }
 
 fn rate(text: &str) -> Result<Value, String> {
+    let range = LimitsSpec::REQUESTS_PER_SECOND;
     if text == NONE {
         return Ok(Value::Null);
     }
-    let number = text.parse::<f64>().ok().filter(|rate| rate.is_finite());
-    number
-        .map(Value::from)
-        .ok_or_else(|| format!("neither a number, such as 100 or 0.5, nor `{NONE}`"))
+    let number = text.parse::<f64>().ok().filter(|n| range.contains(n));
+    number.map(Value::from).ok_or_else(|| {
+        let (low, high) = range.into_inner();
+        format!("must be a number from {low} to {high}, or `{NONE}`")
+    })
 }
 
-fn whole(text: &str) -> Result<Value, String> {
-    if text == NONE {
-        return Ok(Value::Null);
+/// Reads a whole number in this range, or that there is to be none.
+fn limit(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Value, String> + Clone {
+    move |text| match whole(text, &range) {
+        _ if text == NONE => Ok(Value::Null),
+        Some(number) => Ok(Value::from(number)),
+        None => {
+            let (low, high) = range.clone().into_inner();
+            Err(format!(
+                "must be a whole number from {low} to {high}, or `{NONE}`"
+            ))
+        }
     }
-    let number = text.parse::<u64>();
-    number
-        .map(Value::from)
-        .map_err(|_| format!("neither a whole number nor `{NONE}`"))
+}
+
+/// A whole number in this range.
+pub(super) fn whole(text: &str, range: &RangeInclusive<u64>) -> Option<u64> {
+    text.parse().ok().filter(|number| range.contains(number))
 }
 
 #[cfg(test)]
@@ -153,6 +196,7 @@ mod tests {
                 "--requests-per-second none --enforce",
                 json!({"concurrency_max": 8}),
             ),
+            ("--requests-per-second none --concurrency none", json!({})),
             (
                 "--requests-per-second 0.5 --concurrency none --requests-per-day 10 --bytes-per-second 1",
                 json!({"requests_per_second": 0.5, "burst": 200, "mode": "count",
@@ -165,22 +209,68 @@ mod tests {
         }
         let fresh = |line: &str| arguments(line).expect(line).flags.of_new();
         assert_eq!(fresh(""), Value::Null);
-        assert_eq!(fresh("--count"), json!({"mode": "count"}));
+        assert_eq!(
+            fresh("--count --concurrency 1"),
+            json!({"mode": "count", "concurrency_max": 1})
+        );
         assert_eq!(fresh("--concurrency 3"), json!({"concurrency_max": 3}));
     }
 
     #[test]
     fn what_does_not_fit_together_is_refused() {
         assert!(arguments("--none").expect("alone").none);
-        for line in [
-            "--none --burst 1",
-            "--count --enforce",
-            "--burst 1.5",
-            "--burst -1",
-            "--requests-per-second nan",
-            "--requests-per-second many",
+        for (line, words) in [
+            ("--none --burst 1", "cannot be used with"),
+            ("--count --enforce", "cannot be used with"),
+            (
+                "--burst 1.5",
+                "must be a whole number from 1 to 1000000, or `none`",
+            ),
+            (
+                "--burst -5",
+                "must be a whole number from 1 to 1000000, or `none`",
+            ),
+            (
+                "--concurrency 0",
+                "for '--concurrency <N>': must be a whole number from 1 to 1000000",
+            ),
+            (
+                "--bytes-per-second 1KB",
+                "must be a whole number from 1 to 1099511627776, or",
+            ),
+            (
+                "--requests-per-day -1",
+                "must be a whole number from 1 to 1000000000000, or",
+            ),
+            (
+                "--requests-per-second nan",
+                "must be a number from 0.001 to 1000000, or `none`",
+            ),
+            (
+                "--requests-per-second -0.5",
+                "must be a number from 0.001 to 1000000, or",
+            ),
+            (
+                "--requests-per-second many",
+                "must be a number from 0.001 to 1000000, or",
+            ),
         ] {
-            assert!(arguments(line).is_err(), "{line}");
+            let refused = arguments(line).expect_err(line).to_string();
+            assert!(refused.contains(words), "{line}: {refused}");
+            assert!(!refused.contains("tip:"), "{line}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_mode_is_for_limits() {
+        let check = |line: &str, limits: Value| {
+            let refused = arguments(line).expect(line).flags.check(&limits);
+            refused.err().map(|failure| failure.words().to_owned())
+        };
+        let none = |flag| Some(format!("{flag} is for limits, and there are none"));
+        assert_eq!(check("--count", json!({"mode": "count"})), none("--count"));
+        assert_eq!(check("--enforce", json!({})), none("--enforce"));
+        assert_eq!(check("--count", json!({"requests_per_day": 1})), None);
+        assert_eq!(check("", json!({})), None);
     }
 }

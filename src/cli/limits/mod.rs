@@ -2,10 +2,12 @@
 //! deployments, and of what protects a deployment's backends.
 
 mod flags;
+mod names;
 mod overload;
 mod words;
 
 pub(super) use flags::{LimitFlags, LimitsArgs, PRIORITIES};
+pub(super) use names::in_flags;
 pub(super) use overload::{OverloadFlags, overload};
 pub(super) use words::{limits_in_short, overload_in_short, told};
 
@@ -19,7 +21,7 @@ use super::{
 /// Shows or changes the limits of the key or of the deployment at a path of the API.
 ///
 /// # Errors
-/// As calls of the API.
+/// As calls of the API, in the words of the flags; when there is nothing for what they say.
 pub(super) fn limits(
     path: &str,
     arguments: &LimitsArgs,
@@ -33,6 +35,7 @@ pub(super) fn limits(
     } else if !arguments.flags.is_empty() {
         let mut limits = shown["limits"].clone();
         arguments.flags.put_on(&mut limits);
+        arguments.flags.check(&limits)?;
         patch.insert("limits".to_owned(), limits);
     }
     if let Some(priority) = priority {
@@ -55,5 +58,5 @@ fn patched(
     }
     // What is kept of the limits was read a moment ago: whoever changed them since is not overwritten.
     let call = Call::patch(path).json(&Value::Object(patch)).if_match(tag);
-    session.client.send(call)?.json()
+    session.client.send(call).map_err(in_flags)?.json()
 }

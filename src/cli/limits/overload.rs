@@ -1,16 +1,24 @@
 //! `weir deployment overload`.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value, json};
 
-use super::{flags::put, patched, words};
-use crate::cli::{failure::Failure, remote::Session};
+use super::{
+    flags::{put, whole},
+    patched, words,
+};
+use crate::{
+    cli::{failure::Failure, remote::Session},
+    spec::OverloadSpec,
+};
 
 /// What is to protect a deployment's backends. What is not named stays as it is, or is as usual.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 pub(in crate::cli) struct OverloadFlags {
     /// Requests under way at once; with --adaptive, the most there may be [default: 256]
-    #[arg(long, value_name = "N")]
-    concurrency: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = within(OverloadSpec::CONCURRENCY), allow_negative_numbers = true)]
+    concurrency: Option<u64>,
     /// Let fewer through while the time to the first byte shows that backends queue
     #[arg(long, conflicts_with = "no_adaptive")]
     adaptive: bool,
@@ -18,13 +26,13 @@ pub(in crate::cli) struct OverloadFlags {
     #[arg(long)]
     no_adaptive: bool,
     /// With --adaptive: never fewer than these [default: 4]
-    #[arg(long, value_name = "N")]
-    concurrency_min: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = within(OverloadSpec::CONCURRENCY), allow_negative_numbers = true)]
+    concurrency_min: Option<u64>,
     /// Requests that wait for their turn; beyond them they are refused [default: 256]
-    #[arg(long, value_name = "N")]
-    queue: Option<u32>,
-    /// How long one waits at most [default: 1000]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "N", value_parser = within(OverloadSpec::QUEUE), allow_negative_numbers = true)]
+    queue: Option<u64>,
+    /// How long one waits at most, in milliseconds [default: 1000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds, allow_negative_numbers = true)]
     queue_timeout_ms: Option<u64>,
     /// Protect them no more
     #[arg(long, conflicts_with_all = [
@@ -36,7 +44,7 @@ pub(in crate::cli) struct OverloadFlags {
 /// Shows or changes what protects the backends of the deployment at a path of the API.
 ///
 /// # Errors
-/// As calls of the API.
+/// As calls of the API, in the words of the flags; when there is nothing for what they say.
 pub(in crate::cli) fn overload(
     path: &str,
     flags: &OverloadFlags,
@@ -47,6 +55,7 @@ pub(in crate::cli) fn overload(
     if *flags != OverloadFlags::default() {
         let mut overload = shown["overload"].clone();
         flags.put_on(&mut overload);
+        flags.check(&overload)?;
         patch.insert("overload".to_owned(), overload);
     }
     let shown = patched(path, shown, tag.as_deref(), patch, session)?;
@@ -87,10 +96,38 @@ impl OverloadFlags {
             put(overload, [("concurrency_min", Some(Value::Null))]);
         }
     }
+
+    /// Refuses a floor where nothing goes down.
+    fn check(&self, overload: &Value) -> Result<(), Failure> {
+        if self.concurrency_min.is_none() || overload["adaptive"] == true {
+            return Ok(());
+        }
+        let words = "--concurrency-min is how far --adaptive may go down, and that is off";
+        Err(Failure::usage(words).hint("add --adaptive, or leave --concurrency-min out"))
+    }
+}
+
+/// Reads a whole number in this range.
+fn within(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| {
+        let (low, high) = range.clone().into_inner();
+        let words = || format!("must be a whole number from {low} to {high}");
+        whole(text, &range).ok_or_else(words)
+    }
+}
+
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let range = OverloadSpec::QUEUE_TIMEOUT_MS;
+    whole(text, &range).ok_or_else(|| {
+        let (low, high) = range.into_inner();
+        format!("must be milliseconds, a whole number from {low} to {high}; 1000 is one second")
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Args;
+
     use super::*;
 
     #[test]
@@ -122,5 +159,46 @@ mod tests {
             ..OverloadFlags::default()
         };
         assert_eq!(put_on(none, there), Value::Null);
+    }
+
+    #[test]
+    fn a_floor_is_for_what_adapts() {
+        let floor = OverloadFlags {
+            concurrency_min: Some(2),
+            ..OverloadFlags::default()
+        };
+        assert!(floor.check(&json!({"adaptive": false})).is_err());
+        assert!(floor.check(&json!({"concurrency_min": 2})).is_err());
+        assert!(floor.check(&json!({"adaptive": true})).is_ok());
+        let none = OverloadFlags::default();
+        assert!(none.check(&json!({"adaptive": false})).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_number_in_its_range_is_told_the_range() {
+        let command = OverloadFlags::augment_args(clap::Command::new("x").no_binary_name(true));
+        for (line, words) in [
+            (
+                "--queue-timeout-ms 1s",
+                "must be milliseconds, a whole number from 1 to 86400000",
+            ),
+            ("--queue-timeout-ms -1", "must be milliseconds"),
+            ("--queue-timeout-ms 0", "must be milliseconds"),
+            ("--queue -1", "must be a whole number from 0 to 100000"),
+            (
+                "--concurrency 100001",
+                "must be a whole number from 1 to 100000",
+            ),
+            (
+                "--concurrency-min 1.5",
+                "must be a whole number from 1 to 100000",
+            ),
+        ] {
+            let matches = command
+                .clone()
+                .try_get_matches_from(line.split_whitespace());
+            let refused = matches.expect_err(line).to_string();
+            assert!(refused.contains(words), "{line}: {refused}");
+        }
     }
 }

@@ -85,7 +85,26 @@ pub(super) fn overload_told(shown: &Value) -> Vec<(&'static str, String)> {
         ("limit", said("limit")),
         ("under way", said("in_flight")),
         ("waiting", said("waiting")),
+        ("refused", refused(&now["refused"])),
     ]
+}
+
+/// Requests that got no turn, by reason; nothing where there is nothing that refuses.
+fn refused(counts: &Value) -> String {
+    let reasons = [
+        ("full", "because too many waited"),
+        ("too_long", "by the wait"),
+        ("displaced", "displaced by a higher priority"),
+    ];
+    let parts = reasons.iter().filter_map(|(member, words)| {
+        let refused = counts[member].as_u64().filter(|refused| *refused > 0)?;
+        Some(format!("{} {words}", count(refused)))
+    });
+    match parts.collect::<Vec<_>>() {
+        none if none.is_empty() && counts.is_null() => String::new(),
+        none if none.is_empty() => "nothing".to_owned(),
+        parts => parts.join(", "),
+    }
 }
 
 /// A number as people read it; none of what is none.
@@ -163,6 +182,17 @@ mod tests {
         );
         let none = json!({"limits": {}, "limits_now": null});
         assert_eq!(pairs(&told(&none), Style::new(false)), ["limits:  none"]);
+        let mut full = json!({"overload": {"concurrency_max": 2, "queue_max": 3,
+                "queue_timeout_ms": 100},
+            "overload_now": {"limit": 2, "in_flight": 2, "waiting": 0,
+                "refused": {"full": 1_000, "too_long": 0, "displaced": 2}}});
+        let refused = |shown: &Value| pairs(&overload_told(shown), Style::new(false)).pop();
+        assert_eq!(
+            refused(&full).as_deref(),
+            Some("refused:    1,000 because too many waited, 2 displaced by a higher priority")
+        );
+        full["overload_now"]["refused"] = json!({"full": 0, "too_long": 0, "displaced": 0});
+        assert_eq!(refused(&full).as_deref(), Some("refused:    nothing"));
         let none = json!({"overload": null, "overload_now": null});
         let lines = pairs(&overload_told(&none), Style::new(false));
         assert_eq!(lines, ["overload:  none"]);

@@ -22,6 +22,7 @@ pub(super) fn failure(status: u16, body: &[u8], base: &str) -> Failure {
         }
     });
     let failure = Failure::with(code(status), detail).details(mistakes);
+    let failure = failure.of_problem(text("code").unwrap_or_default());
     let id = text("request_id").unwrap_or("");
     if text("code") == Some("route_unknown") {
         return failure.hint(
@@ -36,6 +37,9 @@ pub(super) fn failure(status: u16, body: &[u8], base: &str) -> Failure {
         (409, Some(task)) => {
             failure.hint(format_args!("`weir task wait {task}` waits for what runs"))
         }
+        (409, None) if text("code") == Some("first_key") => failure.hint(
+            "`weir key create SCOPE` makes another key, which can have limits, be edited and be revoked",
+        ),
         (412, _) => failure.hint("look at it again, then repeat"),
         (404, _) => match text("code").and_then(way_to) {
             Some(way) => failure.hint(way),
@@ -56,7 +60,10 @@ fn way_to(unknown: &str) -> Option<&'static str> {
         "tenant_unknown" => {
             "`weir tenant list` shows those there are, `weir tenant create NAME` makes one"
         }
-        "key_unknown" => "`weir key list` shows those there are, of each scope by itself",
+        "key_unknown" => {
+            "`weir key list SCOPE` shows those there are; a scope is PROJECT/DEPLOYMENT, PROJECT or \
+             `instance`"
+        }
         "token_unknown" => "`weir token list` shows those there are",
         "task_unknown" => "`weir task list` shows those there are",
         "version_unknown" => "`weir deployment versions` shows those there are",

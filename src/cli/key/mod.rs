@@ -1,24 +1,24 @@
 //! `weir key`: what applications call deployments with.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+mod given;
+mod named;
 
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
+pub(super) use named::KeyArgs;
+
 use super::{
     expiry::Expiry,
     failure::Failure,
-    limits::{LimitFlags, LimitsArgs, PRIORITIES, limits, limits_in_short},
-    remote::{Call, Session, ending, escaped, last_used, path_of, text, when},
+    limits::{LimitFlags, LimitsArgs, PRIORITIES, in_flags, limits, limits_in_short},
+    remote::{Call, Session, ending, last_used, text, when},
     terminal::{Sure, Table, ago},
 };
 use crate::spec::Scope;
 
 /// What a scope is, for each verb's help.
 const SCOPE: &str = "PROJECT/DEPLOYMENT, PROJECT or `instance`";
-
-/// A key that is longer is none; the gateway says so of shorter ones too.
-const SECRET_BYTES_MAX: u64 = 4 << 10;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -99,16 +99,6 @@ Each time is noted in the history. A gateway keeps none unless its settings say 
     },
 }
 
-/// Which key is meant.
-#[derive(Debug, clap::Args)]
-pub(super) struct KeyArgs {
-    #[arg(help = format!("What it opens: {SCOPE}"))]
-    pub(super) scope: Scope,
-    /// Its public id, as `weir key list` shows it
-    #[arg(value_name = "KEY")]
-    pub(super) id: String,
-}
-
 /// What a new key is to be.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct AddArgs {
@@ -154,7 +144,8 @@ pub(super) fn run(command: KeyCommand, session: &Session) -> Result<(), Failure>
             key,
             arguments,
             priority,
-        } => limits(&path(&key), &arguments, priority.as_deref(), session),
+        } => limits(&key.path()?, &arguments, priority.as_deref(), session)
+            .map_err(|failure| key.hinted(failure, session)),
         KeyCommand::Revoke { key, arguments } => revoke(&key, &arguments, session),
         KeyCommand::Reveal { key } => reveal(&key, session),
     }
@@ -176,16 +167,18 @@ pub(super) fn add(scope: &Scope, arguments: &AddArgs, session: &Session) -> Resu
         body.insert("may_pin".to_owned(), json!(true));
     }
     if !arguments.limits.is_empty() {
-        body.insert("limits".to_owned(), arguments.limits.of_new());
+        let limits = arguments.limits.of_new();
+        arguments.limits.check(&limits)?;
+        body.insert("limits".to_owned(), limits);
     }
     if let Some(priority) = &arguments.priority {
         body.insert("priority".to_owned(), json!(priority));
     }
     if arguments.secret_stdin {
-        body.insert("secret".to_owned(), json!(secret_of_stdin()?));
+        body.insert("secret".to_owned(), json!(given::secret_of_stdin()?));
     }
-    let call = Call::post(&keys_of(scope)).json(&Value::Object(body));
-    let key = session.client.send(call)?.json()?;
+    let call = Call::post(&named::keys_of(scope)).json(&Value::Object(body));
+    let key = session.client.send(call).map_err(in_flags)?.json()?;
     let out = &session.out;
     let id = text(&key, "id");
     match key["secret"].as_str() {
@@ -204,7 +197,7 @@ pub(super) fn add(scope: &Scope, arguments: &AddArgs, session: &Session) -> Resu
 /// As calls of the API.
 pub(super) fn list(scope: &Scope, limit: Option<usize>, session: &Session) -> Result<(), Failure> {
     let limit = limit.unwrap_or(usize::MAX);
-    let keys = session.client.list_up_to(&keys_of(scope), limit)?;
+    let keys = session.client.list_up_to(&named::keys_of(scope), limit)?;
     let none = match scope {
         Scope::Instance => "no keys of the whole instance".to_owned(),
         scope => format!("no keys in {scope}"),
@@ -217,7 +210,8 @@ pub(super) fn list(scope: &Scope, limit: Option<usize>, session: &Session) -> Re
 /// # Errors
 /// As calls of the API.
 pub(super) fn info(key: &KeyArgs, session: &Session) -> Result<(), Failure> {
-    let key = session.client.get(&path(key))?;
+    let found = session.client.get(&key.path()?);
+    let key = found.map_err(|failure| key.hinted(failure, session))?;
     let told = [
         ("id", text(&key, "id")),
         ("description", text(&key, "description")),
@@ -243,8 +237,10 @@ pub(super) fn info(key: &KeyArgs, session: &Session) -> Result<(), Failure> {
 /// # Errors
 /// As calls of the API.
 pub(super) fn edit(key: &KeyArgs, description: &str, session: &Session) -> Result<(), Failure> {
-    let call = Call::patch(&path(key)).json(&json!({"description": description}));
-    let shown = session.client.send(call)?.json()?;
+    let call = Call::patch(&key.path()?).json(&json!({"description": description}));
+    let edited = session.client.send(call).map_err(in_flags);
+    let edited = edited.map_err(|failure| key.hinted(failure, session))?;
+    let shown = edited.json()?;
     let words = format!("Key {} is now described as {description:?}.", key.id);
     session.out.done(&shown, &words)
 }
@@ -258,13 +254,15 @@ pub(super) fn revoke(
     arguments: &RevokeArgs,
     session: &Session,
 ) -> Result<(), Failure> {
-    let (shown, tag) = session.client.look(&path(key))?;
+    let path = key.path()?;
+    let found = session.client.look(&path);
+    let (shown, tag) = found.map_err(|failure| key.hinted(failure, session))?;
     if shown["status"] == "revoked" {
         // Whoever repeats it has what they want.
         let words = format!("Key {} was revoked {}.", key.id, ago(&shown["revoked_at"]));
         return session.out.done(&shown, &words);
     }
-    let mut call = Call::post(&format!("{}/revoke", path(key))).if_match(tag.as_deref());
+    let mut call = Call::post(&format!("{path}/revoke")).if_match(tag.as_deref());
     if let Some(reason) = &arguments.reason {
         call = call.json(&json!({"reason": reason}));
     }
@@ -274,8 +272,10 @@ pub(super) fn revoke(
 }
 
 fn reveal(key: &KeyArgs, session: &Session) -> Result<(), Failure> {
-    let call = Call::post(&format!("{}/reveal", path(key)));
-    let revealed = session.client.send(call)?.json()?;
+    let call = Call::post(&format!("{}/reveal", key.path()?));
+    let revealed = session.client.send(call);
+    let revealed = revealed.map_err(|failure| key.hinted(failure, session))?;
+    let revealed = revealed.json()?;
     match session.out.is_json() {
         true => session.out.json(&revealed),
         false => session.out.line(&text(&revealed, "secret")),
@@ -323,43 +323,6 @@ fn row(key: &Value) -> Vec<String> {
     ]
 }
 
-fn keys_of(scope: &Scope) -> String {
-    match scope {
-        Scope::Instance => "/api/v1/keys".to_owned(),
-        Scope::Project(project) => format!("/api/v1/projects/{project}/keys"),
-        Scope::Deployment(name) => path_of(name, "/keys"),
-    }
-}
-
-fn path(key: &KeyArgs) -> String {
-    format!("{}/{}", keys_of(&key.scope), escaped(&key.id))
-}
-
-fn secret_of_stdin() -> Result<String, Failure> {
-    let stdin = io::stdin();
-    if stdin.is_terminal() {
-        let mut err = io::stderr();
-        // Nobody has to read it.
-        let _ = writeln!(err, "The key, on one line (it is shown as you type):");
-    }
-    first_line(stdin.lock())
-}
-
-fn first_line(from: impl BufRead) -> Result<String, Failure> {
-    let mut line = String::new();
-    let read = from.take(SECRET_BYTES_MAX).read_line(&mut line);
-    read.map_err(|error| {
-        Failure::usage(format_args!(
-            "can't read a key from standard input: {error}"
-        ))
-    })?;
-    match line.trim_end_matches(['\r', '\n']) {
-        "" => Err(Failure::usage("there is no key on standard input")
-            .hint("such as: weir key add demo/iris --secret-stdin < old.key")),
-        secret => Ok(secret.to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,29 +360,5 @@ mod tests {
             question(&shown()),
             "Revoke key k1 of demo/iris (Team A, never used)? It can't be undone."
         );
-    }
-
-    #[test]
-    fn a_key_is_one_line() {
-        assert_eq!(
-            first_line(&b"abc\r\ndef\n"[..]).ok().as_deref(),
-            Some("abc")
-        );
-        assert_eq!(first_line(&b"a b"[..]).ok().as_deref(), Some("a b"));
-        for none in [&b""[..], b"\n", b"\r\n"] {
-            assert!(first_line(none).is_err());
-        }
-        assert!(first_line(&b"\xff\n"[..]).is_err());
-    }
-
-    #[test]
-    fn each_scope_has_its_address() {
-        for (scope, path) in [
-            ("instance", "/api/v1/keys"),
-            ("demo", "/api/v1/projects/demo/keys"),
-            ("demo/iris", "/api/v1/projects/demo/deployments/iris/keys"),
-        ] {
-            assert_eq!(keys_of(&Scope::parse(scope).expect("a scope")), path);
-        }
     }
 }
