@@ -150,7 +150,7 @@ const FIELDS: &[(&str, &str)] = &[
 fn is_refusal(fate: Fate) -> bool {
     matches!(
         fate,
-        Fate::Status(400..=499) | Fate::Reset | Fate::GoneAway | Fate::Closed
+        Fate::Status(400..=499 | 501) | Fate::Reset | Fate::GoneAway | Fate::Closed
     )
 }
 

@@ -17,7 +17,7 @@ fn tunnels_and_traces_go_nowhere_and_upgrades_are_not_passed_on() {
         client.request(&line, &[AUTH], b"");
         client.send(smuggled());
         let (statuses, ended) = answers(&mut client);
-        assert_eq!(statuses, [400], "{line}, then {ended:?}");
+        assert_eq!(statuses, [501], "{line}, then {ended:?}");
     }
     assert_eq!(backend.count(), 0);
     let mut client = gateway.connect();
