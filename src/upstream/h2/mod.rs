@@ -1,15 +1,15 @@
 //! HTTP/2 to backends, through hyper's client: a few links for each worker and backend, each
 //! shared by many exchanges.
 
+mod link;
+
 use std::{
     cell::{Cell, RefCell},
-    future::Future,
     io,
     pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,58 +17,28 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header,
 };
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, client::conn::http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
+
+pub use link::Link;
+use link::{Stream, link};
 
 use super::{
     answer::{Answer, AnswerBody},
     backend::Backend,
-    connections::{Connections, Lease},
+    connections::Connections,
     error::{BodyError, ExchangeError, Malformed, UploadError},
     h1::exchange::{ExchangeLimits, Failed},
     request::{Framing, Outgoing},
     upload::Upload,
 };
 use crate::{
-    base::{clock::Tick, task},
+    base::clock::Tick,
     net::watch::{Expired, Phase, Watch, within},
     wire::headers::{self, Named},
 };
 
-/// Exchanges on one link, before another link is opened: what most servers allow.
-const STREAMS_MAX: u32 = 100;
-
-/// Bytes of one answer that may be on their way ahead of its client ...
-const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
-
-/// ... and of all answers on a link. No fewer than all of them can hold together: clients that do
-/// not take their answers would else stop those of all others. And twenty times as many, because
-/// the library gives up a link on which more than half as many bytes of small frames wait as this
-/// says, counting 256 for each frame: answers that come token by token, to clients that take none,
-/// would else end the answers of all others. What can really wait is bounded by the streams.
-const LINK_WINDOW_BYTES: u32 = 20 * STREAMS_MAX * STREAM_WINDOW_BYTES;
-
-/// Streams that a backend may make us reset by breaking the rules, while its link lasts.
-const ERROR_RESETS_MAX: usize = 100;
-
 /// Headers of one answer, as with HTTP/1.
 const HEADERS_MAX: usize = 100;
-
-/// How often a link with exchanges on it is asked for a sign of life ...
-const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-/// ... and how long that may take before the link is given up, with what runs on it.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// One HTTP/2 connection to a backend.
-#[derive(Debug)]
-pub struct Link {
-    sender: http2::SendRequest<SharedUpload>,
-    streams: Cell<u32>,
-}
-
-/// Counts as a stream on its link until it is dropped.
-#[derive(Debug)]
-struct Stream(Rc<Link>);
 
 /// A request's body that its exchange can still ask about while hyper sends it.
 #[derive(Debug)]
@@ -102,126 +72,6 @@ pub struct H2Body {
     idle_ms: u64,
     ended: bool,
     _stream: Stream,
-}
-
-/// Spawns hyper's own tasks on this thread.
-#[derive(Debug, Clone, Copy)]
-struct Local;
-
-// === impl Link ===
-
-impl Link {
-    /// Whether it takes no more exchanges.
-    pub fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-
-    /// Whether no exchange runs on it.
-    pub fn is_idle(&self) -> bool {
-        self.streams.get() == 0
-    }
-
-    fn stream(self: Rc<Self>) -> Stream {
-        self.streams.set(self.streams.get() + 1);
-        Stream(self)
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get().saturating_sub(1));
-    }
-}
-
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Local {
-    fn execute(&self, future: F) {
-        task::spawn_local("h2 backend", future);
-    }
-}
-
-/// A link with room for one more exchange; opened when there is none. True with one that had been
-/// open before.
-async fn link(
-    connections: &Rc<Connections>,
-    backend: &Arc<Backend>,
-    connect_ms: u64,
-    watch: &Watch,
-) -> Result<(Stream, bool), ExchangeError> {
-    let open = || {
-        let has_room = |link: &Rc<Link>| !link.is_closed() && link.streams.get() < STREAMS_MAX;
-        let link = connections.links(backend.id()).into_iter().find(has_room);
-        link.map(|link| (link.stream(), true))
-    };
-    if let Some(linked) = open() {
-        return Ok(linked);
-    }
-    // One at a time: a burst would otherwise open a link for each of its requests.
-    let turn = connections.link_turn(backend);
-    watch.enter(Phase::Connect, connect_ms);
-    let turn = within(watch, turn.lock()).await;
-    watch.rest();
-    let _turn = turn.map_err(connect_expired)?;
-    if let Some(linked) = open() {
-        return Ok(linked);
-    }
-    let lease = connections.connect(backend, connect_ms, watch).await?;
-    // The handshake writes the preface; the answer to it is awaited with the first exchange.
-    let head_bytes_max = connections.options().head_bytes_max;
-    let (sender, connection) = handshake(lease, watch, connect_ms, head_bytes_max).await?;
-    task::spawn_local("h2 backend connection", connection);
-    let link = Rc::new(Link {
-        sender,
-        streams: Cell::new(0),
-    });
-    connections.add_link(backend.id(), Rc::clone(&link));
-    Ok((link.stream(), false))
-}
-
-fn connect_expired(expired: Expired) -> ExchangeError {
-    match expired {
-        Expired::Total => ExchangeError::TotalTimeout,
-        Expired::Phase(_) => ExchangeError::ConnectTimeout,
-    }
-}
-
-async fn handshake(
-    mut lease: Lease,
-    watch: &Watch,
-    connect_ms: u64,
-    head_bytes_max: usize,
-) -> Result<
-    (
-        http2::SendRequest<SharedUpload>,
-        impl Future<Output = ()> + use<>,
-    ),
-    ExchangeError,
-> {
-    let stream = lease.detach().ok_or(ExchangeError::ConnectTimeout)?;
-    let head_bytes_max = u32::try_from(head_bytes_max).unwrap_or(u32::MAX);
-    let mut builder = http2::Builder::new(Local);
-    builder
-        .max_header_list_size(head_bytes_max)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(LINK_WINDOW_BYTES)
-        .max_local_error_reset_streams(ERROR_RESETS_MAX)
-        // A link that died without a word would otherwise cost every exchange its first_byte_ms.
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE_EVERY)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
-    watch.enter(Phase::Connect, connect_ms);
-    let handshake = within(watch, builder.handshake(TokioIo::new(stream))).await;
-    watch.rest();
-    match handshake {
-        Ok(Ok((sender, connection))) => Ok((sender, async move {
-            // The lease keeps the connection counted for as long as it is open.
-            let _lease = lease;
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "h2 backend connection ended");
-            }
-        })),
-        Ok(Err(error)) => Err(ExchangeError::Connect(io::Error::other(error))),
-        Err(expired) => Err(connect_expired(expired)),
-    }
 }
 
 /// Sends `request` and waits for the head of its answer.
