@@ -1,6 +1,9 @@
 //! Certificates, keys and authorities in PEM files: read, checked, and what is wrong with them said in
 //! words that name the file and what to do. No words and no `Debug` show anything of a key.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt,
     fs::{File, Metadata},
@@ -89,22 +92,26 @@ impl Raw {
         }
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        if which == Which::Key
-            && let Some(words) = exposed(&metadata, path)
-        {
-            return Err(wrong(words));
-        }
         let mut bytes = Vec::new();
         let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
         read.map_err(failed)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(wrong(format!("is larger than {FILE_BYTES_MAX} bytes")));
         }
-        Ok(Self {
+        let raw = Self {
             which,
             path: path.to_owned(),
             bytes,
-        })
+        };
+        // A certificate that was named in a key's place is no secret, and another mistake.
+        if which == Which::Key
+            && raw.holds_key()
+            && !raw.is_encrypted()
+            && let Some(words) = exposed(&metadata, path)
+        {
+            return Err(raw.wrong(words));
+        }
+        Ok(raw)
     }
 
     /// Which of the files it is.
@@ -118,9 +125,15 @@ impl Raw {
     }
 
     /// Its certificates in PEM, at least one.
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, FileMistake> {
+    ///
+    /// # Errors
+    /// When it holds none, or no PEM.
+    pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, FileMistake> {
         let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.bytes).collect();
         match all {
+            Ok(all) if all.is_empty() && self.holds_key() => {
+                Err(self.wrong("holds a private key where a certificate belongs"))
+            }
             Ok(all) if all.is_empty() => Err(self.wrong(
                 "holds no certificate in PEM (-----BEGIN CERTIFICATE-----); \
                  `openssl x509 -inform DER -in FILE` turns DER into it",
@@ -132,12 +145,15 @@ impl Raw {
 
     /// Its key in PEM.
     fn key(&self) -> Result<PrivateKeyDer<'static>, FileMistake> {
-        let marked = |mark: &str| self.bytes.windows(mark.len()).any(|w| w == mark.as_bytes());
         PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|error| match error {
-            pem::Error::NoItemsFound if marked("ENCRYPTED PRIVATE KEY") => self.wrong(
+            _ if self.is_encrypted() => self.wrong(format!(
                 "is encrypted, and there is nobody to ask for its password; \
-                 `openssl pkey -in FILE` decrypts it",
-            ),
+                 decrypt it into a file of its own: openssl pkey -in {} -out FILE",
+                self.path.display()
+            )),
+            pem::Error::NoItemsFound if self.holds_certificate() => {
+                self.wrong("holds a certificate where its private key belongs")
+            }
             pem::Error::NoItemsFound => {
                 self.wrong("holds no private key in PEM (-----BEGIN PRIVATE KEY-----)")
             }
@@ -145,7 +161,25 @@ impl Raw {
         })
     }
 
-    fn wrong(&self, words: impl Into<String>) -> FileMistake {
+    fn holds_key(&self) -> bool {
+        self.holds("PRIVATE KEY-----")
+    }
+
+    fn holds_certificate(&self) -> bool {
+        self.holds("-----BEGIN CERTIFICATE-----")
+    }
+
+    /// Whether its key is, in PKCS 8 or as older tools do it (RFC 1421 section 4.6.1.1).
+    fn is_encrypted(&self) -> bool {
+        self.holds("-----BEGIN ENCRYPTED PRIVATE KEY-----") || self.holds("Proc-Type: 4,ENCRYPTED")
+    }
+
+    fn holds(&self, mark: &str) -> bool {
+        self.bytes.windows(mark.len()).any(|w| w == mark.as_bytes())
+    }
+
+    /// Something is wrong with it.
+    pub(super) fn wrong(&self, words: impl Into<String>) -> FileMistake {
         FileMistake {
             which: self.which,
             path: self.path.clone(),
@@ -169,6 +203,17 @@ impl Identity {
     /// # Errors
     /// What is wrong with one of them, or with both together.
     pub fn of(chain: &Raw, key: &Raw) -> Result<Self, FileMistake> {
+        if !chain.holds_certificate()
+            && chain.holds_key()
+            && !key.holds_key()
+            && key.holds_certificate()
+        {
+            let words = format!(
+                "holds a private key, and {} a certificate: the two are swapped",
+                key.path.display()
+            );
+            return Err(chain.wrong(words));
+        }
         let certificates = chain.certificates()?;
         let Some(validity) = Validity::of(&certificates[0]) else {
             return Err(chain.wrong("its first certificate can't be understood"));
@@ -255,171 +300,4 @@ fn pem_words(error: &pem::Error) -> String {
         _ => "it can't be understood",
     };
     format!("is not valid PEM: {what}")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, os::unix::fs::OpenOptionsExt};
-
-    use super::*;
-    use crate::net::tls::testing::{Authority, Files};
-
-    /// The words for a pair of files; empty when there is nothing to say.
-    fn words(files: &Files) -> String {
-        let read = Identity::read(&files.cert, &files.key);
-        let mistakes = read.map_or_else(|mistakes| mistakes, |_| vec![]);
-        let lines = mistakes.iter().map(|mistake| {
-            let shown = mistake.to_string();
-            shown.replace(&files.dir().display().to_string(), ".")
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    }
-
-    #[test]
-    fn a_pair_that_fits_is_read() {
-        let authority = Authority::new("test");
-        let files = Files::of(&authority.issue("localhost"));
-        assert_eq!(words(&files), "");
-        let identity = Identity::read(&files.cert, &files.key).expect("good");
-        let shown = format!("{identity:?}{:?}", Raw::read(Which::Key, &files.key));
-        let key = fs::read_to_string(&files.key).expect("read");
-        for line in key.lines() {
-            assert!(!shown.contains(line), "{shown}");
-        }
-    }
-
-    #[test]
-    fn each_mistake_says_what_to_do() {
-        let authority = Authority::new("test");
-        let (one, other) = (authority.issue("a.example"), authority.issue("b.example"));
-        let check = |change: &dyn Fn(&Files), expected: &str| {
-            let files = Files::of(&one);
-            change(&files);
-            assert_eq!(words(&files), expected);
-        };
-        let write = |path: &Path, text: &str| fs::write(path, text).expect("written");
-        check(
-            &|f| fs::remove_file(&f.cert).expect("removed"),
-            "./cert.pem: there is no such file",
-        );
-        check(
-            &|f| {
-                fs::remove_file(&f.cert).expect("removed");
-                fs::remove_file(&f.key).expect("removed");
-            },
-            "./cert.pem: there is no such file\n./key.pem: there is no such file",
-        );
-        check(
-            &|f| {
-                fs::remove_file(&f.cert).expect("removed");
-                fs::create_dir(&f.cert).expect("made");
-            },
-            "./cert.pem: is not a file",
-        );
-        check(
-            &|f| write(&f.cert, "\u{1}\u{2}"),
-            "./cert.pem: holds no certificate in PEM (-----BEGIN CERTIFICATE-----); \
-             `openssl x509 -inform DER -in FILE` turns DER into it",
-        );
-        check(
-            &|f| write(&f.cert, "-----BEGIN CERTIFICATE-----\nAAAA\n"),
-            "./cert.pem: is not valid PEM: a section has no -----END line",
-        );
-        check(
-            &|f| write(&f.key, "hunter2"),
-            "./key.pem: holds no private key in PEM (-----BEGIN PRIVATE KEY-----)",
-        );
-        check(
-            &|f| {
-                let name = "ENCRYPTED PRIVATE KEY";
-                write(
-                    &f.key,
-                    &format!("-----BEGIN {name}-----\nAAAA\n-----END {name}-----\n"),
-                );
-            },
-            "./key.pem: is encrypted, and there is nobody to ask for its password; \
-             `openssl pkey -in FILE` decrypts it",
-        );
-        check(
-            &|f| {
-                let name = "PRIVATE KEY";
-                write(
-                    &f.key,
-                    &format!("-----BEGIN {name}-----\nhunter2!\n-----END {name}-----\n"),
-                );
-            },
-            "./key.pem: is not valid PEM: a section is not base64",
-        );
-        check(
-            &|f| {
-                let name = "PRIVATE KEY";
-                write(
-                    &f.key,
-                    &format!("-----BEGIN {name}-----\naGk=\n-----END {name}-----\n"),
-                );
-            },
-            "./key.pem: its key is of no kind that works here: RSA, ECDSA P-256 or P-384, or Ed25519",
-        );
-        check(
-            &|f| write(&f.key, &other.key_pem()),
-            "./key.pem: is not the key of the first certificate in ./cert.pem",
-        );
-        check(
-            &|f| {
-                let name = "CERTIFICATE";
-                write(
-                    &f.cert,
-                    &format!("-----BEGIN {name}-----\naGk=\n-----END {name}-----\n"),
-                );
-            },
-            "./cert.pem: its first certificate can't be understood",
-        );
-    }
-
-    #[test]
-    fn a_key_that_others_can_get_at_is_refused() {
-        let authority = Authority::new("test");
-        for (mode, is_good) in [
-            (0o600, true),
-            (0o400, true),
-            (0o640, true),
-            (0o440, true),
-            (0o604, false),
-            (0o602, false),
-            (0o601, false),
-            (0o644, false),
-            (0o660, false),
-            (0o777, false),
-        ] {
-            let files = Files::of(&authority.issue("localhost"));
-            fs::set_permissions(&files.key, fs::Permissions::from_mode(mode)).expect("set");
-            let expected = match is_good {
-                true => String::new(),
-                false => format!(
-                    "./key.pem: others can get at this key (its mode is {mode:04o}); \
-                     run: chmod 600 ./key.pem"
-                ),
-            };
-            assert_eq!(words(&files), expected, "{mode:o}");
-        }
-    }
-
-    #[test]
-    fn authorities_are_added() {
-        let authority = Authority::new("test");
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("ca.pem");
-        let mut file = fs::File::options();
-        let file = file.write(true).create(true).mode(0o644).open(&path);
-        io::Write::write_all(&mut file.expect("made"), authority.pem().as_bytes())
-            .expect("written");
-        let mut roots = RootCertStore::empty();
-        let raw = Raw::read(Which::Authorities, &path).expect("read");
-        add_authorities(&mut roots, &raw).expect("good");
-        assert_eq!(roots.len(), 1);
-        fs::write(&path, "").expect("written");
-        let raw = Raw::read(Which::Authorities, &path).expect("read");
-        let mistake = add_authorities(&mut roots, &raw).expect_err("nothing");
-        assert_eq!(mistake.which, Which::Authorities);
-    }
 }
