@@ -1,6 +1,6 @@
 //! Asking a backend something from the control plane: one request on a connection of its own.
 
-use std::{future::Future, io, time::Duration};
+use std::{error::Error, future::Future, io, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -9,9 +9,13 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::timeout;
 
+use super::heard::{First, Heard};
 use crate::{
     base::task,
-    net::{stream::Stream, way::Way},
+    net::{
+        tls::client::{REJECTED, is_rejection},
+        way::Way,
+    },
     spec::{BackendUrl, Protocol},
 };
 
@@ -40,7 +44,8 @@ pub(super) struct Question<'a> {
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Silence {
-    /// Whether a connection was made.
+    /// Whether somebody is there who speaks HTTP, or takes their time for a first word. Who breaks off
+    /// without one, or says something else, is as far away as who refuses the connection.
     pub(super) reached: bool,
     /// In words.
     pub(super) words: String,
@@ -69,19 +74,45 @@ impl Question<'_> {
                     words: words(&error),
                 });
             }
+            Err(_) if self.url.is_tls() => {
+                return Err(Silence {
+                    reached: false,
+                    words: format!(
+                        "no connection under TLS within {} ms; if it speaks no TLS, use http://",
+                        self.timeout_ms
+                    ),
+                });
+            }
             Err(_) => return Err(late(false)),
         };
+        let (stream, first) = Heard::new(stream);
         match timeout(limit, self.exchange(stream)).await {
             Ok(Ok(status)) => Ok(status),
             Ok(Err(error)) => Err(Silence {
-                reached: true,
-                words: words(&error),
+                reached: false,
+                words: self.broken_words(&error, &first),
             }),
             Err(_) => Err(late(true)),
         }
     }
 
-    async fn exchange(&self, stream: Stream) -> io::Result<StatusCode> {
+    /// Why there is no answer on a connection that was made.
+    fn broken_words(&self, error: &io::Error, first: &First) -> String {
+        let in_clear_text = !self.url.is_tls();
+        if in_clear_text && first.is_tls() {
+            return "it speaks TLS: use https://".to_owned();
+        }
+        let mut words = words(error);
+        if first.is_silence() {
+            words = format!("it closed the connection without an answer ({words})");
+            if in_clear_text {
+                words.push_str("; if it speaks TLS, use https://");
+            }
+        }
+        words
+    }
+
+    async fn exchange(&self, stream: Heard) -> io::Result<StatusCode> {
         let io = TokioIo::new(stream);
         let (answer, _driver) = match self.protocol {
             Protocol::Http1 => {
@@ -172,14 +203,38 @@ pub(super) async fn health(
 
 /// What went wrong, in words without numbers of the system's.
 fn words(error: &io::Error) -> String {
-    match error.kind() {
+    let system = system_error(error);
+    if is_rejection(system) {
+        return REJECTED.to_owned();
+    }
+    match system.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
         io::ErrorKind::HostUnreachable => "no route to this host".to_owned(),
         io::ErrorKind::NetworkUnreachable => "this network is unreachable".to_owned(),
         io::ErrorKind::TimedOut => "the connection timed out".to_owned(),
-        _ => error.to_string(),
+        _ => {
+            // The outer ones say no more than that something went wrong.
+            let mut inner: &(dyn Error + 'static) = error;
+            while let Some(source) = inner.source() {
+                inner = source;
+            }
+            inner.to_string()
+        }
     }
+}
+
+/// The system's error that others are about, if there is one; else the one that is given.
+fn system_error(error: &io::Error) -> &io::Error {
+    let mut found = error;
+    let mut next = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+    while let Some(inner) = next {
+        if let Some(system) = inner.downcast_ref() {
+            found = system;
+        }
+        next = inner.source();
+    }
+    found
 }
 
 /// Ends the connection's task with the question.

@@ -23,6 +23,7 @@ mod deployments;
 mod easing;
 pub mod error;
 mod events;
+mod heard;
 mod kept;
 mod keys;
 mod leaving;

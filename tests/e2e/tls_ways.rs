@@ -13,6 +13,7 @@ use crate::{
         declare::Declarations,
         eventually, later, post,
         tls_backend::{Ca, Terms, TlsFront},
+        want,
     },
     tls_backends::{ask, echo, on, trusting},
 };
@@ -136,4 +137,29 @@ fn what_is_denied_stays_denied() {
         .start();
     assert_eq!(ask(&gateway, b"x").status, 503);
     assert_eq!((front.connections(), backend.connections()), (0, 0));
+}
+
+/// A deploy does not wait for ever for a backend whose address says the wrong scheme, and says so.
+#[test]
+fn a_deploy_to_the_wrong_scheme_fails_and_says_which_is_right() {
+    let ca = Ca::new();
+    let backend = echo();
+    let front = TlsFront::start(backend.addr(), &Terms::of(&ca.issue("localhost")));
+    let gateway = trusting(&ca, Declarations::new())
+        .env("WEIR_DEPLOY_UNREACHABLE_MS", 300)
+        .start();
+    let api = gateway.api();
+    api.project("demo");
+    let (secure, clear) = (front.url(), backend.url());
+    for (name, url, words) in [
+        ("a", secure.replace("https://", "http://"), "speaks TLS"),
+        ("b", clear.replace("http://", "https://"), "use http://"),
+    ] {
+        let body = json!({"name": name, "version": version(&url)});
+        let made = api.post("/projects/demo/deployments?wait=15", &body);
+        let made = want(201, &made);
+        assert_eq!(made["task"]["status"], "failed", "{made}");
+        let reason = made["task"]["reason"].as_str().unwrap_or("");
+        assert!(reason.contains(words), "{reason}");
+    }
 }

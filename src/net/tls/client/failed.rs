@@ -3,7 +3,11 @@
 
 use std::io;
 
-use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
+use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+
+/// What the other side says with an alert that [`is_rejection`] knows.
+pub const REJECTED: &str = "TLS: it does not accept the certificate that weir shows, or that there is \
+    none: cert_file and key_file of [upstream.tls] name it";
 
 /// Why there is no TLS with a backend. Nothing of a request was sent.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +21,15 @@ pub enum TlsFailed {
     /// The host that the URL names.
     #[error("TLS: {0:?} is no name that a certificate can be for")]
     Name(String),
+    /// What it says is no TLS.
+    #[error("TLS: it does not speak TLS; use http://")]
+    ClearText,
+    /// It says nothing.
+    #[error("TLS: it closed the connection in the handshake; if it speaks no TLS, use http://")]
+    Closed,
+    /// It does not take what weir shows.
+    #[error("{REJECTED}")]
+    Rejected,
     /// All else.
     #[error("TLS: {0}")]
     Handshake(#[source] io::Error),
@@ -28,12 +41,16 @@ impl TlsFailed {
     pub(super) fn of(host: &str, error: io::Error) -> Self {
         match rustls_error(&error) {
             Some(Error::InvalidCertificate(why)) => Self::Certificate(certificate_words(host, why)),
+            Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Self::ClearText,
+            _ if is_rejection(&error) => Self::Rejected,
+            _ if is_end(&error) => Self::Closed,
             _ => Self::Handshake(error),
         }
     }
 }
 
-fn certificate_words(host: &str, why: &CertificateError) -> String {
+/// What is wrong with the certificate of a host.
+pub fn certificate_words(host: &str, why: &CertificateError) -> String {
     match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "has expired".to_owned()
@@ -74,6 +91,14 @@ pub fn is_rejection(error: &io::Error) -> bool {
                 | AlertDescription::AccessDenied
                 | AlertDescription::DecryptError
         ))
+    )
+}
+
+/// Whether the connection ended where more was expected.
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
     )
 }
 

@@ -17,7 +17,7 @@ use tokio_rustls::{
     },
 };
 
-pub use failed::{TlsFailed, is_rejection, tls_failed};
+pub use failed::{REJECTED, TlsFailed, certificate_words, is_rejection, tls_failed};
 
 use super::{
     FileMistake, Identity, Raw, Which,

@@ -178,6 +178,23 @@ async fn whom_weir_trusts() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_what_weir_does_not_show_is_understood() {
+    let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
+    let issued = authority.issue("m");
+    let terms = Terms {
+        versions: OLD,
+        asks: Some(&authority),
+        ..Terms::of(&issued)
+    };
+    let foreign = other.issue("weir");
+    for shows in [None, Some(&foreign)] {
+        let trust = Trust::of(&authority, shows);
+        let said = trust.words("m", Protocol::Http1, &terms).await;
+        assert_eq!(said, REJECTED);
+    }
+}
+
+#[tokio::test]
 async fn what_is_spoken_is_chosen_by_alpn() {
     let authority = Authority::new("ours");
     let trust = Trust::of(&authority, None);
