@@ -492,7 +492,7 @@ fn follow(source: Source, seen: Option<Seen>, control: &Arc<Control>) -> io::Res
     let (Source::File(path), Some(seen)) = (source, seen) else {
         task::spawn("hang-up signal", async move {
             while hang_up.recv().await.is_some() {
-                tracing::info!("no declarations file to read again");
+                tracing::info!("SIGHUP: no declarations file to read again");
             }
         });
         return Ok(());

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! look: read all ──as before?──▶ nothing to do
-//!                └─ changed ──make──▶ in force from here on
+//!                └─ changed ──make──▶ in force from here on; said
 //!                               └ mistake ──▶ the old stays; said and counted once; looked at again
 //! ```
 //!
@@ -54,12 +54,23 @@ type Make<T> = Box<dyn Fn(&[Raw]) -> Result<Made<T>, FileMistake> + Send + Sync>
 pub enum Look {
     /// They are as they were.
     Same,
+    /// They are as they were before something was wrong with them.
+    Mended,
     /// What they say is in force now.
     Taken,
     /// Something is wrong with them, and that is new.
     Refused,
     /// It is wrong as it was.
     StillWrong,
+}
+
+/// Whether somebody wants to know what a look brings, be it nothing new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Nobody: it was time for one.
+    No,
+    /// Somebody: by a signal.
+    Yes,
 }
 
 struct Seen {
@@ -103,25 +114,37 @@ impl<T> Reloaded<T> {
         self.current.load_full()
     }
 
-    /// Looks at the files, and takes what they say if it is new and good. Reads from the disk.
-    pub fn look(&self) -> Look {
+    /// Looks at the files, and takes what they say if it is new and good. Reads from the disk. What is
+    /// not new is said only to those who `asked`.
+    pub fn look(&self, asked: Asked) -> Look {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let look = self.look_again(&mut seen);
+        let look = self.look_again(&mut seen, asked);
         self.show(seen.validity);
         look
     }
 
-    fn look_again(&self, seen: &mut Seen) -> Look {
+    fn look_again(&self, seen: &mut Seen, asked: Asked) -> Look {
         let (content, read) = read(&self.files);
+        let purpose = self.purpose;
+        let is_asked = asked == Asked::Yes;
         if content == seen.in_force {
-            seen.refused = None;
+            if seen.refused.take().is_some() {
+                tracing::info!(
+                    purpose,
+                    "TLS files are good again, and say what is in force"
+                );
+                return Look::Mended;
+            }
+            // There may be none.
+            if is_asked && !self.files.is_empty() {
+                tracing::info!(purpose, "TLS files unchanged");
+            }
             return Look::Same;
         }
-        if seen.refused == Some(content) {
+        if seen.refused == Some(content) && !is_asked {
             return Look::StillWrong;
         }
         let make = |files: Vec<Raw>| (self.make)(&files).map_err(|mistake| vec![mistake]);
-        let purpose = self.purpose;
         match read.and_then(make) {
             Ok(made) => {
                 self.current.store(Arc::new(made.value));
@@ -136,9 +159,11 @@ impl<T> Reloaded<T> {
                 Look::Taken
             }
             Err(mistakes) => {
-                seen.refused = Some(content);
                 for mistake in mistakes {
                     tracing::warn!(purpose, %mistake, "TLS stays as it was");
+                }
+                if seen.refused.replace(content) == Some(content) {
+                    return Look::StillWrong;
                 }
                 series::count(&table::TLS_RELOADS, &[purpose, "failed"], 1);
                 Look::Refused
@@ -161,19 +186,26 @@ impl<T> Reloaded<T> {
             Err(error) => return tracing::error!(%error, "TLS certificates are not followed"),
         };
         loop {
-            tokio::select! {
-                _ = looks.tick() => {}
-                _ = hang_up.recv() => {}
-            }
+            let asked = tokio::select! {
+                _ = looks.tick() => Asked::No,
+                _ = hang_up.recv() => Asked::Yes,
+            };
             let this = Arc::clone(&self);
             // A panic in it was logged where it happened, and the next look may do better.
-            let _ = tokio::task::spawn_blocking(move || this.look()).await;
+            let _ = tokio::task::spawn_blocking(move || this.look(asked)).await;
         }
     }
 
     fn warn(&self, validity: Option<Validity>) {
         if let Some(concern) = validity.and_then(|validity| validity.concern()) {
-            tracing::warn!(purpose = self.purpose, "the TLS certificate {concern}");
+            let is_chain = |(which, _): &&(Which, PathBuf)| *which == Which::Certificate;
+            let file = self.files.iter().find(is_chain);
+            let file = file.map(|(_, path)| path.display().to_string());
+            tracing::warn!(
+                purpose = self.purpose,
+                file,
+                "the TLS certificate {concern}"
+            );
         }
     }
 
@@ -250,18 +282,18 @@ mod tests {
         for key_first in [false, true] {
             let files = Files::of(&old);
             let reloaded = open(&files);
-            assert_eq!(reloaded.look(), Look::Same);
+            assert_eq!(reloaded.look(Asked::No), Look::Same);
             if key_first {
                 write_private(&files.key, &new.key_pem());
             } else {
                 write_private(&files.cert, &new.pem());
             }
-            assert_eq!(reloaded.look(), Look::Refused);
-            assert_eq!(reloaded.look(), Look::StillWrong);
+            assert_eq!(reloaded.look(Asked::No), Look::Refused);
+            assert_eq!(reloaded.look(Asked::No), Look::StillWrong);
             assert_eq!(shown(&reloaded), old.der());
             files.write(&new);
-            assert_eq!(reloaded.look(), Look::Taken);
-            assert_eq!(reloaded.look(), Look::Same);
+            assert_eq!(reloaded.look(Asked::No), Look::Taken);
+            assert_eq!(reloaded.look(Asked::No), Look::Same);
             assert_eq!(shown(&reloaded), new.der());
         }
     }
@@ -273,25 +305,37 @@ mod tests {
         let files = Files::of(&old);
         let reloaded = open(&files);
         fs::remove_file(&files.key).expect("removed");
-        assert_eq!(reloaded.look(), Look::Refused);
+        assert_eq!(reloaded.look(Asked::No), Look::Refused);
         write_private(&files.cert, "not a certificate");
-        assert_eq!(reloaded.look(), Look::Refused, "another mistake");
-        assert_eq!(reloaded.look(), Look::StillWrong);
+        assert_eq!(reloaded.look(Asked::No), Look::Refused, "another mistake");
+        assert_eq!(reloaded.look(Asked::No), Look::StillWrong);
         files.write(&new);
         fs::set_permissions(&files.key, fs::Permissions::from_mode(0o644)).expect("set");
-        assert_eq!(reloaded.look(), Look::Refused, "others can read the key");
+        assert_eq!(
+            reloaded.look(Asked::No),
+            Look::Refused,
+            "others can read the key"
+        );
         assert_eq!(shown(&reloaded), old.der());
         fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).expect("set");
         assert_eq!(
-            reloaded.look(),
+            reloaded.look(Asked::No),
             Look::Taken,
             "the content alone is the same"
         );
         write_private(&files.cert, "not a certificate");
-        assert_eq!(reloaded.look(), Look::Refused);
+        assert_eq!(reloaded.look(Asked::No), Look::Refused);
         files.write(&new);
-        assert_eq!(reloaded.look(), Look::Same, "back at what is in force");
+        assert_eq!(
+            reloaded.look(Asked::No),
+            Look::Mended,
+            "back at what is in force"
+        );
+        assert_eq!(reloaded.look(Asked::No), Look::Same);
         write_private(&files.cert, "not a certificate");
-        assert_eq!(reloaded.look(), Look::Refused, "and wrong anew");
+        assert_eq!(reloaded.look(Asked::No), Look::Refused, "and wrong anew");
+        assert_eq!(reloaded.look(Asked::Yes), Look::StillWrong);
+        files.write(&old);
+        assert_eq!(reloaded.look(Asked::Yes), Look::Taken);
     }
 }

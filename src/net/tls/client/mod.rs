@@ -23,7 +23,7 @@ use super::{
     FileMistake, Identity, Raw, Which,
     files::add_authorities,
     provider,
-    reload::{Look, Made, Reloaded},
+    reload::{Asked, Look, Made, Reloaded},
     roots::add_system,
 };
 use crate::{net::stream::Stream, spec::Protocol};
@@ -78,7 +78,7 @@ impl BackendTls {
     /// Looks at the files, and takes what they say if it is new and good. Sessions of connections that
     /// were made before are not resumed then: their certificates were judged by what was in force.
     pub fn look(&self) -> Look {
-        self.0.look()
+        self.0.look(Asked::No)
     }
 
     /// Follows the files, forever.
