@@ -132,6 +132,12 @@ impl Failure {
         &self.details
     }
 
+    /// What to do about it.
+    #[cfg(test)]
+    pub(super) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Says it on standard error, and turns into the exit code.
     pub(super) fn report(&self) -> ExitCode {
         let mut err = io::stderr().lock();

@@ -15,6 +15,7 @@ use super::{
     address::{address, check_token, is_loopback},
     escaped, problem,
     tls::TlsFiles,
+    unreached::{Between, unreached},
 };
 use crate::cli::failure::{Code, Failure};
 
@@ -264,20 +265,11 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
-        let base = &self.base;
-        let why = match error {
-            ureq::Error::Io(error) => error.to_string(),
-            error => error.to_string(),
+        let between = match self.agent.config().proxy() {
+            Some(_) => Between::Proxy,
+            None => Between::Nothing,
         };
-        let hint = if why.contains("certificate") {
-            "--ca-file (WEIR_CA_FILE) names certificates to trust beside the system's"
-        } else if self.agent.config().proxy().is_some() {
-            "it was asked for through the proxy that the environment names; NO_PROXY leaves hosts out"
-        } else {
-            "is it running? --admin-url, WEIR_ADMIN_URL or a context say where its admin API is"
-        };
-        let words = format_args!("no gateway answers at {base}: {why}");
-        Failure::with(Code::Unreachable, words).hint(hint)
+        unreached(&self.base, error, between)
     }
 
     /// The gateway answered what its API does not.

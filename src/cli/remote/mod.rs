@@ -16,6 +16,7 @@ mod shown;
 #[cfg(test)]
 pub(super) mod tests;
 mod tls;
+mod unreached;
 
 pub(super) use address::{address, check_token};
 pub(super) use client::{Answer, Call, Client};

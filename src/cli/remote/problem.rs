@@ -4,14 +4,15 @@ use serde_json::Value;
 
 use crate::cli::failure::{Code, Failure};
 
+/// More than this is no sentence that somebody is to read in a terminal.
+const SAID_BYTES_MAX: usize = 200;
+
 /// The failure that an answer of 400 and more is. `base` is the gateway's address.
 pub(super) fn failure(status: u16, body: &[u8], base: &str) -> Failure {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |member: &str| problem.get(member).and_then(Value::as_str);
     let Some(detail) = text("detail").filter(|_| text("code").is_some()) else {
-        let words = format!("{base} answered {status}, and not as weir's admin API does");
-        return Failure::with(code(status), words)
-            .hint("look whether --admin-url names the admin listener (8081 by default)");
+        return foreign(status, body, base);
     };
     let mistakes = problem.get("errors").and_then(Value::as_array);
     let mistakes = mistakes.into_iter().flatten().map(|mistake| {
@@ -48,6 +49,24 @@ pub(super) fn failure(status: u16, body: &[u8], base: &str) -> Failure {
         (500.., _) => failure.hint(format_args!("the gateway's log says more under {id}")),
         _ => failure,
     }
+}
+
+/// The failure that an answer is which is none of the admin API's, with what it says if that is short.
+fn foreign(status: u16, body: &[u8], base: &str) -> Failure {
+    let words = format!("{base} answered {status}, and not as weir's admin API does");
+    let failure = Failure::with(code(status), words);
+    let said = str::from_utf8(body).unwrap_or("").trim();
+    // Servers that wait for a handshake tell who sends a request in clear text so.
+    let behind = base.strip_prefix("http://");
+    let hint = match behind {
+        Some(behind) if status == 400 && (said.contains("TLS") || said.contains("HTTPS")) => {
+            format!("this port speaks TLS: use https://{behind}")
+        }
+        _ => "look whether --admin-url names the admin listener (8081 by default)".to_owned(),
+    };
+    let is_short = !said.is_empty() && said.len() <= SAID_BYTES_MAX && !said.contains(['\n', '<']);
+    let said = is_short.then(|| format!("it says: {said}"));
+    failure.details(said).hint(hint)
 }
 
 /// How to find what there is in place of what is not.
@@ -110,6 +129,15 @@ mod tests {
                 "{status}"
             );
         }
+        let said = b"This port speaks TLS, and this was HTTP in clear text: write https://...\n";
+        let secure = failure(400, said, "http://g:1");
+        assert_eq!(
+            (secure.more(), secure.advice()),
+            (
+                &["it says: This port speaks TLS, and this was HTTP in clear text: write https://...".to_owned()][..],
+                Some("this port speaks TLS: use https://g:1")
+            )
+        );
         let foreign = failure(404, b"<html>", "http://g");
         assert_eq!(foreign.code(), Some(Code::Unknown));
         assert!(

@@ -5,12 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio_rustls::rustls::{RootCertStore, pki_types::CertificateDer};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use crate::{
     cli::failure::Failure,
-    net::tls::{Identity, provider},
+    net::tls::{FileMistake, Identity, Raw, Which, files::add_authorities, provider},
 };
 
 /// The files that TLS takes.
@@ -81,11 +81,13 @@ impl TlsFiles {
 }
 
 fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let own = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    own.map_err(|error| {
-        let path = path.display();
-        Failure::usage(format_args!("{path} holds no certificates: {error}"))
-    })
+    let read = || {
+        let raw = Raw::read(Which::Authorities, path)?;
+        // The library would leave out what it can't trust without a word.
+        add_authorities(&mut RootCertStore::empty(), &raw)?;
+        raw.certificates()
+    };
+    read().map_err(|mistake: FileMistake| Failure::usage(format_args!("--ca-file: {mistake}")))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
