@@ -41,14 +41,13 @@ impl Listeners {
 }
 
 fn options(tls: &TlsSettings) -> TlsOptions {
-    let client_ca_file = Some(&tls.client_ca_file).filter(|file| !file.as_os_str().is_empty());
     TlsOptions {
         cert_file: tls.cert_file.clone(),
         key_file: tls.key_file.clone(),
-        client_ca_file: client_ca_file.cloned(),
         client_auth: match tls.client_auth {
-            config::ClientAuth::Required => ClientAuth::Required,
-            config::ClientAuth::Optional => ClientAuth::Optional,
+            config::ClientAuth::None => ClientAuth::None,
+            config::ClientAuth::Optional => ClientAuth::Optional(tls.client_ca_file.clone()),
+            config::ClientAuth::Required => ClientAuth::Required(tls.client_ca_file.clone()),
         },
         min_version: match tls.min_version {
             config::MinVersion::Tls12 => MinVersion::Tls12,

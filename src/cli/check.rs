@@ -42,8 +42,10 @@ fn settings_to(
     err: &mut dyn Write,
 ) -> u8 {
     let (code, told) = match Settings::load(Some(file), environment) {
-        Ok((_, warnings)) => {
-            let _ = written(err, warnings.into_iter());
+        Ok((settings, warnings)) => {
+            let concerns = settings.concerns().into_iter();
+            let concerns = concerns.map(|words| format!("{}: warning: {words}", file.display()));
+            let _ = written(err, warnings.into_iter().chain(concerns));
             let line = format!("{}: ok: settings", file.display());
             (GOOD, written(out, std::iter::once(line)))
         }
@@ -113,6 +115,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::net::tls::testing::{Authority, Files};
 
     /// The exit code, and what went to standard output and standard error.
     fn run(bytes: &[u8]) -> (u8, String, String) {
@@ -218,6 +221,16 @@ mod tests {
         let (code, _, err) = check(named, &[("WEIR_WORKERS", "many")]);
         assert_eq!((code, err.lines().count()), (1, 3), "{err}");
         assert!(err.contains("/admin/tls/key_file: /nowhere/k: there is no such file"));
+        let authority = Authority::new("test");
+        let old = Files::of(&authority.issue_between("localhost", (2019, 1, 1), (2020, 1, 1)));
+        let (cert, key) = (old.cert.display(), old.key.display());
+        for section in ["data.tls", "admin.tls", "upstream.tls"] {
+            let text = format!("[{section}]\ncert_file = '{cert}'\nkey_file = '{key}'");
+            let (code, _, err) = check(&text, &[]);
+            let at = section.replace('.', "/");
+            let words = format!("warning: /{at}/cert_file: {cert}: the certificate has expired\n");
+            assert!(code == 0 && err.ends_with(&words), "{code}: {err}");
+        }
         let gone = Path::new("/nonexistent/weir.toml");
         let (mut out, mut err) = (Vec::new(), Vec::new());
         assert_eq!(settings_to(gone, std::iter::empty(), &mut out, &mut err), 2);

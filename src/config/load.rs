@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Settings, sections::settings};
+use super::{Settings, sections::settings, tls};
 use crate::spec::{Mistakes, Node, nearest, read, utf8};
 
 /// What the name of every variable of ours starts with.
@@ -61,6 +61,12 @@ impl Settings {
         let warnings = override_all(&mut root, environment);
         let settings = read(&root, settings).map_err(mistakes)?;
         Ok((settings, warnings))
+    }
+
+    /// What is no mistake in them and speaks against starting with them all the same, such as a
+    /// certificate that has expired. Reads the files that they name.
+    pub fn concerns(&self) -> Vec<String> {
+        tls::concerns(self)
     }
 }
 

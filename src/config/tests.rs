@@ -160,8 +160,26 @@ fn every_setting_can_be_set_from_the_environment_alone() {
             environment.push(("WEIR_KEYS_SEALING_KEY".into(), SEALING_KEY.into()));
             expected["keys"]["sealing_key"] = "***".into();
         }
+        if let Some(section) = pointer.strip_suffix("/tls/client_ca_file") {
+            let name = format!("WEIR{section}/TLS/CLIENT_AUTH");
+            environment.push((name.replace('/', "_").to_uppercase(), "required".into()));
+            *expected
+                .pointer_mut(&format!("{section}/tls/client_auth"))
+                .expect("known") = "required".into();
+        }
+        if let Some(section) = pointer.strip_suffix("/tls/client_auth") {
+            let name = format!("WEIR{section}/TLS/CLIENT_CA_FILE");
+            environment.push((name.replace('/', "_").to_uppercase(), cert.clone()));
+            *expected
+                .pointer_mut(&format!("{section}/tls/client_ca_file"))
+                .expect("known") = cert.as_str().into();
+        }
+        if pointer == "/upstream/tls/system_roots" {
+            environment.push(("WEIR_UPSTREAM_TLS_CA_FILE".into(), cert.clone()));
+            expected["upstream"]["tls"]["ca_file"] = cert.as_str().into();
+        }
         if let Some((section, file)) = pointer.split_once("/tls/")
-            && file.ends_with("_file")
+            && (file.ends_with("_file") || file == "client_auth")
         {
             for (other, value) in [("cert_file", &cert), ("key_file", &key)] {
                 let at = format!("{section}/tls/{other}");
@@ -382,10 +400,15 @@ fn what_is_wrong_with_tls_is_said_with_all_the_rest() {
     let (files, others) = (tls_files(), tls_files());
     let path = |path: &Path| path.display().to_string();
     let (cert, key, other) = (path(&files.cert), path(&files.key), path(&others.key));
-    let good = format!("cert_file = '{cert}'\nkey_file = '{key}'\nclient_ca_file = '{cert}'");
-    let (settings, _) = load(&format!("[data.tls]\n{good}"), &[]).expect("good");
-    assert!(settings.data.tls.is_on() && !settings.admin.tls.is_on());
-    assert_eq!(settings.data.tls.scheme(), "https");
+    let pair = format!("cert_file = '{cert}'\nkey_file = '{key}'");
+    let asking = format!("{pair}\nclient_ca_file = '{cert}'");
+    let good = format!("client_auth = 'optional'\n{asking}");
+    for good in [&pair, &good, &good.replace("optional", "required")] {
+        let (settings, _) = load(&format!("[data.tls]\n{good}"), &[]).expect("good");
+        assert!(settings.data.tls.is_on() && !settings.admin.tls.is_on());
+        assert_eq!(settings.data.tls.scheme(), "https");
+        assert!(settings.concerns().is_empty());
+    }
 
     let open = format!("{key}.open");
     fs::copy(&files.key, &open).expect("copied");
@@ -401,8 +424,16 @@ fn what_is_wrong_with_tls_is_said_with_all_the_rest() {
             "/tls/cert_file: is missing; key_file needs one".to_owned(),
         ),
         (
-            format!("client_ca_file = '{cert}'"),
-            "/tls/cert_file: is missing; client_ca_file needs one".to_owned(),
+            format!("client_auth = 'optional'\nclient_ca_file = '{cert}'"),
+            "/tls/cert_file: is missing; client_auth = \"optional\" needs a listener".to_owned(),
+        ),
+        (
+            format!("{pair}\nclient_auth = 'required'"),
+            "/tls/client_ca_file: is missing; client_auth = \"required\" needs".to_owned(),
+        ),
+        (
+            asking,
+            "/tls/client_auth: is \"none\": clients would not be asked".to_owned(),
         ),
         (
             format!("{good}nowhere").replace("'nowhere", "nowhere'"),
@@ -418,11 +449,11 @@ fn what_is_wrong_with_tls_is_said_with_all_the_rest() {
         ),
         (
             format!("cert_file = '{key}'\nkey_file = '{key}'"),
-            format!("/tls/cert_file: {key}: holds no certificate in PEM"),
+            format!("/tls/cert_file: {key}: holds a private key where a certificate belongs"),
         ),
         (
             "client_auth = 'maybe'".to_owned(),
-            "/tls/client_auth: \"maybe\" is none of required, optional".to_owned(),
+            "/tls/client_auth: \"maybe\" is none of none, optional, required".to_owned(),
         ),
         (
             "min_version = '1.1'".to_owned(),
@@ -438,4 +469,14 @@ fn what_is_wrong_with_tls_is_said_with_all_the_rest() {
         }
         assert!(!told.contains("PRIVATE KEY"), "{told}");
     }
+}
+
+#[test]
+fn backends_that_nobody_could_trust_are_a_mistake() {
+    let files = tls_files();
+    let told = load("[upstream.tls]\nsystem_roots = false", &[]).expect_err("trusts nobody");
+    assert!(told.contains("/upstream/tls/ca_file: is missing"), "{told}");
+    let cert = files.cert.display();
+    let text = format!("[upstream.tls]\nsystem_roots = false\nca_file = '{cert}'");
+    load(&text, &[]).expect("trusts somebody");
 }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::sections::{file, integer};
+use super::{
+    Settings,
+    sections::{file, integer},
+};
 use crate::{
     net::tls::{FileMistake, Identity, Raw, Which, files::add_authorities},
     spec::Reader,
@@ -18,25 +21,28 @@ pub struct TlsSettings {
     pub cert_file: PathBuf,
     /// The key of the first of them in PEM.
     pub key_file: PathBuf,
-    /// Certificates in PEM of those who issue clients' certificates; empty: clients are not asked.
-    pub client_ca_file: PathBuf,
-    /// Whether a client that is asked has to have one.
+    /// Whether clients are asked for a certificate, and have to have one.
     pub client_auth: ClientAuth,
+    /// Certificates in PEM of those who issue clients' certificates; there is one whenever they are
+    /// asked, and never else.
+    pub client_ca_file: PathBuf,
     /// The oldest version of TLS that is spoken.
     pub min_version: MinVersion,
     /// Until a handshake is complete.
     pub handshake_timeout_ms: u64,
 }
 
-/// Whether a client that is asked for a certificate has to have one.
+/// Whether clients are asked for a certificate, and have to have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientAuth {
-    /// It has to.
+    /// They are not asked.
     #[default]
-    Required,
+    None,
     /// One that is shown has to be good.
     Optional,
+    /// They have to have one.
+    Required,
 }
 
 /// The oldest version of TLS that is spoken.
@@ -70,29 +76,80 @@ impl Default for TlsSettings {
         Self {
             cert_file: PathBuf::new(),
             key_file: PathBuf::new(),
-            client_ca_file: PathBuf::new(),
             client_auth: ClientAuth::default(),
+            client_ca_file: PathBuf::new(),
             min_version: MinVersion::default(),
             handshake_timeout_ms: 10_000,
         }
     }
 }
 
+/// What is no mistake, and will keep others from connecting all the same: each with its setting.
+pub(super) fn concerns(settings: &Settings) -> Vec<String> {
+    let (data, admin, upstream) = (
+        &settings.data.tls,
+        &settings.admin.tls,
+        &settings.upstream.tls,
+    );
+    let shown = [
+        ("/data/tls", &data.cert_file, &data.key_file),
+        ("/admin/tls", &admin.cert_file, &admin.key_file),
+        ("/upstream/tls", &upstream.cert_file, &upstream.key_file),
+    ];
+    let concern = |(at, cert, key): (&str, &PathBuf, &PathBuf)| {
+        let identity = is_set(cert).then(|| Identity::read(cert, key).ok());
+        let concern = identity.flatten()?.validity.concern()?;
+        let cert = cert.display();
+        Some(format!("{at}/cert_file: {cert}: the certificate {concern}"))
+    };
+    shown.into_iter().filter_map(concern).collect()
+}
+
 pub(super) fn tls(reader: &mut Reader<'_>, tls: &mut TlsSettings) {
     identity(reader, &mut tls.cert_file, &mut tls.key_file);
-    authorities(reader, "client_ca_file", &mut tls.client_ca_file);
-    if is_set(&tls.client_ca_file) && !tls.is_on() {
-        reader.wrong("cert_file", "is missing; client_ca_file needs one");
-    }
-    let kinds = [
-        ("required", ClientAuth::Required),
-        ("optional", ClientAuth::Optional),
-    ];
-    tls.client_auth = reader.choice("client_auth", &kinds);
+    client_auth(reader, tls);
     let versions = [("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)];
     tls.min_version = reader.choice("min_version", &versions);
     let limit = &mut tls.handshake_timeout_ms;
     integer(reader, "handshake_timeout_ms", 1..=600_000, limit);
+}
+
+/// `client_auth` and `client_ca_file`, which go together: either one alone looks like a check and is
+/// none.
+fn client_auth(reader: &mut Reader<'_>, tls: &mut TlsSettings) {
+    let kinds = [
+        ("none", ClientAuth::None),
+        ("optional", ClientAuth::Optional),
+        ("required", ClientAuth::Required),
+    ];
+    let chosen = reader.field("client_auth");
+    let chosen = chosen.map(|field| field.choice(&kinds));
+    // What is none of them is told of already.
+    let is_choice = !matches!(chosen, Some(None));
+    tls.client_auth = chosen.flatten().unwrap_or_default();
+    authorities(reader, "client_ca_file", &mut tls.client_ca_file);
+    let word = match tls.client_auth {
+        ClientAuth::None => {
+            if is_choice && is_set(&tls.client_ca_file) {
+                let words = "is \"none\": clients would not be asked for the certificates that \
+                             client_ca_file is there to check; say \"required\" or \"optional\"";
+                reader.wrong("client_auth", words);
+            }
+            return;
+        }
+        ClientAuth::Optional => "optional",
+        ClientAuth::Required => "required",
+    };
+    if !is_set(&tls.client_ca_file) {
+        let words = format!(
+            "is missing; client_auth = {word:?} needs the certificates of those who issue clients'"
+        );
+        reader.wrong("client_ca_file", words);
+    }
+    if !tls.is_on() {
+        let words = format!("is missing; client_auth = {word:?} needs a listener that speaks TLS");
+        reader.wrong("cert_file", words);
+    }
 }
 
 /// `cert_file` and `key_file`, which go together.
@@ -130,6 +187,6 @@ fn judge(file: &Path) -> Result<(), FileMistake> {
     add_authorities(&mut tokio_rustls::rustls::RootCertStore::empty(), &raw)
 }
 
-fn is_set(path: &Path) -> bool {
+pub(super) fn is_set(path: &Path) -> bool {
     !path.as_os_str().is_empty()
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::tls::{authorities, identity};
+use super::tls::{authorities, identity, is_set};
 use crate::spec::Reader;
 
 /// `[upstream.tls]`: whom weir trusts towards backends with `https`, and what it shows to them.
@@ -34,5 +34,9 @@ impl Default for UpstreamTlsSettings {
 pub(super) fn upstream_tls(reader: &mut Reader<'_>, tls: &mut UpstreamTlsSettings) {
     tls.system_roots = reader.flag("system_roots", tls.system_roots);
     authorities(reader, "ca_file", &mut tls.ca_file);
+    if !tls.system_roots && !is_set(&tls.ca_file) {
+        let words = "is missing; with system_roots = false no backend could be trusted without one";
+        reader.wrong("ca_file", words);
+    }
     identity(reader, &mut tls.cert_file, &mut tls.key_file);
 }

@@ -62,6 +62,12 @@ fn commands_and_scrapes_come_over_tls() {
     let plain = gateway.admin("GET /metrics");
     assert_eq!(plain.status, 400);
     assert!(plain.text().contains("https://"), "{}", plain.text());
+    let addr = gateway.admin_addr();
+    let advice = format!("hint: this port speaks TLS: use https://{addr}");
+    let says = "it says: This port speaks TLS";
+    let lost = Cli::lost().env("WEIR_ADMIN_TOKEN", ADMIN_TOKEN);
+    lost.run(&format!("--admin-url http://{addr} status"))
+        .said(1, &[says, &advice]);
 }
 
 #[test]
@@ -106,10 +112,15 @@ fn a_handshake_that_stalls_holds_up_no_command() {
 fn operators_show_certificates_where_they_are_asked() {
     let pki = Pki::new();
     let ca = pki.path("ca.pem").display().to_string();
-    let builder = Gateway::bare().env("WEIR_ADMIN_TLS_CLIENT_CA_FILE", &ca);
+    let builder = Gateway::bare()
+        .env("WEIR_ADMIN_TLS_CLIENT_AUTH", "required")
+        .env("WEIR_ADMIN_TLS_CLIENT_CA_FILE", &ca);
     let gateway = start(builder, &pki);
     let cli = cli(&gateway, &pki);
-    cli.run("status").said(3, &["weir: "]);
+    cli.run("status").said(
+        3,
+        &["it asks for a certificate", "--cert-file and --key-file"],
+    );
     let shown = pki.issue();
     let (cert, key) = (
         cli.file("own.pem", &shown.cert),
@@ -135,8 +146,20 @@ fn operators_show_certificates_where_they_are_asked() {
     assert!(home.ok("status").contains(VERSION));
     let half = format!("--cert-file {} status", cert.display());
     cli.run(&half).said(2, &["key"]);
-    let swapped = format!("--cert-file {ca} --key-file {} status", key.display());
-    cli.run(&swapped).said(2, &["own.key"]);
+    let mixed = format!("--cert-file {ca} --key-file {} status", key.display());
+    cli.run(&mixed).said(2, &["own.key"]);
+    let (cert, key) = (cert.display(), key.display());
+    let swapped = format!("--cert-file {key} --key-file {cert} status");
+    cli.run(&swapped).said(
+        2,
+        &["own.key: holds a private key", "own.pem a certificate"],
+    );
+    let strangers = Pki::new();
+    let (cert, key) = (strangers.path("cert.pem"), strangers.path("key.pem"));
+    let (cert, key) = (cert.display(), key.display());
+    let foreign = format!("--cert-file {cert} --key-file {key} status");
+    cli.run(&foreign)
+        .said(3, &["does not accept the certificate", "client_ca_file"]);
 }
 
 #[test]

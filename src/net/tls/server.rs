@@ -1,11 +1,14 @@
-//! TLS of a listener: what it shows, whom it asks for a certificate, and how sessions are resumed.
+//! TLS of a listener: what it shows, whom it asks for a certificate, and which sessions are resumed.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use tokio_rustls::rustls::{
     Error, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::ring,
-    server::{ServerSessionMemoryCache, WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{
+        NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier,
+        danger::ClientCertVerifier,
+    },
     sign::SingleCertAndKey,
     version::{TLS12, TLS13},
 };
@@ -28,9 +31,7 @@ pub struct TlsOptions {
     pub cert_file: PathBuf,
     /// The key of the first of them.
     pub key_file: PathBuf,
-    /// Who issues clients' certificates; none: they are not asked for any.
-    pub client_ca_file: Option<PathBuf>,
-    /// Whether a client has to have one.
+    /// Whether clients are asked for a certificate, and have to have one.
     pub client_auth: ClientAuth,
     /// The oldest version that is spoken.
     pub min_version: MinVersion,
@@ -38,13 +39,15 @@ pub struct TlsOptions {
     pub handshake_ms: u64,
 }
 
-/// Whether a client that is asked for a certificate has to have one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether clients are asked for a certificate, with the file of those who issue them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// No handshake without.
-    Required,
+    /// They are not.
+    None,
     /// One that is shown has to be good.
-    Optional,
+    Optional(PathBuf),
+    /// No handshake without.
+    Required(PathBuf),
 }
 
 /// The oldest version that is spoken.
@@ -79,8 +82,9 @@ impl ServerTls {
             (Which::Certificate, options.cert_file.clone()),
             (Which::Key, options.key_file.clone()),
         ];
-        let authorities = options.client_ca_file.clone();
-        files.extend(authorities.map(|file| (Which::Authorities, file)));
+        if let ClientAuth::Optional(file) | ClientAuth::Required(file) = &options.client_auth {
+            files.push((Which::Authorities, file.clone()));
+        }
         let alpn: Vec<Vec<u8>> = alpn.iter().map(|name| name.to_vec()).collect();
         let handshake_ms = options.handshake_ms;
         let make = move |files: &[Raw]| made(files, &options, &alpn);
@@ -121,8 +125,8 @@ fn made(
 ) -> Result<Made<ServerConfig>, FileMistake> {
     let identity = Identity::of(&files[0], &files[1])?;
     let verifier = match files.get(2) {
-        Some(authorities) => verifier(authorities, options)?,
-        None => WebPkiClientVerifier::no_client_auth(),
+        Some(authorities) => Some(verifier(authorities, options)?),
+        None => None,
     };
     let value = config(&identity, verifier, options, alpn).map_err(|error| FileMistake {
         which: Which::Certificate,
@@ -141,19 +145,16 @@ fn verifier(
     add_authorities(&mut roots, authorities)?;
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     let builder = match options.client_auth {
-        ClientAuth::Required => builder,
-        ClientAuth::Optional => builder.allow_unauthenticated(),
+        ClientAuth::Optional(_) => builder.allow_unauthenticated(),
+        ClientAuth::None | ClientAuth::Required(_) => builder,
     };
-    builder.build().map_err(|error| FileMistake {
-        which: Which::Authorities,
-        path: options.client_ca_file.clone().unwrap_or_default(),
-        words: format!("can't be used: {error}"),
-    })
+    let wrong = |error| authorities.wrong(format!("can't be used: {error}"));
+    builder.build().map_err(wrong)
 }
 
 fn config(
     identity: &Identity,
-    verifier: Arc<dyn ClientCertVerifier>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
     options: &TlsOptions,
     alpn: &[Vec<u8>],
 ) -> Result<ServerConfig, Error> {
@@ -162,14 +163,22 @@ fn config(
         MinVersion::Tls13 => &[&TLS13],
     };
     let resolver = SingleCertAndKey::from(Arc::clone(&identity.certified));
+    let asks = verifier.is_some();
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(verifier.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
         .with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = alpn.to_vec();
-    // Both are of this configuration alone: no session goes on that was begun before an authority or
-    // a key was replaced.
-    config.ticketer = ring::Ticketer::new()?;
-    config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+    if asks {
+        // A session that is resumed brings along a certificate that nobody judges again, and would let
+        // in whose certificate has expired for as long as they come back often enough.
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+    } else {
+        // Both are of this configuration alone: no session goes on that was begun before a key was
+        // replaced.
+        config.ticketer = ring::Ticketer::new()?;
+        config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+    }
     Ok(config)
 }
