@@ -32,7 +32,7 @@ impl Named {
     pub fn add(&mut self, value: &[u8]) {
         for token in value.split(|&b| b == b',') {
             let token = token.trim_ascii();
-            // The two that nearly every such header holds name no header.
+            // The two that nearly every such header holds: fields of these names never travel anyway.
             if token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close") {
                 continue;
             }
@@ -53,6 +53,9 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "connection"
+            // A field of this name is none that may be (RFC 9110 section 18.4), and would be what
+            // `Connection: close` names.
+            | "close"
             | "keep-alive"
             | "proxy-connection"
             | "proxy-authenticate"
@@ -258,7 +261,7 @@ pub fn any_policy_holds(bytes: &[u8]) {
     for name in map.keys().filter(|name| goes_upstream(name, &named)) {
         let name = name.as_str();
         assert!(!named_names.iter().any(|named| named == name), "{name}");
-        for never in "connection keep-alive proxy-connection proxy-authorization te upgrade \
+        for never in "connection close keep-alive proxy-connection proxy-authorization te upgrade \
                       transfer-encoding content-length host expect authorization x-api-key key \
                       x-request-id x-deployment-version x-async-request http2-settings"
             .split_ascii_whitespace()
@@ -317,6 +320,7 @@ mod tests {
             "host",
             "upgrade",
             "expect",
+            "close",
         ] {
             assert!(!up(name), "{name}");
         }
@@ -408,5 +412,5 @@ mod tests {
     }
 
     /// What heads are made of, and what they are attacked with.
-    const LINES: &str = "(connection|Connection):( ?(x-[ab]|close|keep-alive|te|Host|key|X_Api_Key|a b|),?){1,3}\n|(host|te|key|cookie|expect|upgrade|trailer|x-[ab]|x_api_key|authorization|proxy-connection|traceparent|content-length|x-request-id):[ -~]{0,9}\n";
+    const LINES: &str = "(connection|Connection):( ?(x-[ab]|close|keep-alive|te|Host|key|X_Api_Key|a b|),?){1,3}\n|(host|te|key|cookie|expect|upgrade|close|trailer|x-[ab]|x_api_key|authorization|proxy-connection|traceparent|content-length|x-request-id):[ -~]{0,9}\n";
 }
