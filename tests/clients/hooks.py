@@ -16,7 +16,7 @@ WAIT_S_MAX = 0.5
 TAGS = re.compile(r'(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*")*)\Z')
 MOMENT = re.compile(r"(19|20)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\Z")
 RECEIVER = re.compile(r"https?://[^\s\"]*\Z")
-ADDRESS = re.compile(r"http://[^\s\"]*\Z")
+ADDRESS = re.compile(r"https?://[^\s\"]*\Z")
 
 
 def ahead(moment):
@@ -108,5 +108,8 @@ def within(number):
 def here(backend, index):
     if isinstance(backend, dict) and isinstance(backend.get("url"), str):
         if ADDRESS.match(backend["url"]):
-            return {**backend, "url": f"{MODEL}/{index}"}
+            backend = {**backend, "url": f"{MODEL}/{index}"}
+            # The model is spoken to in clear text.
+            if backend.get("protocol") == "h2":
+                backend["protocol"] = "h2c"
     return backend

@@ -69,6 +69,7 @@ pub(super) fn complete(document: &mut Value) {
     schemas["WarmUpSpec"]["if"] = json!({"required": ["method"],
         "properties": {"method": {"const": "GET"}}});
     schemas["WarmUpSpec"]["then"] = json!({"properties": {"body": {"maxLength": 0}}});
+    addressed(schemas);
     limited(schemas);
     compared(schemas);
     plain_numbers(document);
@@ -76,11 +77,38 @@ pub(super) fn complete(document: &mut Value) {
 
 /// What of limits depends on what else of them.
 fn limited(schemas: &mut Value) {
-    schemas["LimitsSpec"]["anyOf"] = json!([
-        {"properties": {"burst": {"type": "null"}}},
-        {"required": ["requests_per_second"],
-         "properties": {"requests_per_second": {"type": "number"}}},
+    let there = |limit: &str| {
+        json!({"required": [limit], "properties": {limit: {"not": {"type": "null"}}}})
+    };
+    schemas["LimitsSpec"]["allOf"] = json!([
+        {"anyOf": [
+            {"properties": {"burst": {"type": "null"}}},
+            there("requests_per_second"),
+        ]},
+        {"anyOf": [
+            {"properties": {"mode": {"type": "null"}}},
+            there("requests_per_second"),
+            there("concurrency_max"),
+            there("bytes_per_second"),
+            there("requests_per_day"),
+        ]},
     ]);
+}
+
+/// HTTP/2 is spoken in clear text or under TLS, and which is in the address, too.
+fn addressed(schemas: &mut Value) {
+    let either = schemas["BackendSpec"]["properties"]["url"]["pattern"].take();
+    let either = either.as_str().unwrap_or_default();
+    let at = |scheme: &str, protocol: &str| {
+        json!({"properties": {
+            "url": {"pattern": either.replacen("https?", scheme, 1)},
+            "protocol": {"enum": ["http1", protocol, null]},
+        }})
+    };
+    schemas["BackendSpec"]["anyOf"] = json!([at("http", "h2c"), at("https", "h2")]);
+    if let Some(url) = schemas["BackendSpec"]["properties"]["url"].as_object_mut() {
+        url.remove("pattern");
+    }
 }
 
 /// What of a challenger depends on what else of it.

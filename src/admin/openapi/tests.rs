@@ -416,6 +416,10 @@ fn the_patterns_that_are_described_take_what_is_read() {
         (false, json!({"burst": 2, "requests_per_second": null})),
         (true, json!({"burst": 2, "requests_per_second": 0.001})),
         (false, json!({"requests_per_second": 0.000_9})),
+        (true, json!({"mode": null})),
+        (false, json!({"mode": "count"})),
+        (false, json!({"mode": "count", "requests_per_day": null})),
+        (true, json!({"mode": "count", "requests_per_day": 1})),
     ] {
         for name in ["KeyPatch", "DeploymentPatch"] {
             assert_eq!(is_read(name, &json!({"limits": limits})), good, "{limits}");
