@@ -1,9 +1,9 @@
-//! How many sockets the process has open, of clients and to backends together, so that there is always
-//! a descriptor left for operators, health, the store and files.
+//! How many sockets the process has open, of clients and to backends together, and files of async
+//! requests, so that there is always a descriptor left for operators, health and the store.
 //!
 //! ```text
 //! the limit (RLIMIT_NOFILE)
-//! │ in use at the start │ reserve: 64, or 5 % │ sockets                                        │
+//! │ in use at the start │ reserve: 64, or 5 % │ sockets, files                                 │
 //!                                             │ clients ... │ to backends │ beyond the cap: 64 │
 //! ```
 //!
@@ -15,7 +15,10 @@
 use std::{
     fs::File,
     io,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError, TryLockError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Descriptors that sockets leave alone, at least.
@@ -30,7 +33,7 @@ const BACKENDS_MIN: usize = 16;
 /// What a process does with its descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// Sockets of clients and to backends.
+    /// Sockets of clients and to backends, and files of async requests.
     pub sockets_max: usize,
     /// Of these, of clients.
     pub clients_max: usize,
@@ -40,7 +43,7 @@ pub struct Budget {
     used: usize,
 }
 
-/// One socket, until it is dropped.
+/// One socket or file, until it is dropped.
 #[derive(Debug)]
 pub struct Descriptor(());
 
@@ -49,14 +52,25 @@ pub struct Descriptor(());
 #[derive(Debug)]
 pub struct Spare(Option<File>);
 
+/// What is known of others who have more than they were to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shortage {
+    /// They may have.
+    is_there: bool,
+    /// It was counted how many they have since the last look: with thousands open that takes
+    /// milliseconds.
+    is_counted: bool,
+    /// What they had when it was counted last.
+    others: usize,
+}
+
 // Of the process, as descriptors are. Relaxed: numbers that guard nothing.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static BEYOND: AtomicUsize = AtomicUsize::new(0);
 /// What was to be in use by others, at the start.
 static USED: AtomicUsize = AtomicUsize::new(0);
-/// More may be in use by others than that.
-static IS_SHORT: AtomicBool = AtomicBool::new(false);
+static SHORTAGE: Mutex<Shortage> = Mutex::new(Shortage::NONE);
 
 // === impl Budget ===
 
@@ -97,28 +111,37 @@ impl Budget {
 
 /// Has the budget follow what there is; to be called every second or so.
 pub fn keep_up() {
-    // Nothing was begun: there is no limit, or nobody counts.
-    let (Some(limit), false) = (limit(), MOST.load(Ordering::Relaxed) == usize::MAX) else {
-        return;
-    };
-    let mut used = USED.load(Ordering::Relaxed);
-    // With thousands open it takes milliseconds, so that it is not done without need.
-    if IS_SHORT.load(Ordering::Relaxed) {
-        let Some(all) = in_use() else {
-            return;
-        };
-        let others = all.saturating_sub(OPEN.load(Ordering::Relaxed));
-        IS_SHORT.store(others > used, Ordering::Relaxed);
-        used = used.max(others);
+    let mut shortage = SHORTAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    shortage.is_counted = false;
+    if shortage.is_there {
+        // Without one left to count with, who runs out next counts with what is lent.
+        shortage.count(in_use());
     }
-    Budget::new(limit, used).hold();
+    follow(&shortage);
 }
 
 /// The system has none left. To be called while there is one: what has been lent.
 fn ran_out() {
-    if !IS_SHORT.swap(true, Ordering::Relaxed) {
-        keep_up();
+    let mut shortage = match SHORTAGE.try_lock() {
+        Ok(shortage) => shortage,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        // Whoever has it counts, or will be here again.
+        Err(TryLockError::WouldBlock) => return,
+    };
+    shortage.is_there = true;
+    if !shortage.is_counted {
+        shortage.count(in_use());
+        follow(&shortage);
     }
+}
+
+fn follow(shortage: &Shortage) {
+    // Nothing was begun: there is no limit, or nobody counts.
+    let (Some(limit), false) = (limit(), MOST.load(Ordering::Relaxed) == usize::MAX) else {
+        return;
+    };
+    let used = USED.load(Ordering::Relaxed).max(shortage.others);
+    Budget::new(limit, used).hold();
 }
 
 /// How many the process may have; none where the system does not say.
@@ -132,6 +155,33 @@ fn in_use() -> Option<usize> {
     std::fs::read_dir("/proc/self/fd").ok().map(Iterator::count)
 }
 
+// === impl Shortage ===
+
+impl Shortage {
+    const NONE: Self = Self {
+        is_there: false,
+        is_counted: false,
+        others: 0,
+    };
+
+    /// So many are in use, of all; none where nobody can say.
+    fn count(&mut self, in_use: Option<usize>) {
+        let Some(all) = in_use else { return };
+        let others = all.saturating_sub(OPEN.load(Ordering::Relaxed));
+        *self = match others > USED.load(Ordering::Relaxed) {
+            true => Self {
+                is_there: true,
+                is_counted: true,
+                others,
+            },
+            false => Self {
+                is_counted: true,
+                ..Self::NONE
+            },
+        };
+    }
+}
+
 // === impl Descriptor ===
 
 impl Descriptor {
@@ -143,6 +193,16 @@ impl Descriptor {
     /// For a connection to a backend.
     pub fn for_backend() -> Option<Self> {
         Self::take(BEYOND.load(Ordering::Relaxed))
+    }
+
+    /// For a file that a caller has read or written, as long as there are some left for backends.
+    pub fn for_file() -> Option<Self> {
+        Self::for_client()
+    }
+
+    /// For a file of work that was taken in before: as long as there is any that is no reserve.
+    pub fn for_work() -> Option<Self> {
+        Self::take(0)
     }
 
     /// For a client who is told that there are too many.
@@ -231,6 +291,25 @@ mod tests {
                 assert!(all <= limit && sockets <= budget.sockets_max, "{budget:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_count_that_fails_is_made_up_for_by_who_runs_out_next() {
+        let mut shortage = Shortage {
+            is_there: true,
+            ..Shortage::NONE
+        };
+        shortage.count(None);
+        assert!(shortage.is_there && !shortage.is_counted);
+        // Of sockets there may be some in other tests; of others there are this many at least.
+        shortage.count(Some(1_000_000));
+        assert!(shortage.is_there && shortage.is_counted && shortage.others > 900_000);
+        let known = shortage.others;
+        shortage.is_counted = false;
+        shortage.count(None);
+        assert_eq!((shortage.others, shortage.is_counted), (known, false));
+        shortage.count(Some(0));
+        assert!(!shortage.is_there && shortage.others == 0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     plane::Queue,
     recording::Recording,
     request::{Request, Told},
-    spill::{SpillBody, SpillName},
+    spill::{Opener, SpillBody, SpillName},
     sse::end_of_event,
     webhook::{self},
     work::read_head,
@@ -223,7 +223,7 @@ impl Queue {
     /// Reads a spilled answer from a byte on, so many bytes.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's; when there is no descriptor for it.
     pub async fn spilled(
         &self,
         id: AsyncId,
@@ -231,7 +231,9 @@ impl Queue {
         from: u64,
         bytes: u64,
     ) -> Result<SpillBody, StoreError> {
-        let read = self.spill.read(SpillName::Answer(id, attempt), from, bytes);
+        let read = self
+            .spill
+            .read(SpillName::Answer(id, attempt), from, bytes, Opener::Caller);
         read.await
             .map_err(|error| StoreError::Unavailable(error.to_string()))
     }

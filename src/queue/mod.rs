@@ -50,7 +50,9 @@ pub use recording::{Follower, GivenUp, RecordError, Recorder, Recording};
 pub use request::{
     Accepted, Ended, HeaderText, Reason, Request, Told, read_headers, write_headers,
 };
-pub use spill::{INLINE_BYTES_MAX, Spill, SpillBody, SpillError, SpillFile, SpillName, Swept};
+pub use spill::{
+    INLINE_BYTES_MAX, Opener, Spill, SpillBody, SpillError, SpillFile, SpillName, Swept,
+};
 #[cfg(any(test, fuzzing))]
 pub use sse::any_stream_holds;
 pub use sse::{EventEnds, end_of_event};

@@ -3,7 +3,7 @@
 use super::{
     plane::Queue,
     request::{Accepted, Request},
-    spill::SpillName,
+    spill::{Opener, SpillName},
     submit::{Refused, Submission, Submitted},
 };
 use crate::{
@@ -153,12 +153,12 @@ impl Queue {
         };
         let mut body = self
             .spill
-            .read(SpillName::Body(from), 0, bytes)
+            .read(SpillName::Body(from), 0, bytes, Opener::Caller)
             .await
             .map_err(|error| failed(&error))?;
         let mut file = self
             .spill
-            .create(SpillName::Body(to))
+            .create(SpillName::Body(to), Opener::Caller)
             .await
             .map_err(|error| failed(&error))?;
         while let Some(frame) = http_body_util::BodyExt::frame(&mut body).await {

@@ -11,7 +11,10 @@ use std::{
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::{
-    AUTH, Backend, Ended, Gateway, PATIENCE, RawClient, eventually, iris, post, tls::Pki,
+    AUTH, Backend, Ended, Gateway, PATIENCE, RawClient, eventually,
+    h2::{H2Client, whole},
+    iris, pattern, post,
+    tls::Pki,
 };
 
 /// Connections that do nothing.
@@ -141,6 +144,53 @@ fn thousands_of_connects_with_few_descriptors_leave_operators_and_health_unharme
     );
     drop(held);
     call_in_time(&gateway, &post(), 200);
+}
+
+/// Each answer that is read from the disk holds a file, and one connection has room for a hundred.
+#[test]
+fn results_that_nobody_takes_leave_descriptors_to_the_others() {
+    let backend = Backend::echo();
+    let gateway = Gateway::with(iris(&backend)).descriptors(220).start();
+    let caller = gateway.caller();
+    // More than may be on its way to a client that takes none of it.
+    let id = caller.accepted(&pattern(6 << 20));
+    caller.ends(&id, "completed");
+    let path = format!("/async/{id}/result");
+    let clients = [(); 3].map(|()| H2Client::connect(gateway.addr()));
+    let asked: Vec<_> = clients
+        .iter()
+        .flat_map(|client| (0..100).map(move |_| client))
+        .map(|client| {
+            let answer = client.request("GET", &path, &[AUTH], whole(b""));
+            (client, client.runtime.spawn(answer))
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for (client, answer) in asked {
+        let answer = client.runtime.block_on(answer).unwrap();
+        answers.push(answer.expect("an answer"));
+    }
+    let of = |status: u16| answers.iter().filter(move |it| it.status() == status);
+    let (taken, refused) = (of(200).count(), of(503).count());
+    assert_eq!(taken + refused, 300);
+    assert!(
+        taken > 30 && refused > 30,
+        "{taken} taken, {refused} refused"
+    );
+    assert!(of(503).all(|it| it.headers().contains_key("retry-after")));
+    for _ in 0..5 {
+        assert_eq!(gateway.admin("GET /healthz").status, 200);
+        assert_eq!(gateway.admin("GET /readyz").status, 200);
+    }
+    let failed = [("reason", "accept_error")];
+    let failed = gateway.metric("weir_client_connections_refused_total", &failed);
+    assert!(failed < 0.5, "{failed} connections could not be accepted");
+    drop((answers, clients));
+    let mut last = 0;
+    eventually(PATIENCE, "the result can be had again", || {
+        last = caller.get(&path).status;
+        last == 200
+    });
 }
 
 /// The system's word is what counts in the end: there may be fewer than weir counted on when it started.

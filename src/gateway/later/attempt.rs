@@ -31,8 +31,8 @@ use crate::{
     limit::{Gate, Turn},
     net::watch::Watch,
     queue::{
-        Answered, Attempted, Failure, INLINE_BYTES_MAX, Queue, Reason, RecordError, Recorder,
-        SpillName, Stop, Work, may_be_retried, read_headers,
+        Answered, Attempted, Failure, INLINE_BYTES_MAX, Opener, Queue, Reason, RecordError,
+        Recorder, SpillError, SpillName, Stop, Work, may_be_retried, read_headers,
     },
     shadow::{
         mirror::Original,
@@ -315,10 +315,8 @@ impl<'a> Attempt<'a> {
             }
             Content::Spilled(bytes) => {
                 let name = SpillName::Body(self.work.id());
-                let body = queue.spill().read(name, 0, *bytes).await.map_err(|error| {
-                    tracing::error!(id = %self.work.id(), %error, "a kept body can't be read");
-                    Failure::last(Reason::Internal, "its body can't be read")
-                })?;
+                let body = queue.spill().read(name, 0, *bytes, Opener::Attempt).await;
+                let body = body.map_err(|error| self.unread(&error))?;
                 let keep = ticket.map_or(0, Ticket::body_bytes_max);
                 let keep = keep.max(options.retry_body_bytes_max);
                 Upload::stored(body, *bytes, limits, keep, Rc::clone(watch))
@@ -467,6 +465,16 @@ impl<'a> Attempt<'a> {
             false => Reason::Unprocessable,
         };
         Failure::last(reason, words)
+    }
+
+    /// Its body is not to be had: for good, or until there is a descriptor for it.
+    fn unread(&self, error: &SpillError) -> Failure {
+        if let SpillError::Descriptors = error {
+            tracing::warn!(id = %self.work.id(), %error, "a kept body can't be read now");
+            return Failure::again("its body can't be read now");
+        }
+        tracing::error!(id = %self.work.id(), %error, "a kept body can't be read");
+        Failure::last(Reason::Internal, "its body can't be read")
     }
 
     fn unrecorded(&self, error: &RecordError) -> Failure {

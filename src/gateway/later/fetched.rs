@@ -182,7 +182,7 @@ mod tests {
     use super::*;
     use crate::{
         base::async_id::{AsyncId, Position},
-        queue::{Spill, SpillName},
+        queue::{Opener, Spill, SpillName},
     };
 
     #[tokio::test]
@@ -192,11 +192,11 @@ mod tests {
         let spill = Spill::open(&directory.path().join("spill")).unwrap();
         let name = SpillName::Answer(AsyncId::of(Position::at(1), [7; 16]), 1);
         let content: Bytes = (0..BYTES).map(|n| (n % 251) as u8).collect();
-        let mut file = spill.create(name).await.unwrap();
+        let mut file = spill.create(name, Opener::Caller).await.unwrap();
         file.append(content.clone()).await.unwrap();
         file.finish().await.unwrap();
         let kept = async |told: u64| {
-            let body = spill.read(name, 0, BYTES).await.unwrap();
+            let body = spill.read(name, 0, BYTES, Opener::Caller).await.unwrap();
             KeptBody::read(body, told)
         };
 

@@ -15,7 +15,7 @@ use crate::{
     fault::{Code, Fault},
     gateway::{dispatch::Refused, exchange::Exchange},
     net::watch::{Phase, Watch, within},
-    queue::{INLINE_BYTES_MAX, Queue, Reserved, SpillError, SpillFile, SpillName},
+    queue::{INLINE_BYTES_MAX, Opener, Queue, Reserved, SpillError, SpillFile, SpillName},
     store::Content,
     telemetry::{series, table},
     upstream::rate::BodyPace,
@@ -78,7 +78,10 @@ pub(super) async fn keep(
             continue;
         }
         if file.is_none() {
-            let created = queue.spill().create(SpillName::Body(id)).await;
+            let created = queue
+                .spill()
+                .create(SpillName::Body(id), Opener::Caller)
+                .await;
             file = Some(created.map_err(|error| unkept(queue, error))?);
         }
         if let Some(file) = &mut file {
@@ -139,7 +142,7 @@ async fn next(
 fn unkept(queue: &Queue, error: SpillError) -> Refused {
     let code = match error {
         SpillError::Full(_) => Code::QueueDiskFull,
-        SpillError::Io(_) => Code::QueueUnavailable,
+        SpillError::Descriptors | SpillError::Io(_) => Code::QueueUnavailable,
     };
     queue.turned_away(code.entry().code);
     Refused {

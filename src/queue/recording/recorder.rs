@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use super::{End, RecordError, Recording};
 use crate::{
     base::async_id::AsyncId,
-    queue::spill::{INLINE_BYTES_MAX, Spill, SpillError, SpillFile, SpillName},
+    queue::spill::{INLINE_BYTES_MAX, Opener, Spill, SpillError, SpillFile, SpillName},
     store::Content,
 };
 
@@ -133,7 +133,7 @@ impl Recorder {
     async fn write(&mut self) -> Result<(), SpillError> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(self.spill.create(self.name).await?),
+            none => none.insert(self.spill.create(self.name, Opener::Attempt).await?),
         };
         let held = {
             let mut kept = self.recording.kept();

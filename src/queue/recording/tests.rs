@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     base::task,
     queue::spill::{
-        INLINE_BYTES_MAX, Spill, SpillName,
+        INLINE_BYTES_MAX, Opener, Spill, SpillName,
         tests::{busy, check_each_drop, files, id, noise, runtime, settled, spill},
     },
     store::Content,
@@ -258,7 +258,9 @@ fn finished_and_not_settled_it_fails_its_followers_and_keeps_its_file() {
         drop(recorder);
         assert!(is_lost(&mut follower));
         assert_eq!(files(directory.path()).len(), 1);
-        let body = spill.read(SpillName::Answer(id(1), 2), 0, 100_000).await;
+        let body = spill
+            .read(SpillName::Answer(id(1), 2), 0, 100_000, Opener::Caller)
+            .await;
         let read = body.unwrap().collect().await.unwrap().to_bytes();
         assert!(read == noise(100_000));
     });

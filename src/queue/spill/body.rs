@@ -17,6 +17,7 @@ use super::{
     BLOCK_BYTES,
     disk::{Descriptor, read_block, too_short},
 };
+use crate::net::descriptors;
 
 /// Reads a file from some byte on, as a body: a block ahead of who takes it. It ends with the bytes
 /// that were asked for, or in an error.
@@ -39,13 +40,18 @@ enum Ahead {
 
 impl SpillBody {
     /// Opens a file, and reads the first block with it; blocks.
-    pub(super) fn open(path: &Path, from: u64, bytes: u64) -> io::Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        from: u64,
+        bytes: u64,
+        place: descriptors::Descriptor,
+    ) -> io::Result<Self> {
         let file = File::open(path)?;
         let end = from.checked_add(bytes).ok_or_else(too_short)?;
         if file.metadata()?.len() < end {
             return Err(too_short());
         }
-        let file = Arc::new(Descriptor::of(file));
+        let file = Arc::new(Descriptor::of(file, place));
         let mut body = Self {
             file,
             at: from,

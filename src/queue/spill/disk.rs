@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::runtime::Handle;
 
 use super::name::{SpillName, folder_name};
+use crate::net::descriptors;
 
 /// The directory.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(super) struct Root {
 /// large one takes milliseconds; so that is done on a blocking thread, if there is one.
 #[derive(Debug)]
 pub(in crate::queue) struct Descriptor {
-    file: Option<File>,
+    file: Option<(File, descriptors::Descriptor)>,
 }
 
 /// A file's entry until the file is finished. Dropped, it is removed.
@@ -106,7 +107,11 @@ impl Root {
     }
 
     /// Makes a file that is not there, and its folder if need be.
-    pub(super) fn create(&self, name: SpillName) -> io::Result<(Descriptor, Unfinished)> {
+    pub(super) fn create(
+        &self,
+        name: SpillName,
+        place: descriptors::Descriptor,
+    ) -> io::Result<(Descriptor, Unfinished)> {
         let path = self.path(name);
         let made = match create_new(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -123,7 +128,7 @@ impl Root {
             }
             made => made,
         };
-        Ok((Descriptor::of(made?), Unfinished { path }))
+        Ok((Descriptor::of(made?, place), Unfinished { path }))
     }
 
     /// Syncs a file's entry, and that of its folder unless that was done.
@@ -164,13 +169,16 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 // === impl Descriptor ===
 
 impl Descriptor {
-    pub(super) fn of(file: File) -> Self {
-        Self { file: Some(file) }
+    /// A file, with its place among the process's descriptors.
+    pub(super) fn of(file: File, place: descriptors::Descriptor) -> Self {
+        let file = Some((file, place));
+        Self { file }
     }
 
     pub(super) fn get(&self) -> io::Result<&File> {
         // Only dropping takes it.
-        self.file.as_ref().ok_or_else(too_short)
+        let (file, _) = self.file.as_ref().ok_or_else(too_short)?;
+        Ok(file)
     }
 }
 
@@ -178,7 +186,7 @@ impl Drop for Descriptor {
     fn drop(&mut self) {
         let file = self.file.take();
         if let Ok(runtime) = Handle::try_current() {
-            // On a runtime that shuts down it is closed right here.
+            // On a runtime that shuts down it is closed right here. The file first, then its place.
             drop(runtime.spawn_blocking(move || drop(file)));
         }
     }

@@ -8,6 +8,7 @@ use super::{
     SpillError, SpillName,
     disk::{Descriptor, Root, Unfinished, blocking},
 };
+use crate::net::descriptors;
 
 /// What is collected before it is written.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -31,8 +32,12 @@ pub struct SpillFile {
 
 impl SpillFile {
     /// Makes it; blocks.
-    pub(super) fn create(root: Arc<Root>, name: SpillName) -> io::Result<Self> {
-        let (file, entry) = root.create(name)?;
+    pub(super) fn create(
+        root: Arc<Root>,
+        name: SpillName,
+        place: descriptors::Descriptor,
+    ) -> io::Result<Self> {
+        let (file, entry) = root.create(name, place)?;
         Ok(Self::of(root, name, file, entry))
     }
 

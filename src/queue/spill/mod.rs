@@ -7,6 +7,9 @@
 //! sweep  ──▶ what no row knows (its process died in between) goes
 //! ```
 //!
+//! An open file is one of the process's descriptors, of which some are left for others: it takes its
+//! place among them, or is not opened.
+//!
 //! A file stands in one of 256 folders, by a byte of its id's random half. The disk is touched on
 //! the blocking threads of whichever runtime calls.
 
@@ -25,6 +28,8 @@ pub use file::SpillFile;
 pub use name::SpillName;
 pub use sweep::Swept;
 
+use crate::net::descriptors;
+
 /// A file beside the folders that only takes up room. See `room`.
 pub(super) const BALLAST: &str = "ballast";
 
@@ -40,9 +45,21 @@ pub enum SpillError {
     /// The disk is full.
     #[error("the disk is full: {0}")]
     Full(#[source] io::Error),
+    /// The process has as many files and sockets open as it may.
+    #[error("too many connections and files are open (see the limit of descriptors)")]
+    Descriptors,
     /// Anything else.
     #[error("{0}")]
     Io(#[source] io::Error),
+}
+
+/// For whom a file is opened. Who asks now is refused before work is that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opener {
+    /// Somebody who asks for it.
+    Caller,
+    /// An attempt at a request that was accepted.
+    Attempt,
 }
 
 /// The directory of spilled files.
@@ -72,14 +89,15 @@ impl Spill {
     /// replaced.
     ///
     /// # Errors
-    /// The disk's; also when a body of this name is there already.
+    /// The disk's; when a body of this name is there already; when there is no descriptor for it.
     ///
     /// # Cancellation
     /// The file, if it was made, is removed.
-    pub async fn create(&self, name: SpillName) -> Result<SpillFile, SpillError> {
+    pub async fn create(&self, name: SpillName, opener: Opener) -> Result<SpillFile, SpillError> {
+        let place = opener.place()?;
         let root = Arc::clone(&self.root);
         // The blocking thread makes the guard that removes the file: nobody may be here to take it.
-        Ok(blocking(move || SpillFile::create(root, name)).await?)
+        Ok(blocking(move || SpillFile::create(root, name, place)).await?)
     }
 
     /// Removes a file, if it is there. After a crash it may be there again; the sweep finds it.
@@ -97,15 +115,17 @@ impl Spill {
     /// The bytes of a finished file from `from` on, `bytes` in all.
     ///
     /// # Errors
-    /// The disk's; also when the file is shorter than that.
+    /// The disk's; when the file is shorter than that; when there is no descriptor for it.
     pub async fn read(
         &self,
         name: SpillName,
         from: u64,
         bytes: u64,
+        opener: Opener,
     ) -> Result<SpillBody, SpillError> {
+        let place = opener.place()?;
         let path = self.root.path(name);
-        Ok(blocking(move || SpillBody::open(&path, from, bytes)).await?)
+        Ok(blocking(move || SpillBody::open(&path, from, bytes, place)).await?)
     }
 
     /// Removes files that nobody knows and that were last written before a moment: those of
@@ -124,6 +144,18 @@ impl Spill {
         K: Future<Output = Vec<bool>>,
     {
         Ok(sweep::sweep(&self.root, before, known).await?)
+    }
+}
+
+// === impl Opener ===
+
+impl Opener {
+    fn place(self) -> Result<descriptors::Descriptor, SpillError> {
+        let place = match self {
+            Self::Caller => descriptors::Descriptor::for_file(),
+            Self::Attempt => descriptors::Descriptor::for_work(),
+        };
+        place.ok_or(SpillError::Descriptors)
     }
 }
 

@@ -59,7 +59,7 @@ pub(in crate::queue) fn noise(bytes: usize) -> Bytes {
 }
 
 async fn write(spill: &Spill, name: SpillName, bytes: &Bytes, cut: usize) -> u64 {
-    let mut file = spill.create(name).await.unwrap();
+    let mut file = spill.create(name, Opener::Caller).await.unwrap();
     for piece in bytes.chunks(cut) {
         file.append(bytes.slice_ref(piece)).await.unwrap();
     }
@@ -67,10 +67,15 @@ async fn write(spill: &Spill, name: SpillName, bytes: &Bytes, cut: usize) -> u64
 }
 
 async fn read(spill: &Spill, name: SpillName, from: u64, bytes: u64) -> io::Result<Bytes> {
-    let mut body = spill.read(name, from, bytes).await.map_err(|error| {
-        let (SpillError::Full(error) | SpillError::Io(error)) = error;
-        error
-    })?;
+    let mut body = spill
+        .read(name, from, bytes, Opener::Caller)
+        .await
+        .map_err(|error| {
+            let (SpillError::Full(error) | SpillError::Io(error)) = error else {
+                panic!("{error}");
+            };
+            error
+        })?;
     let mut read = Vec::new();
     loop {
         let left = bytes - read.len() as u64;
@@ -118,7 +123,7 @@ fn on_the_runtime_of_a_worker_too() {
     runtime.unwrap().block_on(async {
         let name = SpillName::Answer(id(2), 3);
         write(&spill, name, &noise(200_000), 10_000).await;
-        is_a_body_for_hyper(&spill.read(name, 0, 1).await.unwrap());
+        is_a_body_for_hyper(&spill.read(name, 0, 1, Opener::Caller).await.unwrap());
         let sweep = spill.sweep(SystemTime::now(), |_| async { Vec::new() });
         can_be_spawned((sweep, write(&spill, name, &noise(0), 1)));
         assert!(read(&spill, name, 0, 200_000).await.unwrap() == noise(200_000));
@@ -136,7 +141,10 @@ fn an_answer_that_a_dead_process_left_is_replaced_and_a_body_is_not() {
         assert!(read(&spill, answer, 0, 8).await.is_err());
         let body = SpillName::Body(id(3));
         write(&spill, body, &noise(100), 100).await;
-        assert!(matches!(spill.create(body).await, Err(SpillError::Io(_))));
+        assert!(matches!(
+            spill.create(body, Opener::Caller).await,
+            Err(SpillError::Io(_))
+        ));
         assert!(read(&spill, body, 0, 100).await.unwrap() == noise(100));
     });
 }
@@ -199,7 +207,10 @@ pub(in crate::queue) fn check_each_drop<W: Future<Output = ()>>(work: impl Fn(Sp
 #[test]
 fn dropped_at_any_moment_it_leaves_no_file() {
     let waits = check_each_drop(async |spill| {
-        let mut file = spill.create(SpillName::Body(id(4))).await.unwrap();
+        let mut file = spill
+            .create(SpillName::Body(id(4)), Opener::Caller)
+            .await
+            .unwrap();
         for _ in 0..4 {
             file.append(noise(150_000)).await.unwrap();
         }
@@ -212,7 +223,7 @@ fn dropped_at_any_moment_it_leaves_no_file() {
 fn dropped_outside_a_runtime_too() {
     let (directory, spill) = spill();
     let file = runtime()
-        .block_on(spill.create(SpillName::Body(id(5))))
+        .block_on(spill.create(SpillName::Body(id(5)), Opener::Caller))
         .unwrap();
     assert_eq!(files(directory.path()).len(), 1);
     drop(file);
@@ -241,7 +252,7 @@ fn a_file_whose_write_has_failed_goes_no_further() {
     let mut file = SpillFile::of(
         Arc::clone(&spill.root),
         SpillName::Body(id(6)),
-        Descriptor::of(full),
+        Descriptor::of(full, Opener::Caller.place().unwrap()),
         Unfinished::at(path.clone()),
     );
     runtime().block_on(async {
@@ -258,7 +269,10 @@ fn a_file_whose_write_has_failed_goes_no_further() {
 fn a_write_that_was_not_waited_for_spoils_the_file() {
     let (directory, spill) = spill();
     runtime().block_on(async {
-        let mut file = spill.create(SpillName::Body(id(7))).await.unwrap();
+        let mut file = spill
+            .create(SpillName::Body(id(7)), Opener::Caller)
+            .await
+            .unwrap();
         let busy = busy();
         assert!(poll!(pin!(file.append(noise(300_000)))).is_pending());
         drop(busy);
@@ -276,11 +290,17 @@ fn a_file_that_is_shorter_than_asked_is_an_error() {
     runtime().block_on(async {
         write(&spill, name, &noise(1_000_000), 100_000).await;
         for (from, bytes) in [(0, 1_000_001), (1_000_001, 0), (1, u64::MAX)] {
-            let error = spill.read(name, from, bytes).await.unwrap_err();
+            let error = spill
+                .read(name, from, bytes, Opener::Caller)
+                .await
+                .unwrap_err();
             assert!(error.to_string().contains("shorter"), "{error}");
         }
         // It shrinks while it is read: the body gives what it has, and then an error for good.
-        let mut body = spill.read(name, 0, 1_000_000).await.unwrap();
+        let mut body = spill
+            .read(name, 0, 1_000_000, Opener::Caller)
+            .await
+            .unwrap();
         let path = files(directory.path()).pop().unwrap();
         let file = OpenOptions::new().write(true).open(path).unwrap();
         file.set_len(100_000).unwrap();
@@ -296,7 +316,9 @@ fn a_file_that_is_shorter_than_asked_is_an_error() {
         }
         assert!(read < 200_000 && !body.is_end_stream());
         // What is not there at all.
-        let gone = spill.read(SpillName::Body(id(9)), 0, 0).await;
+        let gone = spill
+            .read(SpillName::Body(id(9)), 0, 0, Opener::Caller)
+            .await;
         assert!(matches!(gone, Err(SpillError::Io(_))));
         spill.remove(SpillName::Body(id(9))).await.unwrap();
     });
@@ -308,7 +330,10 @@ fn removed_while_it_is_read() {
     let name = SpillName::Body(id(10));
     runtime().block_on(async {
         write(&spill, name, &noise(1_000_000), 100_000).await;
-        let body = spill.read(name, 0, 1_000_000).await.unwrap();
+        let body = spill
+            .read(name, 0, 1_000_000, Opener::Caller)
+            .await
+            .unwrap();
         spill.remove(name).await.unwrap();
         assert_eq!(files(directory.path()).len(), 0);
         assert!(body.collect().await.unwrap().to_bytes() == noise(1_000_000));

@@ -454,7 +454,11 @@ async fn what_is_refused_without_a_store_leaves_no_file() {
     let world = World::new(impatient()).await;
     let spilled = async || {
         let id = world.queue.draw().expect("random");
-        let file = world.queue.spill().create(SpillName::Body(id)).await;
+        let file = world
+            .queue
+            .spill()
+            .create(SpillName::Body(id), Opener::Caller)
+            .await;
         let mut file = file.expect("a file");
         file.append(Bytes::from(vec![7; 100_000]))
             .await
@@ -462,7 +466,11 @@ async fn what_is_refused_without_a_store_leaves_no_file() {
         (id, Content::Spilled(file.finish().await.expect("synced")))
     };
     let is_there = async |id| {
-        let read = world.queue.spill().read(SpillName::Body(id), 0, 1).await;
+        let read = world
+            .queue
+            .spill()
+            .read(SpillName::Body(id), 0, 1, Opener::Caller)
+            .await;
         read.is_ok()
     };
     let gone = async |id| {
