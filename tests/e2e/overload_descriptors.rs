@@ -178,13 +178,11 @@ fn results_that_nobody_takes_leave_descriptors_to_the_others() {
         "{taken} taken, {refused} refused"
     );
     assert!(of(503).all(|it| it.headers().contains_key("retry-after")));
-    for _ in 0..5 {
-        assert_eq!(gateway.admin("GET /healthz").status, 200);
-        assert_eq!(gateway.admin("GET /readyz").status, 200);
-    }
-    let failed = [("reason", "accept_error")];
-    let failed = gateway.metric("weir_client_connections_refused_total", &failed);
-    assert!(failed < 0.5, "{failed} connections could not be accepted");
+    assert_eq!(gateway.admin("GET /healthz").status, 200);
+    // Operators and the store have most of their 64 still; the rest of the process opens some.
+    let open = fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap();
+    let open = open.count();
+    assert!(open < 220 - 32, "{open} of 220 descriptors are taken");
     drop((answers, clients));
     let mut last = 0;
     eventually(PATIENCE, "the result can be had again", || {
