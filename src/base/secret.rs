@@ -114,6 +114,9 @@ impl fmt::Debug for DigestMemo {
     }
 }
 
+/// How it is told that a key was given in place of its public id.
+pub const IS_A_KEY: &str = "that is a key itself";
+
 /// The public id inside a key of weir's own form, `wk_{id}_{secret}` with parts of `[0-9a-zA-Z]`
 /// and at least 32 characters of secret.
 pub fn id_within(key: &str) -> Option<KeyId> {

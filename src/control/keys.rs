@@ -307,7 +307,8 @@ impl Control {
             let is_key = KeyDigest::of_key(id.as_bytes())
                 .is_ok_and(|digest| self.current.keys().contains(&digest));
             if is_key || secret::id_within(id).is_some() {
-                let words = "that is a key itself, not the public id that a list of keys shows";
+                let is_a_key = secret::IS_A_KEY;
+                let words = format!("{is_a_key}, not the public id that a list of keys shows");
                 return ControlError::unknown("key_unknown", words);
             }
             let shown: String = id.chars().take(64).collect();

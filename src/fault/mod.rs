@@ -170,7 +170,7 @@ catalogue! {
     /// `TRACE` and `CONNECT`: the one shows a client what is added on its way, the other makes a tunnel of
     /// a connection that is shared.
     MethodUnsupported = "method_unsupported", 501, Client, Retry::Never, "Method not supported",
-        "This gateway takes every method but TRACE and CONNECT, which it does not pass on; the connection is closed.";
+        "This gateway takes every method but TRACE and CONNECT, which it does not pass on; over HTTP/1.1 the connection is closed.";
     /// A backend took the request and closed without an answer.
     BackendFailed = "backend_failed", 502, Backend, Retry::AfterSeconds(1), "Backend failed",
         "A backend was reached but closed the connection without an answer.";

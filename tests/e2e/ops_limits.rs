@@ -202,6 +202,9 @@ fn a_key_that_is_not_there_is_said_to_be_where_it_is() {
     );
     let err = cli.fails_well(4, &format!("key info demo/iris {own}"));
     assert!(err.contains("that is a key itself"), "{err}");
+    // Nor is it looked for elsewhere, which would take it into more URLs.
+    let hint = "shows those there are";
+    assert!(err.contains(hint) && !err.contains(own), "{err}");
     // The First Key stays as it is, and there is a way.
     for line in [
         "limits demo/iris ID --burst none --concurrency 3",

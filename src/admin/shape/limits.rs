@@ -44,7 +44,8 @@ pub struct OverloadNow {
     pub in_flight: u32,
     /// Requests that wait for their turn.
     pub waiting: u32,
-    /// What got none since the process began, or since `overload` was declared if that is later.
+    /// What got none since the process began, or since `overload` was declared if that is later; lifted
+    /// and declared again with requests still under way, it counts on.
     pub refused: TurnedAwayNow,
 }
 

@@ -33,7 +33,7 @@ Examples:
   weir key add demo --secret-stdin < old.key"
     )]
     Add {
-        #[arg(help = format!("What it opens: {SCOPE}"))]
+        #[arg(help = format!("What it opens: {SCOPE}"), value_parser = named::ScopeParser)]
         scope: Scope,
         #[command(flatten)]
         arguments: Box<AddArgs>,
@@ -41,7 +41,7 @@ Examples:
     /// List the keys of a deployment, of a project, or of the instance
     #[command(after_help = "Example: weir key list demo/iris")]
     List {
-        #[arg(help = format!("Whose keys: {SCOPE}"))]
+        #[arg(help = format!("Whose keys: {SCOPE}"), value_parser = named::ScopeParser)]
         scope: Scope,
         /// At most so many
         #[arg(short = 'n', long)]

@@ -1,5 +1,13 @@
 //! Which key is meant, and what there is to say when no key is.
 
+use std::ffi::OsStr;
+
+use clap::{
+    Arg, Command,
+    builder::{StringValueParser, TypedValueParser},
+    error::ErrorKind,
+};
+
 use super::SCOPE;
 use crate::{
     base::secret,
@@ -19,12 +27,16 @@ const LOOKED_AT_MAX: usize = 50;
 /// Which key is meant.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct KeyArgs {
-    #[arg(help = format!("What it opens: {SCOPE}"))]
+    #[arg(help = format!("What it opens: {SCOPE}"), value_parser = ScopeParser)]
     pub(in crate::cli) scope: Scope,
     /// Its public id, as `weir key list` shows it
     #[arg(value_name = "KEY")]
     pub(in crate::cli) id: String,
 }
+
+/// Reads a scope. A key that was given in its place is not repeated, nor taken for a project.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ScopeParser;
 
 /// Where the keys of a scope are in the API.
 pub(super) fn keys_of(scope: &Scope) -> String {
@@ -32,6 +44,30 @@ pub(super) fn keys_of(scope: &Scope) -> String {
         Scope::Instance => "/api/v1/keys".to_owned(),
         Scope::Project(project) => format!("/api/v1/projects/{project}/keys"),
         Scope::Deployment(name) => path_of(name, "/keys"),
+    }
+}
+
+// === impl ScopeParser ===
+
+impl TypedValueParser for ScopeParser {
+    type Value = Scope;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Scope, clap::Error> {
+        if let Some(id) = value.to_str().and_then(secret::id_within) {
+            let words = format!(
+                "{}, whose public id is {id}, where a scope goes: {SCOPE}; it was not \
+                 sent anywhere, but may stay in the shell's history\n",
+                secret::IS_A_KEY
+            );
+            return Err(clap::Error::raw(ErrorKind::ValueValidation, words).with_cmd(command));
+        }
+        let parser = StringValueParser::new().try_map(|text| Scope::parse(&text));
+        parser.parse_ref(command, arg, value)
     }
 }
 
@@ -45,7 +81,8 @@ impl KeyArgs {
     pub(super) fn path(&self) -> Result<String, Failure> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if let Some(id) = secret::id_within(&self.id) {
-            let words = "that is a key itself, not its public id; it was not sent anywhere";
+            let is_a_key = secret::IS_A_KEY;
+            let words = format_args!("{is_a_key}, not its public id; it was not sent anywhere");
             return Err(Failure::usage(words).hint(format_args!(
                 "its id is {id}; a key that is typed into a command may stay in the shell's history"
             )));
@@ -59,7 +96,9 @@ impl KeyArgs {
 
     /// Says where the key is, when something failed because it is not where it was looked for.
     pub(super) fn hinted(&self, failure: Failure, session: &Session) -> Failure {
-        if failure.problem() != Some("key_unknown") {
+        // One that the gateway knows for a key itself is not tried elsewhere: it would be in more URLs.
+        if failure.problem() != Some("key_unknown") || failure.words().starts_with(secret::IS_A_KEY)
+        {
             return failure;
         }
         let is_there = |scope: &Scope| session.client.get(&path(scope, &self.id)).is_ok();
@@ -126,6 +165,25 @@ mod tests {
         ] {
             assert_eq!(keys_of(&Scope::parse(scope).expect("a scope")), path);
         }
+    }
+
+    #[test]
+    fn a_key_in_place_of_a_scope_is_not_repeated() {
+        let command = Command::new("x").no_binary_name(true);
+        let command = command.arg(Arg::new("scope").value_parser(ScopeParser));
+        let read = |text: &str| {
+            let mut found = command.clone().try_get_matches_from([text])?;
+            Ok(found.remove_one::<Scope>("scope").expect("a scope"))
+        };
+        // The second could be a project's name.
+        for secret in ["xY".repeat(20), "x".repeat(40)] {
+            let refused: clap::Error = read(&format!("wk_a1_{secret}")).expect_err("a key");
+            let words = refused.to_string();
+            assert!(words.contains("public id is a1, where a scope"), "{words}");
+            assert!(!words.contains(&secret), "{words}");
+        }
+        assert_eq!(read("demo/iris").expect("a scope").to_string(), "demo/iris");
+        assert!(read("Demo").is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod odd_loads;
 mod pace;
 #[cfg(test)]
 mod simulation;
+mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use entry::{Entry, NoTurn, Why};
 use line::{Line, Waiter};
 use meters::Meters;
 use pace::{Hold, Pace};
+pub use standing::{GateStanding, TurnedAway};
 use state::{ONE_WAITS, taken, waiting};
 pub use turn::Turn;
 pub use wait::Waiting;
@@ -69,30 +71,6 @@ struct Inner {
     spec: OverloadSpec,
     line: Line,
     pace: Pace,
-}
-
-/// How a gate stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct GateStanding {
-    /// Exchanges that may be under way at once, at this moment.
-    pub limit: u32,
-    /// Exchanges that are.
-    pub in_flight: u32,
-    /// Requests that wait for their turn.
-    pub waiting: u32,
-    /// Requests that got none.
-    pub refused: TurnedAway,
-}
-
-/// Requests that got no turn, by reason, for as long as there is this gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TurnedAway {
-    /// Too many waited.
-    pub full: u64,
-    /// They would have waited, or had waited, for longer than they may.
-    pub too_long: u64,
-    /// They had to make place for others of a higher class.
-    pub displaced: u64,
 }
 
 // === impl Gate ===
