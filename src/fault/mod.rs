@@ -209,7 +209,7 @@ catalogue! {
         "This deployment is asked for more than its backends do, and as many requests wait as may.";
     /// A turn at the deployment's gate would come, or came, too late.
     TurnTimeout = "turn_timeout", 503, Gateway, Retry::AfterSeconds(1), "Deployment overloaded",
-        "This deployment is asked for more than its backends do: this request's turn would come later than requests may wait.";
+        "This deployment is asked for more than its backends do: this request's turn is not to be expected within the time that requests may wait.";
     /// The gateway itself is short of memory or of connections.
     Shedding = "shedding", 503, Gateway, Retry::AfterSeconds(1), "Gateway overloaded",
         "This gateway is short of memory or of connections, and takes no new requests for the moment.";
