@@ -77,9 +77,7 @@ pub(super) fn complete(document: &mut Value) {
 
 /// What of limits depends on what else of them.
 fn limited(schemas: &mut Value) {
-    let there = |limit: &str| {
-        json!({"required": [limit], "properties": {limit: {"not": {"type": "null"}}}})
-    };
+    let there = |limit: &str| json!({"required": [limit], "properties": {limit: {"not": {"type": "null"}}}});
     schemas["LimitsSpec"]["allOf"] = json!([
         {"anyOf": [
             {"properties": {"burst": {"type": "null"}}},
