@@ -31,7 +31,6 @@ use super::{
     secure::secure,
     serve::serve,
     sniff::{Spoken, sniff},
-    strict::Strict,
 };
 use crate::{
     base::task,
@@ -42,6 +41,7 @@ use crate::{
         watch::{Expired, Phase, Watch},
     },
     telemetry::{series, table},
+    wire::strict::Strict,
 };
 
 /// Bytes that a lingering close reads and throws away at most.

@@ -24,7 +24,6 @@ mod seen;
 mod serve;
 mod shed;
 mod sniff;
-mod strict;
 mod turn;
 mod worker;
 

@@ -8,4 +8,5 @@ pub mod native;
 pub mod prefer;
 pub mod rate_limit;
 pub mod spare;
+pub mod strict;
 pub mod target;

@@ -17,10 +17,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{
-    telemetry::{series, table},
-    wire::h1::{Follower, Why},
-};
+use super::h1::{Follower, Why};
+use crate::telemetry::{series, table};
 
 /// No reader takes this for part of a request, whatever it has read before: NUL may stand nowhere in a
 /// head or in a trailer, nor where a chunk's size begins or its data ends, and where hyper lets it
@@ -29,7 +27,7 @@ const POISON: &[u8] = b"\0\n\r\n\r\n";
 
 /// A client's connection, strictly read.
 #[derive(Debug)]
-pub(super) struct Strict<T> {
+pub struct Strict<T> {
     io: T,
     follower: Follower,
     /// What is left of the poison, once something was refused.
@@ -37,7 +35,8 @@ pub(super) struct Strict<T> {
 }
 
 impl<T> Strict<T> {
-    pub(super) fn new(io: T, head_bytes_max: usize) -> Self {
+    /// Before a reader whose heads may have so many bytes.
+    pub fn new(io: T, head_bytes_max: usize) -> Self {
         Self {
             io,
             follower: Follower::new(head_bytes_max),
