@@ -25,6 +25,7 @@ use crate::{
             server::ServerTls,
         },
     },
+    wire::strict::Strict,
 };
 
 /// How long a request's head may take, and a connection may be idle between two.
@@ -158,11 +159,15 @@ async fn connection(
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request.map(Body::new))
     });
+    // A proxy in front may read what is odd in another way, as before the gateway.
+    let io = Strict::new(stream, HEAD_BYTES_MAX, |why| {
+        tracing::debug!(reason = why.as_str(), "request to the admin plane refused");
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(io), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -41,7 +41,7 @@ use crate::{
         watch::{Expired, Phase, Watch},
     },
     telemetry::{series, table},
-    wire::strict::Strict,
+    wire::{h1::Why, strict::Strict},
 };
 
 /// Bytes that a lingering close reads and throws away at most.
@@ -127,6 +127,15 @@ impl Drop for Listed {
     }
 }
 
+/// Counts a head that was not taken.
+fn refused(why: Why) {
+    if why != Why::TooLarge {
+        // That hyper tells in its own words, as ever.
+        series::count(&table::CONNECTIONS_REFUSED, &["head_refused"], 1);
+    }
+    tracing::debug!(reason = why.as_str(), "request refused");
+}
+
 async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
     let service = service_fn(|request: Request<Incoming>| {
         let caller = Caller {
@@ -137,7 +146,11 @@ async fn drive_http1(local: &Rc<Local>, socket: &Rc<ClientSocket>) {
         };
         serve(local, caller, request)
     });
-    let io = Strict::new(ClientIo(Rc::clone(socket)), local.options.head_bytes_max);
+    let io = Strict::new(
+        ClientIo(Rc::clone(socket)),
+        local.options.head_bytes_max,
+        refused,
+    );
     let mut connection = pin!(
         http1::Builder::new()
             // weir's own deadlines hold; hyper's would arm a timer for each request.

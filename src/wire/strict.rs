@@ -1,7 +1,7 @@
 //! Stands between a client's HTTP/1 connection and hyper, and looks at each byte first.
 //!
 //! ```text
-//! socket ──▶ Strict ──what passes──▶ hyper ──▶ serve
+//! socket ──▶ Strict ──what passes──▶ hyper ──▶ the gateway, or the admin plane
 //!               └ refused: POISON, then the end
 //! ```
 //!
@@ -18,7 +18,6 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::h1::{Follower, Why};
-use crate::telemetry::{series, table};
 
 /// No reader takes this for part of a request, whatever it has read before: NUL may stand nowhere in a
 /// head or in a trailer, nor where a chunk's size begins or its data ends, and where hyper lets it
@@ -32,25 +31,18 @@ pub struct Strict<T> {
     follower: Follower,
     /// What is left of the poison, once something was refused.
     refused: Option<&'static [u8]>,
+    told: fn(Why),
 }
 
 impl<T> Strict<T> {
-    /// Before a reader whose heads may have so many bytes.
-    pub fn new(io: T, head_bytes_max: usize) -> Self {
+    /// Before a reader whose heads may have so many bytes. `told` hears why one was refused, once.
+    pub fn new(io: T, head_bytes_max: usize, told: fn(Why)) -> Self {
         Self {
             io,
             follower: Follower::new(head_bytes_max),
             refused: None,
+            told,
         }
-    }
-
-    fn refuse(&mut self, why: Why) {
-        if why != Why::TooLarge {
-            // That hyper tells in its own words, as ever.
-            series::count(&table::CONNECTIONS_REFUSED, &["head_refused"], 1);
-        }
-        tracing::debug!(reason = why.as_str(), "request refused");
-        self.refused = Some(POISON);
     }
 }
 
@@ -68,7 +60,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Strict<T> {
                 return Poll::Ready(Ok(()));
             };
             buf.set_filled(before + stopped.keep);
-            this.refuse(stopped.why);
+            this.refused = Some(POISON);
+            (this.told)(stopped.why);
         }
         if let Some(left) = &mut this.refused {
             let (now, later) = left.split_at(left.len().min(buf.remaining()));

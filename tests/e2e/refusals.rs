@@ -2,7 +2,9 @@
 //! good for.
 
 use crate::framing::{answers, head, smuggled};
-use crate::support::{AUTH, Backend, Ended, Gateway, Next, PATIENCE, PREDICT, client::chunk, iris};
+use crate::support::{
+    AUTH, Backend, Ended, Gateway, Next, PATIENCE, PREDICT, RawClient, client::chunk, iris,
+};
 
 #[test]
 fn an_early_refusal_is_heard_while_uploading() {
@@ -149,4 +151,36 @@ fn answers_before_a_refusal_come_whole_and_nothing_behind_it_is_served() {
         &[("reason", "head_refused")],
     );
     assert!((refused - 12.0).abs() < 0.5, "{refused}");
+}
+
+#[test]
+fn the_admin_listener_reads_as_strictly() {
+    let gateway = Gateway::bare().start();
+    let api = gateway.api();
+    let token = api.token_presented().expect("the operator's");
+    let host = format!("host: {}\r\nauthorization: Bearer {token}\r", api.host());
+    let good = "GET /api/v1/projects HTTP/1.1\r\nhost: h\r\n\r\n";
+    let hidden = "POST /api/v1/projects HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\n\
+                  content-length: 15\r\n\r\n{\"name\":\"demo\"}";
+    for bad in [
+        "POST /api/v1/projects HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\
+         transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET /api/v1/projects HTTP/1.1\nhost: h\n\n",
+        "GET /api/v1/projects HTTP/1.1\r\nhost: h\r\nhost: h\r\n\r\n",
+        "GET /api/v1/projects HTTP/1.1\r\nhost: h\r\nx: 1\r\n 2\r\n\r\n",
+        "GET /api/v1/projects HTTP/1.1\r\nhost: h\r\nContent_Length: 15\r\n\r\n",
+        "GET /api/v1/projects HTTP/1.1\r\nhost : h\r\n\r\n",
+    ] {
+        let mut client = RawClient::connect(gateway.admin_addr());
+        client.send(format!("{good}{bad}{hidden}").replace("host: h\r", &host));
+        assert_eq!(client.response("GET").status, 200);
+        let (statuses, ended) = answers(&mut client);
+        assert_eq!(statuses, [400], "{bad:?}");
+        assert!(
+            matches!(ended, Ended::Eof | Ended::Reset),
+            "{bad:?}: {ended:?}"
+        );
+    }
+    let projects = api.get("/projects");
+    assert!(!projects.text().contains("demo"), "{}", projects.text());
 }

@@ -140,7 +140,7 @@ impl Seen {
             path = ?self.path,
             status = problem.status().as_u16(),
             code = problem.code(),
-            host = ?self.host,
+            host = self.host.as_deref().map(tracing::field::debug),
             peer = self.peer,
             "refused",
         );

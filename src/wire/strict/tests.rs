@@ -86,7 +86,7 @@ fn serve(pieces: &[&[u8]]) -> (Vec<Served>, String) {
             .half_close(true)
             .max_header_size(MAX)
             .max_buf_size(MAX)
-            .serve_connection(TokioIo::new(Strict::new(script, MAX)), service)
+            .serve_connection(TokioIo::new(Strict::new(script, MAX, |_| ())), service)
     );
     let mut cx = Context::from_waker(Waker::noop());
     // It may give up its turn; with all of its input there it never waits.
