@@ -12,7 +12,7 @@
 
 use std::{
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -144,8 +144,12 @@ impl<T> Reloaded<T> {
         if seen.refused == Some(content) && !is_asked {
             return Look::StillWrong;
         }
-        let make = |files: Vec<Raw>| (self.make)(&files).map_err(|mistake| vec![mistake]);
-        match read.and_then(make) {
+        let make = |files: Vec<Raw>| {
+            let made = (self.make)(&files)?;
+            self.still_good(seen.validity, made.validity)?;
+            Ok(made)
+        };
+        match read.and_then(|files| make(files).map_err(|mistake| vec![mistake])) {
             Ok(made) => {
                 self.current.store(Arc::new(made.value));
                 *seen = Seen {
@@ -196,11 +200,29 @@ impl<T> Reloaded<T> {
         }
     }
 
+    /// One that has expired takes the place of none that has not: an old file was put back, say.
+    fn still_good(&self, old: Option<Validity>, new: Option<Validity>) -> Result<(), FileMistake> {
+        let expired = |of: Option<Validity>| of.is_some_and(|validity| validity.has_expired());
+        match self.chain() {
+            Some(path) if expired(new) && !expired(old) => Err(FileMistake {
+                which: Which::Certificate,
+                path: path.to_owned(),
+                words: "holds a certificate that has expired, and the one in force has not; put a \
+                        newer one there"
+                    .to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn chain(&self) -> Option<&Path> {
+        let is_chain = |(which, _): &&(Which, PathBuf)| *which == Which::Certificate;
+        self.files.iter().find(is_chain).map(|(_, path)| &**path)
+    }
+
     fn warn(&self, validity: Option<Validity>) {
         if let Some(concern) = validity.and_then(|validity| validity.concern()) {
-            let is_chain = |(which, _): &&(Which, PathBuf)| *which == Which::Certificate;
-            let file = self.files.iter().find(is_chain);
-            let file = file.map(|(_, path)| path.display().to_string());
+            let file = self.chain().map(|path| path.display().to_string());
             tracing::warn!(
                 purpose = self.purpose,
                 file,
@@ -337,5 +359,26 @@ mod tests {
         assert_eq!(reloaded.look(Asked::Yes), Look::StillWrong);
         files.write(&old);
         assert_eq!(reloaded.look(Asked::Yes), Look::Taken);
+    }
+
+    #[test]
+    fn one_that_has_expired_takes_the_place_of_none_that_has_not() {
+        let authority = Authority::new("test");
+        let expired = |year| authority.issue_between("a.example", (2020, 1, 1), (year, 1, 1));
+        let (good, past, later) = (authority.issue("a.example"), expired(2021), expired(2022));
+        let files = Files::of(&good);
+        let reloaded = open(&files);
+        files.write(&past);
+        assert_eq!(reloaded.look(Asked::No), Look::Refused);
+        assert_eq!(reloaded.look(Asked::Yes), Look::StillWrong);
+        assert_eq!(shown(&reloaded), good.der());
+        files.write(&good);
+        assert_eq!(reloaded.look(Asked::No), Look::Mended);
+        // One that has expired itself may as well be replaced.
+        let files = Files::of(&past);
+        let reloaded = open(&files);
+        files.write(&later);
+        assert_eq!(reloaded.look(Asked::No), Look::Taken);
+        assert_eq!(shown(&reloaded), later.der());
     }
 }

@@ -47,6 +47,11 @@ impl Validity {
         self.concern_at(now_s())
     }
 
+    /// Whether its last second is over.
+    pub fn has_expired(&self) -> bool {
+        now_s() > self.not_after
+    }
+
     fn concern_at(&self, now: i64) -> Option<&'static str> {
         match now {
             now if now > self.not_after => Some("has expired"),
