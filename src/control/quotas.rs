@@ -110,9 +110,16 @@ impl Control {
             Ok(())
         })
         .await?;
+        let today = day_of(unix_ms());
+        let view = self.current.load_full();
         for (owner, count) in &written {
-            if let Some(limiter) = self.limiter_of(owner) {
-                limiter.restore(*count);
+            match owner {
+                Owner::Key(digest) => self.current.keys().restore_quota(digest, *count, today),
+                Owner::Deployment(name) => {
+                    if let Some(route) = view.route(name.as_str()) {
+                        route.restore_quota(*count, today);
+                    }
+                }
             }
         }
         self.quotas.lock().await.written = written;
@@ -124,7 +131,7 @@ impl Control {
         let mut quotas = self.quotas.lock().await;
         let today = day_of(now_ms);
         let mut news = Vec::new();
-        for (owner, limiter) in self.quota_owners() {
+        for (owner, limiter) in self.quota_owners(today) {
             let Some(count) = limiter.unnoted() else {
                 continue;
             };
@@ -173,16 +180,21 @@ impl Control {
         Ok(())
     }
 
-    /// Removes what is written of other days, and of keys and deployments that are gone or have no
-    /// such limit any more.
+    /// Removes what is written of other days, and of keys and deployments that are gone or had no
+    /// such limit today.
     pub(super) async fn prune_quotas(&self, now_ms: u64) -> Result<(), ControlError> {
         let mut quotas = self.quotas.lock().await;
         let today = day_of(now_ms);
-        let is_needed = |owner: &Owner, count: &DayCount| {
-            let limiter = self.limiter_of(owner);
-            count.day >= today
-                && limiter.is_some_and(|limiter| limiter.spec().requests_per_day.is_some())
+        self.current.keys().forget_quotas(today);
+        let view = self.current.load_full();
+        let is_kept = |owner: &Owner| match owner {
+            Owner::Key(digest) => self.current.keys().quota_of(digest, today).is_some(),
+            Owner::Deployment(name) => {
+                let route = view.route(name.as_str());
+                route.is_some_and(|route| route.quota(today).is_some())
+            }
         };
+        let is_needed = |owner: &Owner, count: &DayCount| count.day >= today && is_kept(owner);
         let written = quotas.written.iter();
         let gone = written.filter(|(owner, count)| !is_needed(owner, count));
         let gone: Vec<Owner> = gone.map(|(owner, _)| owner.clone()).collect();
@@ -200,31 +212,20 @@ impl Control {
         Ok(())
     }
 
-    /// Everybody who may have only so many requests a day.
-    fn quota_owners(&self) -> Vec<(Owner, Arc<Limiter>)> {
+    /// Everybody who may have only so many requests a day, or might until it was lifted today.
+    fn quota_owners(&self, today: u32) -> Vec<(Owner, Arc<Limiter>)> {
         let view = self.current.load_full();
         let routes = view.routes().filter_map(|route| {
-            let limits = route.limits()?;
-            limits.spec().requests_per_day?;
+            let limits = route.quota(today)?.limits();
             Some((Owner::Deployment(route.name().clone()), Arc::clone(limits)))
         });
-        let keys = self.current.keys().quotas();
+        let keys = self.current.keys().quotas(today);
         let keys = keys.map(|(digest, limits)| (Owner::Key(digest), limits));
         // Of a million most are as they were.
         routes
             .chain(keys)
             .filter(|(_, limits)| limits.unnoted().is_some())
             .collect()
-    }
-
-    fn limiter_of(&self, owner: &Owner) -> Option<Arc<Limiter>> {
-        match owner {
-            Owner::Key(digest) => self.current.keys().limits_of(digest),
-            Owner::Deployment(name) => {
-                let view = self.current.load_full();
-                view.route(name.as_str())?.limits().cloned()
-            }
-        }
     }
 }
 

@@ -10,6 +10,10 @@
 //! for the last one a loser can hold one of another limit for an instant: then one fewer is let
 //! through, never one more.
 
+mod kept;
+
+pub use kept::Kept;
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},

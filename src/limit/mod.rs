@@ -13,4 +13,4 @@ mod limiter;
 pub use day::{DayCount, day_of};
 pub use gate::{Entry, Gate, GateStanding, NoTurn, Turn, TurnedAway, Waiting, Why};
 pub use gcra::Allowance;
-pub use limiter::{Arrival, Exceeded, Limiter, Permit, Quota, Refusals, Standing};
+pub use limiter::{Arrival, Exceeded, Kept, Limiter, Permit, Quota, Refusals, Standing};

@@ -4,7 +4,7 @@
 //! what is in force, are set as declared, so that a challenger that is stopped is so for requests that
 //! began before, too, and nobody waits at a gate that is no more.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use http::HeaderValue;
 
@@ -14,11 +14,11 @@ use super::{
 };
 use crate::{
     base::{
-        clock::Tick,
+        clock::{Tick, unix_ms},
         id::{Epoch, SampleShare, VersionNumber},
         name::{DeploymentName, Name},
     },
-    limit::{Allowance, Gate, Limiter},
+    limit::{Allowance, Gate, Kept, Limiter, day_of},
     spec::{Access, ChallengerSpec, LimitsSpec, OverloadSpec, PoolSpec, VersionSpec},
     telemetry::{
         meters::{RoleMeters, VersionMeters},
@@ -133,7 +133,11 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
     };
     let mut shared = declared.shared;
     shared.sort_unstable();
+    let today = day_of(unix_ms());
+    let quota = old.and_then(|old| old.quota.get());
+    let quota = quota.filter(|quota| quota.is_needed(today));
     let before = old.and_then(|old| old.limits.as_ref());
+    let before = before.or_else(|| quota.map(Kept::limits));
     let limits = (!declared.limits.is_unlimited())
         .then(|| Limiter::new(declared.limits, before, Tick::now()));
     let before = old.and_then(|old| old.gate.clone().or_else(|| old.lifted.upgrade()));
@@ -146,6 +150,7 @@ fn route(declared: Declared, old: Option<&Route>, options: &BuildOptions) -> Rou
         lifted = Arc::downgrade(&before);
     }
     Route {
+        quota: Kept::of(limits.as_ref(), quota, today).map_or_else(OnceLock::new, OnceLock::from),
         limits,
         gate,
         lifted,

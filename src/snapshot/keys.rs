@@ -22,7 +22,7 @@ use crate::{
         id::KeyId,
         secret::KeyDigest,
     },
-    limit::Limiter,
+    limit::{DayCount, Kept, Limiter, day_of},
     spec::{KeySpec, Priority, Scope},
 };
 
@@ -59,9 +59,9 @@ pub struct Keys {
     shards: Box<[ArcSwap<Shard>]>,
     /// Only keys that were used are in it. A request meets it once in the life of a principal.
     warm: DashMap<KeyDigest, Arc<Warm>>,
-    /// Limits of keys that may have so many requests a day, for whoever writes them down. No request
+    /// Quotas of the day, also those that were lifted today, for whoever writes them down. No request
     /// meets it.
-    quotas: DashMap<KeyDigest, Arc<Limiter>>,
+    quotas: DashMap<KeyDigest, Kept>,
     count: AtomicUsize,
 }
 
@@ -132,15 +132,9 @@ impl Principal {
         self.limits.as_ref()
     }
 
-    /// The same where a day has only so many requests.
-    fn day_quota(&self) -> Option<&Arc<Limiter>> {
-        let limits = self.limits.as_ref();
-        limits.filter(|limits| limits.spec().requests_per_day.is_some())
-    }
-
-    /// The same in the place of another one, whose limits go on: editing a key does not refill it.
-    fn succeeding(self: Arc<Self>, old: &Self) -> Arc<Self> {
-        let (Some(new), Some(before)) = (&self.limits, &old.limits) else {
+    /// The same where limits go on that there were before: editing a key does not refill it.
+    fn succeeding(self: Arc<Self>, before: Option<&Arc<Limiter>>) -> Arc<Self> {
+        let (Some(new), Some(before)) = (&self.limits, before) else {
             return self;
         };
         let limits = Limiter::new(*new.spec(), Some(before), Tick::now());
@@ -209,6 +203,7 @@ impl Keys {
     /// Puts changes in force: a principal for a key to be granted or replaced, none for one to be
     /// revoked. When this returns, every request that starts afterwards sees them.
     pub fn apply(&self, changes: impl IntoIterator<Item = (KeyDigest, Option<Arc<Principal>>)>) {
+        let today = day_of(unix_ms());
         let mut by_shard: HashMap<usize, Vec<_>> = HashMap::new();
         for (digest, principal) in changes {
             let shard = by_shard.entry(shard_of(&digest)).or_default();
@@ -219,14 +214,16 @@ impl Keys {
             let before = map.len();
             for (digest, principal) in changes {
                 let old = map.get(&digest);
-                let principal = principal.map(|new| match old {
-                    Some(old) => new.succeeding(old),
-                    None => new,
-                });
-                let old_quota = old.and_then(|old| old.day_quota()).is_some();
-                match principal.as_ref().and_then(|new| new.day_quota()) {
-                    Some(limits) => drop(self.quotas.insert(digest, Arc::clone(limits))),
-                    None if old_quota => drop(self.quotas.remove(&digest)),
+                let quota = old.and_then(|_| self.quota_of(&digest, today));
+                let before = old.and_then(|old| old.limits());
+                let before = before.or_else(|| quota.as_ref().map(Kept::limits));
+                let principal = principal.map(|new| new.succeeding(before));
+                let kept = principal
+                    .as_ref()
+                    .and_then(|new| Kept::of(new.limits(), quota.as_ref(), today));
+                match kept {
+                    Some(kept) => drop(self.quotas.insert(digest, kept)),
+                    None if quota.is_some() => drop(self.quotas.remove(&digest)),
                     None => {}
                 }
                 match principal {
@@ -273,10 +270,33 @@ impl Keys {
             .collect()
     }
 
-    /// The limits of every key that may have so many requests a day.
-    pub fn quotas(&self) -> impl Iterator<Item = (KeyDigest, Arc<Limiter>)> {
+    /// The limits of every key whose requests of this day are to be known.
+    pub fn quotas(&self, today: u32) -> impl Iterator<Item = (KeyDigest, Arc<Limiter>)> {
         let quotas = self.quotas.iter();
-        quotas.map(|entry| (*entry.key(), Arc::clone(entry.value())))
+        let needed = quotas.filter(move |entry| entry.is_needed(today));
+        needed.map(|entry| (*entry.key(), Arc::clone(entry.limits())))
+    }
+
+    /// What is to be kept of a key's requests of the day.
+    pub fn quota_of(&self, digest: &KeyDigest, today: u32) -> Option<Kept> {
+        let quota = self.quotas.get(digest)?;
+        quota.is_needed(today).then(|| quota.clone())
+    }
+
+    /// Counts on from what was written down, also for a quota that may be declared again today.
+    pub fn restore_quota(&self, digest: &KeyDigest, count: DayCount, today: u32) {
+        if let Some(quota) = self.quotas.get(digest) {
+            quota.limits().restore(count);
+        } else if self.contains(digest)
+            && let Some(kept) = Kept::restored(self.limits_of(digest).as_ref(), count, today)
+        {
+            self.quotas.insert(*digest, kept);
+        }
+    }
+
+    /// Forgets quotas that were lifted before this day.
+    pub fn forget_quotas(&self, today: u32) {
+        self.quotas.retain(|_, quota| quota.is_needed(today));
     }
 
     /// How many there are.
@@ -399,14 +419,15 @@ mod tests {
             ..LimitsSpec::default()
         };
         let limits = || keys.limits_of(&digest).expect("limited");
-        let (now, unix_ms) = (Tick::now(), 1_700_000_000_000);
+        let (now, unix_ms) = (Tick::now(), unix_ms());
+        let today = day_of(unix_ms);
         let take = || limits().take(crate::limit::Arrival::Now, now, unix_ms);
         keys.apply([(digest, limited(spec))]);
         let first = take().expect("the first");
         spec.requests_per_day = Some(5);
-        assert_eq!(keys.quotas().count(), 0);
+        assert_eq!(keys.quotas(today).count(), 0);
         keys.apply([(digest, limited(spec))]);
-        assert_eq!(keys.quotas().count(), 1);
+        assert_eq!(keys.quotas(today).count(), 1);
         let standing = limits().standing(now, unix_ms);
         assert_eq!(standing.requests_available, Some(9));
         assert_eq!((standing.in_flight, standing.requests_today), (1, 1));
@@ -418,10 +439,17 @@ mod tests {
         assert!(Arc::ptr_eq(&before, &limits()));
         keys.apply([(digest, limited(LimitsSpec::default()))]);
         assert!(keys.limits_of(&digest).is_none());
-        assert_eq!(keys.quotas().count(), 0);
+        // Lifted limits are counted on when they are declared again, on the same day.
+        assert_eq!(keys.quotas(today).count(), 1);
         keys.apply([(digest, limited(spec)), (key(2).0, limited(spec))]);
+        assert_eq!(limits().standing(now, unix_ms).requests_today, 1);
+        keys.apply([(key(2).0, limited(LimitsSpec::default()))]);
+        assert_eq!(keys.quotas(today + 1).count(), 1);
+        keys.forget_quotas(today + 1);
+        assert_eq!(keys.quotas(today).count(), 1);
+        keys.apply([(key(2).0, limited(spec))]);
         keys.apply([(digest, None)]);
-        assert_eq!(keys.quotas().count(), 1);
+        assert_eq!(keys.quotas(today).count(), 1);
         keys.apply([(digest, limited(spec))]);
         assert_eq!(limits().standing(now, unix_ms).requests_today, 0);
     }

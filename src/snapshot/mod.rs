@@ -15,7 +15,7 @@ mod lane;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
 };
 
 use http::HeaderValue;
@@ -32,7 +32,7 @@ use crate::{
         id::{Epoch, SampleShare, VersionNumber},
         name::{DeploymentName, Name},
     },
-    limit::{Allowance, Gate, Limiter},
+    limit::{Allowance, DayCount, Gate, Kept, Limiter},
     spec::{Access, CompareSpec, KeepBodiesSpec, Tails, TimeoutsSpec, VerdictSpec, VersionSpec},
     telemetry::meters::{RoleMeters, VersionMeters},
     upstream::pool::Pool,
@@ -62,6 +62,8 @@ pub struct Route {
     main_meters: Arc<RoleMeters>,
     queue: QueueRules,
     limits: Option<Arc<Limiter>>,
+    /// Its quota of the day, also for the rest of the day on which it was lifted.
+    quota: OnceLock<Kept>,
     gate: Option<Arc<Gate>>,
     /// One that was lifted, for as long as somebody is behind it: declared again, it counts them still.
     lifted: Weak<Gate>,
@@ -243,6 +245,25 @@ impl Route {
     /// How much it may be asked for; none without limits.
     pub fn limits(&self) -> Option<&Arc<Limiter>> {
         self.limits.as_ref()
+    }
+
+    /// What is to be kept of its requests of the day.
+    pub fn quota(&self, today: u32) -> Option<&Kept> {
+        self.quota.get().filter(|quota| quota.is_needed(today))
+    }
+
+    /// Counts on from what was written down, also for a quota that may be declared again today.
+    /// Called before requests are answered.
+    pub fn restore_quota(&self, count: DayCount, today: u32) {
+        match self.quota.get() {
+            Some(quota) => quota.limits().restore(count),
+            None => {
+                let restored = Kept::restored(self.limits.as_ref(), count, today);
+                if let Some(restored) = restored {
+                    let _ = self.quota.set(restored);
+                }
+            }
+        }
     }
 
     /// What protects its backends; none where that is not declared.

@@ -278,6 +278,48 @@ fn a_refusal_says_whose_limit_it_was_and_which() {
 }
 
 #[test]
+fn a_quota_that_is_lifted_and_declared_again_on_the_same_day_goes_on() {
+    let backend = Backend::says("yes");
+    let mut gateway = Gateway::bare().start();
+    let api = gateway.api();
+    let made = api.create("demo/iris", &version(&backend.url()));
+    let (id, secret) = api.key(&at("demo/iris"), &json!({}));
+    let of_key = format!("{}/keys/{id}", at("demo/iris"));
+    let paths = [(of_key, &secret), (at("demo/iris"), &made.secret)];
+    let daily = json!({"limits": {"requests_per_day": 2}});
+    for (path, secret) in &paths {
+        let api = gateway.api();
+        want(200, &api.patch(path, &daily));
+        assert_eq!(call(&gateway, secret).status, 200);
+        want(200, &api.patch(path, &json!({"limits": null})));
+        gateway.restart(Stop::Term);
+        let api = gateway.api();
+        assert_eq!(call(&gateway, secret).status, 200, "lifted");
+        let again = want(200, &api.patch(path, &daily));
+        assert_eq!(again["limits_now"]["requests_today"], 1, "{path}: {again}");
+        assert_eq!(call(&gateway, secret).status, 200);
+        // Beside another limit it is lifted as well.
+        for others in [json!(null), json!({"concurrency_max": 9})] {
+            want(200, &api.patch(path, &json!({"limits": others})));
+            want(200, &api.patch(path, &daily));
+            let spent = call(&gateway, secret);
+            assert_eq!(problem(&[429], &spent), "quota_spent", "{path}");
+        }
+        want(200, &api.patch(path, &json!({"limits": null})));
+    }
+    // Who is made anew begins anew.
+    let api = gateway.api();
+    let revoked = api.poke(&format!("{}/revoke", paths[0].0));
+    assert_eq!(revoked.status / 100, 2, "{}", revoked.text());
+    let (_, anew) = api.key(&at("demo/iris"), &daily);
+    assert_eq!(call(&gateway, &anew).status, 200);
+    let deleted = api.verb("DELETE", &at("demo/iris"), &json!({"reason": "over"}));
+    api.done(&admin::text(&want(202, &deleted)["task"]["id"]));
+    let made = api.create_with("demo/iris", &version(&backend.url()), &daily);
+    assert_eq!(call(&gateway, &made.secret).status, 200);
+}
+
+#[test]
 fn a_mode_without_a_limit_is_refused() {
     let backend = Backend::says("yes");
     let gateway = Gateway::bare().start();

@@ -162,14 +162,62 @@ async fn counts_go_with_their_day_and_with_whose_they_are() {
         .await
         .expect("written");
     assert_eq!(world.written().await, count(6));
-    // An edit of other limits keeps the count; without the limit nobody needs it.
+    // An edit of other limits keeps the count.
     world
         .declare(&declared("requests_per_day = 50, concurrency_max = 9"))
         .await;
     for limiter in world.limiters() {
         assert_eq!(limiter.standing(Tick::now(), now).requests_today, 6);
     }
+    // Lifted, the count stays for the rest of the day.
     world.declare(&declared("concurrency_max = 9")).await;
     control.prune_quotas(now).await.expect("pruned");
+    assert_eq!(world.written().await, count(6));
+    control.prune_quotas(tomorrow).await.expect("pruned");
+    assert_eq!(world.written().await, [None; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_is_lifted_and_declared_again_is_no_fresh_one() {
+    let daily = declared("requests_per_day = 100");
+    let now = noon();
+    let counted = |world: &World| {
+        let limiters = world.limiters();
+        limiters.map(|limiter| limiter.standing(Tick::now(), now).requests_today)
+    };
+    let mut world = World::new().await;
+    for (round, between) in ["", "concurrency_max = 9", "", "concurrency_max = 9"]
+        .into_iter()
+        .enumerate()
+    {
+        let before = 5 * round as u64;
+        world.declare(&daily).await;
+        assert_eq!(counted(&world), [before; 2]);
+        take(&world.limiters(), 5, now);
+        // What was not written down before it was lifted is afterwards.
+        world.declare(&declared(between)).await;
+        let control = &world.control;
+        let written = control.write_quotas(Ahead::Exact, now).await;
+        written.expect("written");
+        control.prune_quotas(now).await.expect("pruned");
+        assert_eq!(world.written().await, count(before + 5));
+        if round > 1 {
+            world = world.again().await;
+            world.control.prune_quotas(now).await.expect("pruned");
+            assert_eq!(world.written().await, count(before + 5));
+        }
+    }
+    world.declare(&daily).await;
+    assert_eq!(counted(&world), [20; 2]);
+    // Another day's is forgotten, and nothing is written of it any more.
+    world.declare(&declared("")).await;
+    let tomorrow = now + 86_400_000;
+    world.control.prune_quotas(tomorrow).await.expect("pruned");
+    assert_eq!(world.written().await, [None; 2]);
+    world
+        .control
+        .write_quotas(Ahead::Exact, tomorrow)
+        .await
+        .expect("written");
     assert_eq!(world.written().await, [None; 2]);
 }
