@@ -24,8 +24,13 @@ use super::{
     record::{decode, place},
 };
 use crate::{
-    base::{clock::unix_ms, name::DeploymentName, secret::KeyDigest, task},
-    limit::{DayCount, Limiter, day_of},
+    base::{
+        clock::{Tick, unix_ms},
+        name::DeploymentName,
+        secret::KeyDigest,
+        task,
+    },
+    limit::{DayCount, Kept, Limiter, day_of},
     store::{If, Write},
 };
 
@@ -180,21 +185,22 @@ impl Control {
         Ok(())
     }
 
-    /// Removes what is written of other days, and of keys and deployments that are gone or had no
-    /// such limit today.
+    /// Removes what is written of other days, and of keys and deployments that are gone, were made anew
+    /// or had no such limit today.
     pub(super) async fn prune_quotas(&self, now_ms: u64) -> Result<(), ControlError> {
         let mut quotas = self.quotas.lock().await;
         let today = day_of(now_ms);
         self.current.keys().forget_quotas(today);
         let view = self.current.load_full();
-        let is_kept = |owner: &Owner| match owner {
-            Owner::Key(digest) => self.current.keys().quota_of(digest, today).is_some(),
-            Owner::Deployment(name) => {
-                let route = view.route(name.as_str());
-                route.is_some_and(|route| route.quota(today).is_some())
-            }
+        let quota_of = |owner: &Owner| match owner {
+            Owner::Key(digest) => self.current.keys().quota_of(digest, today),
+            Owner::Deployment(name) => view.route(name.as_str())?.quota(today).cloned(),
         };
-        let is_needed = |owner: &Owner, count: &DayCount| count.day >= today && is_kept(owner);
+        let is_needed = |owner: &Owner, count: &DayCount| {
+            // Of one that has had none today it is another's, which was there before under its name.
+            let has_had = |quota: Kept| quota.limits().standing(Tick::now(), now_ms).requests_today;
+            count.day >= today && quota_of(owner).map_or(0, has_had) > 0
+        };
         let written = quotas.written.iter();
         let gone = written.filter(|(owner, count)| !is_needed(owner, count));
         let gone: Vec<Owner> = gone.map(|(owner, _)| owner.clone()).collect();

@@ -169,6 +169,19 @@ async fn counts_go_with_their_day_and_with_whose_they_are() {
     for limiter in world.limiters() {
         assert_eq!(limiter.standing(Tick::now(), now).requests_today, 6);
     }
+    // Made anew they have had nothing, and nothing is written of those before.
+    let daily = declared("requests_per_day = 50");
+    world.declare("").await;
+    world.declare(&daily).await;
+    control.prune_quotas(now).await.expect("pruned");
+    assert_eq!(world.written().await, [None; 2]);
+    take(&world.limiters(), 6, now);
+    control
+        .write_quotas(Ahead::Exact, now)
+        .await
+        .expect("written");
+    control.prune_quotas(now).await.expect("pruned");
+    assert_eq!(world.written().await, count(6));
     // Lifted, the count stays for the rest of the day.
     world.declare(&declared("concurrency_max = 9")).await;
     control.prune_quotas(now).await.expect("pruned");
