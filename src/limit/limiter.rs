@@ -39,6 +39,8 @@ pub struct Limiter {
     requests: Option<Arc<Allowance>>,
     bytes: Option<Arc<Allowance>>,
     cells: Arc<Cells>,
+    /// Counted anew in another mode: what was refused and what would have been are no one figure.
+    refused: Arc<[AtomicU64; What::ALL.len()]>,
 }
 
 /// What all limiters of one key or of one deployment share, those before an edit and that after it.
@@ -46,7 +48,6 @@ pub struct Limiter {
 struct Cells {
     in_flight: AtomicU64,
     day: Day,
-    refused: [AtomicU64; What::ALL.len()],
     /// The allowance in force: a stream that began before an edit is charged to it, too.
     bytes: ArcSwapOption<Allowance>,
 }
@@ -102,7 +103,8 @@ pub struct Standing {
     pub in_flight: u64,
     /// Requests of the day (UTC).
     pub requests_today: u64,
-    /// What was refused, or would have been, since the process began.
+    /// What was refused, or would have been, in this mode; since the process began, or since the mode
+    /// was declared.
     pub refused: Refusals,
 }
 
@@ -147,11 +149,14 @@ impl Limiter {
         });
         let cells = before.map_or_else(Arc::default, |before| Arc::clone(&before.cells));
         cells.bytes.store(bytes.clone());
+        let alike = before.filter(|before| before.spec.mode == spec.mode);
+        let refused = alike.map_or_else(Arc::default, |before| Arc::clone(&before.refused));
         Arc::new(Self {
             spec,
             requests,
             bytes,
             cells,
+            refused,
         })
     }
 
@@ -178,7 +183,7 @@ impl Limiter {
         let taken = self.try_take(entry, now, unix_ms);
         if let Err(exceeded) = &taken {
             // Relaxed: a figure for people.
-            self.cells.refused[exceeded.what as usize].fetch_add(1, Ordering::Relaxed);
+            self.refused[exceeded.what as usize].fetch_add(1, Ordering::Relaxed);
         }
         taken
     }
@@ -264,7 +269,7 @@ impl Limiter {
     /// How it stands.
     pub fn standing(&self, now: Tick, unix_ms: u64) -> Standing {
         let cells = &self.cells;
-        let refused = |what: What| cells.refused[what as usize].load(Ordering::Relaxed);
+        let refused = |what: What| self.refused[what as usize].load(Ordering::Relaxed);
         Standing {
             requests_available: self.requests.as_ref().map(|own| own.available(now)),
             in_flight: cells.in_flight.load(Ordering::Relaxed),

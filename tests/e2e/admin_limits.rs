@@ -354,6 +354,13 @@ fn what_is_only_counted_passes() {
     let now = &api.show(&path)["limits_now"];
     assert_eq!(now["refused"]["requests"], 3, "{now}");
     assert_eq!(now["in_flight"], 0, "{now}");
+    // None of them was refused, and that is what the figure says from now on.
+    let enforced = want(200, &api.patch(&path, &json!({"limits": one()})));
+    let now = &enforced["limits_now"];
+    assert_eq!(now["refused"]["requests"], 0, "{now}");
+    assert_eq!(call(&gateway, &made.secret).status, 429);
+    let now = &api.show(&path)["limits_now"];
+    assert_eq!(now["refused"]["requests"], 1, "{now}");
 }
 
 #[test]

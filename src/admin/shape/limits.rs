@@ -16,7 +16,9 @@ pub struct LimitsNow {
     pub in_flight: u64,
     /// Requests of this day (UTC).
     pub requests_today: u64,
-    /// What was refused since the process began; with `mode` `count`, what would have been.
+    /// What was refused since the process began, with `mode` `count` what would have been; since the
+    /// limits or their `mode` were declared if that is later. A daily quota that is lifted and declared
+    /// again on the same day counts on.
     pub refused: RefusedNow,
 }
 

@@ -137,6 +137,30 @@ fn an_edit_keeps_what_was_taken() {
 }
 
 #[test]
+fn what_was_refused_is_not_what_would_have_been() {
+    let day = |requests_per_day, mode| LimitsSpec {
+        requests_per_day: Some(requests_per_day),
+        mode,
+        ..LimitsSpec::default()
+    };
+    let of_day = |limiter: &Arc<Limiter>| limiter.standing(ms(0), UNIX_MS).refused.day;
+    let counting = limiter(day(1, LimitMode::Count));
+    drop(take(&counting, 0).expect("the first"));
+    for _ in 0..3 {
+        assert_eq!(refused(&counting, 0).0, What::Day);
+    }
+    assert_eq!(of_day(&counting), 3);
+    let enforced = Limiter::new(day(1, LimitMode::Enforce), Some(&counting), ms(0));
+    assert_eq!(of_day(&enforced), 0);
+    assert_eq!(refused(&enforced, 0).0, What::Day, "the day goes on");
+    // A request that began before the change is counted where it was let in.
+    assert_eq!(refused(&counting, 0).0, What::Day);
+    assert_eq!((of_day(&counting), of_day(&enforced)), (4, 1));
+    let more = Limiter::new(day(2, LimitMode::Enforce), Some(&enforced), ms(0));
+    assert_eq!(of_day(&more), 1, "the mode is as it was");
+}
+
+#[test]
 fn clients_are_told_how_it_stands() {
     let quota = |limiter: &Arc<Limiter>, at_ms| -> Vec<_> {
         let quotas = limiter.quotas(ms(at_ms), UNIX_MS + at_ms);
