@@ -53,8 +53,10 @@ pub struct OverloadSpec {
     pub concurrency_max: u32,
     /// Whether fewer are let through while the time to the first byte shows that backends queue.
     pub adaptive: bool,
-    /// With `adaptive`: never fewer than these.
-    pub concurrency_min: u32,
+    /// With `adaptive`: never fewer than these. What is not declared stays so, and follows
+    /// `concurrency_max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency_min: Option<u32>,
     /// Requests that wait for their turn, 0 to 100,000.
     pub queue_max: u32,
     /// How long one waits at most, in milliseconds.
@@ -133,6 +135,15 @@ impl OverloadSpec {
     pub const QUEUE: RangeInclusive<u64> = 0..=100_000;
     /// How long they may.
     pub const QUEUE_TIMEOUT_MS: RangeInclusive<u64> = 1..=TIMEOUT_MS_MAX;
+    /// The fewest exchanges under way at once, where the most are not fewer.
+    pub const CONCURRENCY_MIN_DEFAULT: u32 = 4;
+
+    /// The fewest exchanges under way at once.
+    pub fn concurrency_min(&self) -> u32 {
+        let declared = self.concurrency_min;
+        // What is declared small is not to be refused for a default that it does not name.
+        declared.unwrap_or(Self::CONCURRENCY_MIN_DEFAULT.min(self.concurrency_max))
+    }
 }
 
 impl Default for OverloadSpec {
@@ -140,7 +151,7 @@ impl Default for OverloadSpec {
         Self {
             concurrency_max: 256,
             adaptive: false,
-            concurrency_min: 4,
+            concurrency_min: None,
             queue_max: 256,
             queue_timeout_ms: 1_000,
         }

@@ -166,8 +166,7 @@ fn a_deployments_limits_hold_for_all_its_callers_and_for_every_version() {
     let patched = want(200, &answer);
     assert_eq!(
         patched["overload"],
-        json!({"concurrency_max": 8, "adaptive": false, "concurrency_min": 4, "queue_max": 256,
-            "queue_timeout_ms": 50})
+        json!({"concurrency_max": 8, "adaptive": false, "queue_max": 256, "queue_timeout_ms": 50})
     );
     assert_eq!(patched["overload_now"]["limit"], 8, "{patched}");
     assert_eq!(call(&gateway, &made.secret).status, 200);

@@ -61,11 +61,17 @@ fn what_protects_backends_is_shown_changed_and_taken_away() {
         told.contains("adaptive, 4 to 64 at once, 12 may wait 1,000 ms"),
         "{told}"
     );
+    // A floor that nobody named is not kept: it follows what it is under.
+    for (most, told) in [(2, "adaptive, 2 to 2"), (32, "adaptive, 4 to 32")] {
+        let shown = cli.ok(&format!(
+            "deployment overload demo/iris --concurrency {most}"
+        ));
+        assert!(shown.contains(told), "{shown}");
+    }
     cli.ok("deployment overload demo/iris --concurrency 2 --no-adaptive");
     assert_eq!(
         api.show(&at("demo/iris"))["overload"],
-        json!({"concurrency_max": 2, "adaptive": false, "concurrency_min": 2, "queue_max": 12,
-            "queue_timeout_ms": 1000})
+        json!({"concurrency_max": 2, "adaptive": false, "queue_max": 12, "queue_timeout_ms": 1000})
     );
     // A floor is for what adapts, and for what it is under.
     cli.fails_with(

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::cli::terminal::grouped;
+use crate::{cli::terminal::grouped, spec::OverloadSpec};
 
 /// Limits in a cell: `100/s (burst 200), 32 at once`; nothing when there are none.
 pub(in crate::cli) fn limits_in_short(limits: &Value) -> String {
@@ -29,8 +29,12 @@ pub(in crate::cli) fn overload_in_short(overload: &Value) -> String {
         return String::new();
     }
     let most = number("concurrency_max");
+    let least = overload["concurrency_min"].as_u64().unwrap_or_else(|| {
+        let most = overload["concurrency_max"].as_u64().unwrap_or(u64::MAX);
+        most.min(u64::from(OverloadSpec::CONCURRENCY_MIN_DEFAULT))
+    });
     let at_once = match overload["adaptive"] == true {
-        true => format!("adaptive, {} to {most} at once", number("concurrency_min")),
+        true => format!("adaptive, {} to {most} at once", count(least)),
         false => format!("{most} at once"),
     };
     let (queue, ms) = (number("queue_max"), number("queue_timeout_ms"));
@@ -156,6 +160,16 @@ mod tests {
             overload_in_short(&overload),
             "adaptive, 4 to 64 at once, 1,256 may wait 1,000 ms"
         );
+        overload["concurrency_min"].take();
+        for (most, words) in [
+            (64, "adaptive, 4 to 64 at once"),
+            (2, "adaptive, 2 to 2 at once"),
+        ] {
+            overload["concurrency_max"] = json!(most);
+            let short = overload_in_short(&overload);
+            assert!(short.starts_with(words), "{short}");
+        }
+        overload["concurrency_max"] = json!(64);
         overload["adaptive"] = json!(false);
         assert_eq!(
             overload_in_short(&overload),

@@ -110,7 +110,7 @@ impl Adaptive {
     /// Other bounds; what was learned is kept within them.
     pub(super) fn declare(&mut self, spec: &OverloadSpec) -> u32 {
         self.max = f64::from(spec.concurrency_max.max(1));
-        self.min = f64::from(spec.concurrency_min.max(1)).min(self.max);
+        self.min = f64::from(spec.concurrency_min().max(1)).min(self.max);
         self.limit = self.limit.clamp(self.min, self.max);
         self.limit()
     }
@@ -302,7 +302,7 @@ mod tests {
     fn spec(min: u32, max: u32) -> OverloadSpec {
         OverloadSpec {
             concurrency_max: max,
-            concurrency_min: min,
+            concurrency_min: Some(min),
             adaptive: true,
             ..OverloadSpec::default()
         }

@@ -15,7 +15,7 @@ const MAX: u32 = 64;
 fn adaptive() -> Adaptive {
     Adaptive::new(&OverloadSpec {
         concurrency_max: MAX,
-        concurrency_min: MIN,
+        concurrency_min: Some(MIN),
         adaptive: true,
         ..OverloadSpec::default()
     })

@@ -208,7 +208,7 @@ fn spec(adaptive: bool, max: u32) -> OverloadSpec {
     OverloadSpec {
         concurrency_max: max,
         adaptive,
-        concurrency_min: 4,
+        concurrency_min: Some(4),
         queue_max: 512,
         queue_timeout_ms: PATIENCE_MS,
     }

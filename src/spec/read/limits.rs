@@ -91,8 +91,7 @@ pub(in crate::spec) fn overload_in(field: &Field<'_>) -> Option<OverloadSpec> {
         Some(OverloadSpec {
             concurrency_max,
             adaptive: reader.flag("adaptive", default.adaptive),
-            // What is declared small is not to be refused for a default that it does not name.
-            concurrency_min: min.unwrap_or(default.concurrency_min.min(concurrency_max)),
+            concurrency_min: min,
             queue_max: reader.integer("queue_max", OverloadSpec::QUEUE, default.queue_max),
             queue_timeout_ms: reader.integer(
                 "queue_timeout_ms",

@@ -57,8 +57,8 @@ pub struct OverloadSpec {
     /// Whether fewer are let through while the time to the first byte shows that backends queue.
     #[schema(default = false)]
     pub adaptive: Option<bool>,
-    /// With `adaptive`: never fewer than these. 4 when it is left out, or `concurrency_max` where that
-    /// is smaller.
+    /// With `adaptive`: never fewer than these. Left out, and then not shown either, it is 4, or
+    /// `concurrency_max` where that is smaller.
     #[schema(minimum = 1, maximum = 100_000)]
     pub concurrency_min: Option<u32>,
     /// Requests that wait for their turn; beyond them they are refused.

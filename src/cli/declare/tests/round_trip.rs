@@ -301,7 +301,7 @@ fn limits() -> BoxedStrategy<LimitsSpec> {
 
 fn overload() -> BoxedStrategy<OverloadSpec> {
     let concurrency = prop_oneof![1u32..9, Just(256u32), 1u32..=100_000];
-    let concurrency = concurrency.prop_flat_map(|max| (Just(max), 1..=max));
+    let concurrency = concurrency.prop_flat_map(|max| (Just(max), proptest::option::of(1..=max)));
     let queue = (0u32..=100_000, 1u64..=86_400_000);
     let some = (concurrency, any::<bool>(), queue).prop_map(|(concurrency, adaptive, queue)| {
         OverloadSpec {

@@ -60,7 +60,8 @@ fn patches_of_an_overload() {
     // The floor of what is declared small comes down with it.
     let small = overload(json!({"concurrency_max": 2})).flatten();
     let small = small.expect("declared");
-    assert_eq!((small.concurrency_max, small.concurrency_min), (2, 2));
+    assert_eq!((small.concurrency_max, small.concurrency_min), (2, None));
+    assert_eq!(small.concurrency_min(), 2);
     let all = overload(
         json!({"concurrency_max": 64, "adaptive": true, "concurrency_min": 64,
         "queue_max": 0, "queue_timeout_ms": 1}),
@@ -70,7 +71,7 @@ fn patches_of_an_overload() {
         Some(OverloadSpec {
             concurrency_max: 64,
             adaptive: true,
-            concurrency_min: 64,
+            concurrency_min: Some(64),
             queue_max: 0,
             queue_timeout_ms: 1,
         })
