@@ -59,6 +59,9 @@ pub(in crate::cli) fn told(shown: &Value) -> Vec<(&'static str, String)> {
         (false, true) => "nothing".to_owned(),
         (false, false) => refused.join(", "),
     };
+    let quota = limits["requests_per_day"].as_u64();
+    let left = quota.zip(now["requests_today"].as_u64());
+    let left = left.map(|(quota, used)| count(quota.saturating_sub(used)));
     let heading = match limits["mode"] == "count" {
         true => "would be refused",
         false => "refused",
@@ -71,7 +74,8 @@ pub(in crate::cli) fn told(shown: &Value) -> Vec<(&'static str, String)> {
         ),
         ("would pass at once", said(&now["requests_available"])),
         ("under way", said(&now["in_flight"])),
-        ("today", said(&now["requests_today"])),
+        ("used today", said(&now["requests_today"])),
+        ("left today", left.unwrap_or_default()),
         (heading, refused),
     ]
 }
@@ -190,10 +194,19 @@ mod tests {
                 "priority:            bulk",
                 "would pass at once:  9",
                 "under way:           0",
-                "today:               1",
+                "used today:          1",
                 "refused:             1,200 by requests, 3 by day",
             ]
         );
+        // One that was declared smaller than what was used has nothing left.
+        for (used, left) in [(1_200, "8,800"), (10_000, "0"), (12_000, "0")] {
+            let shown = json!({"limits": {"requests_per_day": 10_000},
+                "limits_now": {"in_flight": 0, "requests_today": used}});
+            let lines = pairs(&told(&shown), Style::new(false));
+            let used = format!("used today:  {}", count(used));
+            assert!(lines.contains(&used), "{lines:?}");
+            assert!(lines.contains(&format!("left today:  {left}")), "{lines:?}");
+        }
         let none = json!({"limits": {}, "limits_now": null});
         assert_eq!(pairs(&told(&none), Style::new(false)), ["limits:  none"]);
         let mut full = json!({"overload": {"concurrency_max": 2, "queue_max": 3,
