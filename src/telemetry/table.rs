@@ -92,7 +92,7 @@ table! {
     MEMORY_HIGH = Gauge "weir_memory_high" [],
         "Whether work is shed for want of memory: 0 none, 1 what nobody waits for, 2 all new requests.";
     CONNECTIONS_REFUSED = Counter "weir_client_connections_refused_total" ["reason"],
-        "Client connections and bodies turned away or closed by a limit, by reason.";
+        "Client connections and bodies turned away or closed before their request was served, by a limit or for a malformed head, by reason.";
     TLS_HANDSHAKES = Counter "weir_tls_handshakes_total" ["listener", "result", "resumed"],
         "TLS handshakes of clients, by listener (data, admin), how they ended (ok, failed, timeout), and whether an earlier session went on.";
     TLS_RELOADS = Counter "weir_tls_reloads_total" ["use", "result"],
