@@ -115,7 +115,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::net::tls::testing::{Authority, Files};
+    use crate::net::tls::testing::{Authority, Files, Issued};
 
     /// The exit code, and what went to standard output and standard error.
     fn run(bytes: &[u8]) -> (u8, String, String) {
@@ -230,6 +230,18 @@ mod tests {
             let at = section.replace('.', "/");
             let words = format!("warning: /{at}/cert_file: {cert}: the certificate has expired\n");
             assert!(code == 0 && err.ends_with(&words), "{code}: {err}");
+            assert_eq!(err.lines().count(), 1, "{err}");
+        }
+        let of_an_authority = Issued::of_an_authority_between((2019, 1, 1), (2020, 1, 1));
+        let files = Files::of(&of_an_authority);
+        let (cert, key) = (files.cert.display(), files.key.display());
+        let text = format!("[data.tls]\ncert_file = '{cert}'\nkey_file = '{key}'");
+        let (code, _, err) = check(&text, &[]);
+        let words = ["has expired", "is an authority's own (CA:TRUE), "];
+        assert_eq!((code, err.lines().count()), (0, 2), "{err}");
+        for (line, words) in err.lines().zip(words) {
+            let words = format!("warning: /data/tls/cert_file: {cert}: the certificate {words}");
+            assert!(line.contains(&words), "{err}");
         }
         let gone = Path::new("/nonexistent/weir.toml");
         let (mut out, mut err) = (Vec::new(), Vec::new());

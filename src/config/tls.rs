@@ -96,13 +96,16 @@ pub(super) fn concerns(settings: &Settings) -> Vec<String> {
         ("/admin/tls", &admin.cert_file, &admin.key_file),
         ("/upstream/tls", &upstream.cert_file, &upstream.key_file),
     ];
-    let concern = |(at, cert, key): (&str, &PathBuf, &PathBuf)| {
+    let of_one = |(at, cert, key): (&str, &PathBuf, &PathBuf)| {
         let identity = is_set(cert).then(|| Identity::read(cert, key).ok());
-        let concern = identity.flatten()?.validity.concern()?;
+        let concerns = identity.flatten().map(|identity| identity.concerns());
         let cert = cert.display();
-        Some(format!("{at}/cert_file: {cert}: the certificate {concern}"))
+        let concerns = concerns.into_iter().flatten();
+        concerns
+            .map(|concern| format!("{at}/cert_file: {cert}: the certificate {concern}"))
+            .collect::<Vec<_>>()
     };
-    shown.into_iter().filter_map(concern).collect()
+    shown.into_iter().flat_map(of_one).collect()
 }
 
 pub(super) fn tls(reader: &mut Reader<'_>, tls: &mut TlsSettings) {

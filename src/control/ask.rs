@@ -12,10 +12,7 @@ use tokio::time::timeout;
 use super::heard::{First, Heard};
 use crate::{
     base::task,
-    net::{
-        tls::client::{REJECTED, is_rejection},
-        way::Way,
-    },
+    net::{tls::client::rejection_words, way::Way},
     spec::{BackendUrl, Protocol},
 };
 
@@ -204,8 +201,8 @@ pub(super) async fn health(
 /// What went wrong, in words without numbers of the system's.
 fn words(error: &io::Error) -> String {
     let system = system_error(error);
-    if is_rejection(system) {
-        return REJECTED.to_owned();
+    if let Some(words) = rejection_words(system) {
+        return words.to_owned();
     }
     match system.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),

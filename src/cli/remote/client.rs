@@ -14,7 +14,7 @@ use ureq::{Agent, Body};
 use super::{
     address::{address, check_token, is_loopback},
     escaped, problem,
-    tls::TlsFiles,
+    tls::{Shown, TlsFiles},
     unreached::{Between, unreached},
 };
 use crate::cli::failure::{Code, Failure};
@@ -39,6 +39,7 @@ pub(in crate::cli) struct Client {
     agent: Agent,
     base: Arc<str>,
     token: String,
+    shown: Option<Shown>,
 }
 
 /// A call that is being put together.
@@ -88,8 +89,11 @@ impl Client {
             .timeout_connect(Some(CONNECT))
             .max_idle_connections_per_host(32)
             .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")));
+        let mut shown = None;
         if parsed.scheme_str() == Some("https") {
-            config = config.tls_config(files.config()?);
+            let (tls, own) = files.config()?;
+            config = config.tls_config(tls);
+            shown = own;
         }
         if is_loopback(&parsed) {
             // A proxy has another loopback, and is not to see the token.
@@ -99,6 +103,7 @@ impl Client {
             agent: config.build().into(),
             base: base.into(),
             token: token.to_owned(),
+            shown,
         })
     }
 
@@ -269,7 +274,8 @@ impl Client {
             Some(_) => Between::Proxy,
             None => Between::Nothing,
         };
-        unreached(&self.base, error, between)
+        let concern = self.shown.as_ref().and_then(Shown::concern);
+        unreached(&self.base, error, between, concern.as_deref())
     }
 
     /// The gateway answered what its API does not.

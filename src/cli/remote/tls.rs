@@ -13,6 +13,13 @@ use crate::{
     net::tls::{FileMistake, Identity, Raw, Which, files::add_authorities, provider},
 };
 
+/// What is shown of oneself.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    cert_file: PathBuf,
+    identity: Identity,
+}
+
 /// The files that TLS takes.
 #[derive(Debug, Clone, Default)]
 pub(in crate::cli) struct TlsFiles {
@@ -32,11 +39,11 @@ impl TlsFiles {
         self.cert_file.is_none() && self.key_file.is_none()
     }
 
-    /// What they say.
+    /// What they say, and what of it is shown.
     ///
     /// # Errors
     /// When one can't be read, is none, or does not fit.
-    pub(super) fn config(&self) -> Result<TlsConfig, Failure> {
+    pub(super) fn config(&self) -> Result<(TlsConfig, Option<Shown>), Failure> {
         // Certificates of the system that can't be read are those that are not trusted then.
         let mut roots = rustls_native_certs::load_native_certs().certs;
         if let Some(path) = &self.ca_file {
@@ -46,14 +53,16 @@ impl TlsFiles {
             .iter()
             .map(|root| Certificate::from_der(root).to_owned());
         let roots: Vec<_> = roots.collect();
-        Ok(TlsConfig::builder()
+        let (cert, shown) = self.shown()?.unzip();
+        let config = TlsConfig::builder()
             .root_certs(RootCerts::new_with_certs(&roots))
-            .client_cert(self.shown()?)
+            .client_cert(cert)
             .unversioned_rustls_crypto_provider(provider())
-            .build())
+            .build();
+        Ok((config, shown))
     }
 
-    fn shown(&self) -> Result<Option<ClientCert>, Failure> {
+    fn shown(&self) -> Result<Option<(ClientCert, Shown)>, Failure> {
         let (cert, key) = match (&self.cert_file, &self.key_file) {
             (None, None) => return Ok(None),
             (Some(cert), Some(key)) => (cert, key),
@@ -64,10 +73,14 @@ impl TlsFiles {
                 return Err(Failure::usage("a key needs its certificate: --cert-file"));
             }
         };
-        Identity::read(cert, key).map_err(|mistakes| {
+        let identity = Identity::read(cert, key).map_err(|mistakes| {
             let words: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             Failure::usage(words.join("; "))
         })?;
+        let shown = Shown {
+            cert_file: cert.clone(),
+            identity,
+        };
         let chain: Vec<_> = parse_pem(&read(cert)?)
             .filter_map(|item| match item {
                 Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -76,7 +89,18 @@ impl TlsFiles {
             .collect();
         let key = PrivateKey::from_pem(&read(key)?)
             .map_err(|_| Failure::usage(format_args!("{} holds no key", key.display())))?;
-        Ok(Some(ClientCert::new_with_certs(&chain, key)))
+        Ok(Some((ClientCert::new_with_certs(&chain, key), shown)))
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    /// What has a gateway refuse it today, as far as that can be told from here.
+    pub(super) fn concern(&self) -> Option<String> {
+        let concern = self.identity.concerns().into_iter().next()?;
+        let cert = self.cert_file.display();
+        Some(format!("the certificate in {cert} {concern}"))
     }
 }
 

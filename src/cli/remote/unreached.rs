@@ -7,8 +7,15 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, InvalidMes
 
 use crate::{
     cli::failure::{Code, Failure},
-    net::tls::client::certificate_words,
+    net::tls::{MAKE_ANOTHER, client::certificate_words, is_of_an_authority},
 };
+
+#[cfg(test)]
+mod tests;
+
+const REPLACED: &str = "the gateway's own has to be replaced: [admin.tls] cert_file names it";
+const ANOTHER_GOOD: &str =
+    "--cert-file and --key-file (WEIR_CERT_FILE, WEIR_KEY_FILE) are to name one that is good";
 
 /// Whether a proxy stands between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +26,21 @@ pub(super) enum Between {
     Proxy,
 }
 
-/// The failure that an error is. `base` is the gateway's address.
-pub(super) fn unreached(base: &str, error: &ureq::Error, between: Between) -> Failure {
-    let (why, hint) = tls_words(base, error).unwrap_or_else(|| other_words(base, error, between));
+/// The failure that an error is. `base` is the gateway's address, `concern` what may be wrong with the
+/// certificate that was shown.
+pub(super) fn unreached(
+    base: &str,
+    error: &ureq::Error,
+    between: Between,
+    concern: Option<&str>,
+) -> Failure {
+    let (why, hint) = tls_words(base, error, concern)
+        .unwrap_or_else(|| other_words(base, error, between, concern));
     let words = format_args!("no gateway answers at {base}: {why}");
     Failure::with(Code::Unreachable, words).hint(hint)
 }
 
-fn tls_words(base: &str, error: &ureq::Error) -> Option<(String, String)> {
+fn tls_words(base: &str, error: &ureq::Error, concern: Option<&str>) -> Option<(String, String)> {
     let (why, hint) = match tls_error(error)? {
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             let clear = base.replacen("https://", "http://", 1);
@@ -38,23 +52,34 @@ fn tls_words(base: &str, error: &ureq::Error) -> Option<(String, String)> {
             let hint = match why {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                     "--ca-file (WEIR_CA_FILE) names certificates to trust beside the system's"
+                        .to_owned()
                 }
                 CertificateError::NotValidForName
                 | CertificateError::NotValidForNameContext { .. } => {
-                    "--admin-url is to name the gateway as its certificate does"
+                    "--admin-url is to name the gateway as its certificate does".to_owned()
                 }
-                _ => "the gateway's own has to be replaced: [admin.tls] cert_file names it",
+                why if is_of_an_authority(why) => format!(
+                    "{REPLACED}; {MAKE_ANOTHER}, and name the authority with --ca-file (WEIR_CA_FILE)"
+                ),
+                _ => REPLACED.to_owned(),
             };
             let words = certificate_words(host, why);
-            (format!("its certificate {words}"), hint.to_owned())
+            (format!("its certificate {words}"), hint)
         }
         Error::AlertReceived(alert) => {
             let (why, hint) = alert_words(*alert)?;
-            (why.to_owned(), hint.to_owned())
+            let concern = concern.filter(|_| *alert != AlertDescription::CertificateRequired);
+            let hint = concern.map_or_else(|| hint.to_owned(), renewed);
+            (why.to_owned(), hint)
         }
         _ => return None,
     };
     Some((why, hint))
+}
+
+/// What there is to do about a certificate that was shown and can't be good.
+fn renewed(concern: &str) -> String {
+    format!("{concern}; {ANOTHER_GOOD}")
 }
 
 /// What a gateway says of what it is shown.
@@ -69,9 +94,11 @@ fn alert_words(alert: AlertDescription) -> Option<(&'static str, &'static str)> 
             "it refuses the handshake; it may ask for a certificate",
             SHOW,
         ),
-        AlertDescription::CertificateExpired => {
-            ("the certificate that was shown has expired", ANOTHER)
-        }
+        AlertDescription::CertificateExpired => (
+            "the certificate that was shown has expired",
+            "do the clocks agree, here and there? --cert-file and --key-file (WEIR_CERT_FILE, WEIR_KEY_FILE) \
+             are to name one that is valid, with its whole chain",
+        ),
         AlertDescription::UnknownCA
         | AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
@@ -85,7 +112,12 @@ fn alert_words(alert: AlertDescription) -> Option<(&'static str, &'static str)> 
     })
 }
 
-fn other_words(base: &str, error: &ureq::Error, between: Between) -> (String, String) {
+fn other_words(
+    base: &str,
+    error: &ureq::Error,
+    between: Between,
+    concern: Option<&str>,
+) -> (String, String) {
     let (why, broke_off) = match error {
         ureq::Error::Io(error) => {
             let ends = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset];
@@ -101,6 +133,10 @@ fn other_words(base: &str, error: &ureq::Error, between: Between) -> (String, St
                 .to_owned()
         }
         Some(behind) if broke_off => format!("if it speaks TLS, use https://{behind}"),
+        // Who closes at once on what was shown may cut off their own word for it.
+        None if broke_off && let Some(concern) = concern => {
+            format!("if it asks for a certificate: {}", renewed(concern))
+        }
         _ => "is it running? --admin-url, WEIR_ADMIN_URL or a context say where its admin API is"
             .to_owned(),
     };

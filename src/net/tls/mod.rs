@@ -7,6 +7,7 @@
 //! ```
 
 pub mod accept;
+mod authority;
 pub mod client;
 pub mod files;
 pub mod reload;
@@ -21,6 +22,7 @@ use std::sync::{Arc, LazyLock};
 
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 
+pub use authority::{MAKE_ANOTHER, OF_AN_AUTHORITY, is_of_an_authority};
 pub use files::{FileMistake, Identity, Raw, Which};
 pub use validity::Validity;
 #[cfg(any(test, fuzzing))]

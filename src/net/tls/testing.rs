@@ -74,6 +74,21 @@ impl Authority {
 // === impl Issued ===
 
 impl Issued {
+    /// An authority's own for localhost, as a server may show it by mistake.
+    pub(crate) fn of_an_authority() -> Self {
+        Self::of_an_authority_between((2020, 1, 1), (2049, 1, 1))
+    }
+
+    pub(crate) fn of_an_authority_between(from: (i32, u8, u8), to: (i32, u8, u8)) -> Self {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(from.0, from.1, from.2);
+        params.not_after = date_time_ymd(to.0, to.1, to.2);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self { certificate, key }
+    }
+
     pub(crate) fn der(&self) -> Vec<u8> {
         self.certificate.der().to_vec()
     }

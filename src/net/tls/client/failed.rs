@@ -5,9 +5,15 @@ use std::io;
 
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
+use crate::net::tls::{MAKE_ANOTHER, OF_AN_AUTHORITY, is_of_an_authority};
+
 /// What the other side says with an alert that [`is_rejection`] knows.
-pub const REJECTED: &str = "TLS: it does not accept the certificate that weir shows, or that there is \
+pub(super) const REJECTED: &str = "TLS: it does not accept the certificate that weir shows, or that there is \
     none: cert_file and key_file of [upstream.tls] name it";
+
+/// The same, of one that has come to its end.
+pub(super) const REJECTED_AS_EXPIRED: &str = "TLS: it says that the certificate that weir shows has expired: \
+    cert_file and key_file of [upstream.tls] are to name one that is valid, with its whole chain";
 
 /// Why there is no TLS with a backend. Nothing of a request was sent.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +34,8 @@ pub enum TlsFailed {
     #[error("TLS: it closed the connection in the handshake; if it speaks no TLS, use http://")]
     Closed,
     /// It does not take what weir shows.
-    #[error("{REJECTED}")]
-    Rejected,
+    #[error("{0}")]
+    Rejected(&'static str),
     /// All else.
     #[error("TLS: {0}")]
     Handshake(#[source] io::Error),
@@ -40,11 +46,21 @@ pub enum TlsFailed {
 impl TlsFailed {
     pub(super) fn of(host: &str, error: io::Error) -> Self {
         match rustls_error(&error) {
-            Some(Error::InvalidCertificate(why)) => Self::Certificate(certificate_words(host, why)),
+            Some(Error::InvalidCertificate(why)) => {
+                let mut words = certificate_words(host, why);
+                if is_of_an_authority(why) {
+                    words = format!(
+                        "{words}; {MAKE_ANOTHER}, and name the authority in ca_file of [upstream.tls]"
+                    );
+                }
+                Self::Certificate(words)
+            }
             Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Self::ClearText,
-            _ if is_rejection(&error) => Self::Rejected,
-            _ if is_end(&error) => Self::Closed,
-            _ => Self::Handshake(error),
+            _ => match rejection_words(&error) {
+                Some(words) => Self::Rejected(words),
+                None if is_end(&error) => Self::Closed,
+                None => Self::Handshake(error),
+            },
         }
     }
 }
@@ -65,6 +81,7 @@ pub fn certificate_words(host: &str, why: &CertificateError) -> String {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("is not for {host}")
         }
+        why if is_of_an_authority(why) => OF_AN_AUTHORITY.to_owned(),
         other => format!("is not acceptable: {other}"),
     }
 }
@@ -78,20 +95,25 @@ pub fn tls_failed(error: &io::Error) -> Option<&TlsFailed> {
 /// TLS 1.3 that comes when the handshake is over on this side; until it has accepted, a server reads
 /// no request.
 pub fn is_rejection(error: &io::Error) -> bool {
-    matches!(
-        rustls_error(error),
-        Some(Error::AlertReceived(
+    rejection_words(error).is_some()
+}
+
+/// The words for what [`is_rejection`] knows.
+pub fn rejection_words(error: &io::Error) -> Option<&'static str> {
+    match rustls_error(error)? {
+        Error::AlertReceived(AlertDescription::CertificateExpired) => Some(REJECTED_AS_EXPIRED),
+        Error::AlertReceived(
             AlertDescription::CertificateRequired
-                | AlertDescription::BadCertificate
-                | AlertDescription::UnsupportedCertificate
-                | AlertDescription::CertificateRevoked
-                | AlertDescription::CertificateExpired
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnknownCA
-                | AlertDescription::AccessDenied
-                | AlertDescription::DecryptError
-        ))
-    )
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError,
+        ) => Some(REJECTED),
+        _ => None,
+    }
 }
 
 /// Whether the connection ended where more was expected.

@@ -17,7 +17,9 @@ use tokio_rustls::{
     },
 };
 
-pub use failed::{REJECTED, TlsFailed, certificate_words, is_rejection, tls_failed};
+#[cfg(test)]
+use failed::{REJECTED, REJECTED_AS_EXPIRED};
+pub use failed::{TlsFailed, certificate_words, is_rejection, rejection_words, tls_failed};
 
 use super::{
     FileMistake, Identity, Raw, Which,

@@ -133,6 +133,7 @@ async fn whom_weir_trusts() {
     let at_ip6 = authority.issue("::1");
     let foreign = other.issue("model.example");
     let old = authority.issue_between("model.example", (2020, 1, 1), (2021, 1, 1));
+    let of_an_authority = Issued::of_an_authority();
     let young = authority.issue_between("model.example", (2048, 1, 1), (2049, 1, 1));
     for (host, shows, expected) in [
         ("model.example", &named, ""),
@@ -152,6 +153,13 @@ async fn whom_weir_trusts() {
         ),
         ("model.example", &old, "certificate has expired"),
         ("model.example", &young, "certificate is not valid yet"),
+        (
+            "localhost",
+            &of_an_authority,
+            "certificate is an authority's own (CA:TRUE), which weir and others take from nobody; \
+             make it with `openssl req -x509 -addext basicConstraints=CA:FALSE`, or have the \
+             authority issue one, and name the authority in ca_file of [upstream.tls]",
+        ),
         (
             "a..b",
             &named,
@@ -187,10 +195,15 @@ async fn a_server_that_wants_what_weir_does_not_show_is_understood() {
         ..Terms::of(&issued)
     };
     let foreign = other.issue("weir");
-    for shows in [None, Some(&foreign)] {
+    let old = authority.issue_between("weir", (2020, 1, 1), (2021, 1, 1));
+    for (shows, words) in [
+        (None, REJECTED),
+        (Some(&foreign), REJECTED),
+        (Some(&old), REJECTED_AS_EXPIRED),
+    ] {
         let trust = Trust::of(&authority, shows);
         let said = trust.words("m", Protocol::Http1, &terms).await;
-        assert_eq!(said, REJECTED);
+        assert_eq!(said, words);
     }
 }
 
@@ -229,13 +242,19 @@ async fn what_weir_shows() {
     let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
     let issued = authority.issue("m");
     let (good, bad) = (authority.issue("weir"), other.issue("weir"));
+    let old = authority.issue_between("weir", (2020, 1, 1), (2021, 1, 1));
     for versions in [OLD, NEW] {
         let terms = Terms {
             versions,
             asks: Some(&authority),
             ..Terms::of(&issued)
         };
-        for (shows, accepted) in [(Some(&good), true), (Some(&bad), false), (None, false)] {
+        for (shows, accepted, words) in [
+            (Some(&good), true, ""),
+            (Some(&bad), false, REJECTED),
+            (Some(&old), false, REJECTED_AS_EXPIRED),
+            (None, false, REJECTED),
+        ] {
             let trust = Trust::of(&authority, shows);
             let (client, server) = trust.connect("m", Protocol::Http1, &terms.acceptor()).await;
             assert_eq!(server.is_ok(), accepted, "{:?}", server.err());
@@ -246,7 +265,7 @@ async fn what_weir_shows() {
             if !accepted {
                 let read = client.read(&mut [0]).await;
                 let error = read.expect_err("rejected");
-                assert!(is_rejection(&error), "{error}");
+                assert_eq!(rejection_words(&error), Some(words), "{error}");
             }
         }
     }

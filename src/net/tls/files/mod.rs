@@ -22,7 +22,11 @@ use tokio_rustls::rustls::{
     sign::CertifiedKey,
 };
 
-use super::{Validity, provider};
+use super::{
+    Validity,
+    authority::{MAKE_ANOTHER, OF_AN_AUTHORITY, would_be_refused},
+    provider,
+};
 
 /// More than any chain or bundle of authorities has; the system's own is a quarter of a megabyte.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -255,6 +259,16 @@ impl Identity {
             (Ok(chain), Ok(key)) => Self::of(&chain, &key).map_err(|mistake| vec![mistake]),
             (chain, key) => Err([chain.err(), key.err()].into_iter().flatten().collect()),
         }
+    }
+
+    /// What is no mistake in its first certificate, and has others refuse it today all the same.
+    pub fn concerns(&self) -> Vec<String> {
+        let mut concerns = Vec::from_iter(self.validity.concern().map(str::to_owned));
+        let own = self.certified.cert.first();
+        if own.is_some_and(|own| would_be_refused(own, self.validity)) {
+            concerns.push(format!("{OF_AN_AUTHORITY}; {MAKE_ANOTHER}"));
+        }
+        concerns
     }
 }
 
