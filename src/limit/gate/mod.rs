@@ -276,7 +276,12 @@ impl Gate {
     fn wait_ns(&self, inner: &Inner, priority: Priority, now: Tick) -> f64 {
         let ahead = inner.line.ahead(priority);
         let modelled = self.hold.ns() / f64::from(self.limit().max(1));
-        inner.pace.wait_ns(priority, ahead, modelled, now)
+        match inner.line.len() {
+            // What waits took before says nothing of a line that is yet to begin: with few turns that are
+            // held for long one wait in vain would turn everybody away for seconds.
+            0 => modelled,
+            _ => inner.pace.wait_ns(priority, ahead, modelled, now),
+        }
     }
 
     fn retry_ms(&self, inner: &Inner, priority: Priority) -> u64 {

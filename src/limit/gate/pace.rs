@@ -98,9 +98,7 @@ impl Pace {
         }
     }
 
-    /// The line begins. It was empty, so that what waits took before it, one that was given up above
-    /// all, says nothing of how it moves: with few turns that are held for long such a wait would turn
-    /// everybody away for seconds, and the turns would stand idle.
+    /// The line begins. What waits took in the one before says nothing of how this one moves.
     pub(super) fn begin(&mut self, now: Tick) {
         self.handed = now;
         self.classes = Default::default();
@@ -149,17 +147,6 @@ mod tests {
         assert!(wait(&faded, 60_000) < 41.0, "a short wait is no long one");
         faded.gave_up(Priority::Bulk, 3, 8_000_000_000, at(60_000));
         assert!(wait(&faded, 60_000) > 1_000.0, "a long wait taught nothing");
-    }
-
-    #[test]
-    fn one_wait_in_vain_turns_nobody_away_from_a_line_that_has_emptied() {
-        let mut pace = Pace::default();
-        pace.begin(at(0));
-        let first = |pace: &Pace, ms| pace.wait_ns(Priority::Default, 0, 500.0 * MS, at(ms)) / MS;
-        pace.gave_up(Priority::Default, 0, 1_500_000_000, at(1_500));
-        assert!(first(&pace, 1_500) > 1_400.0, "{}", first(&pace, 1_500));
-        pace.begin(at(1_600));
-        assert!((first(&pace, 1_600) - 500.0).abs() < 0.1);
     }
 
     #[test]

@@ -172,6 +172,34 @@ fn who_would_wait_too_long_is_told_at_once() {
 }
 
 #[test]
+fn one_wait_in_vain_turns_nobody_away_from_a_line_that_has_emptied() {
+    let rules = OverloadSpec {
+        queue_timeout_ms: 1_500,
+        ..spec(1, 10)
+    };
+    let gate = Gate::new(rules, None);
+    let at = |ms| Tick::from_ns(1_000_000_000_000).plus_ms(ms);
+    let enter = |ms| gate.enter(Priority::Default, at(ms));
+    let turn = |entry| match entry {
+        Entry::Turn(turn) => turn,
+        other => panic!("{other:?}"),
+    };
+    turn(enter(0)).end_at(at(500));
+    // One is held far longer than those before it, and whoever waits for it gives up.
+    let held = turn(enter(500));
+    let Entry::Wait(waiting) = enter(500) else {
+        panic!("the line is empty");
+    };
+    assert!(waiting.give_up(at(2_000)).is_err());
+    for ms in [2_000, 2_100, 3_000] {
+        assert_eq!(gate.room(Priority::Default, at(ms)), 1);
+        let entry = enter(ms);
+        assert!(matches!(entry, Entry::Wait(_)), "{ms}: {entry:?}");
+    }
+    drop(held);
+}
+
+#[test]
 fn other_rules_keep_who_is_inside_and_none_let_everybody_pass() {
     let gate = Gate::new(spec(1, 8), None);
     let first = turn(&gate);
