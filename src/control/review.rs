@@ -62,7 +62,7 @@ pub fn refresh(current: &Current, faults: &FaultMeters) {
     let now = Tick::now();
     for route in snapshot.routes() {
         route.main_meters().touch();
-        if let Some(gate) = route.gate() {
+        if let Some(gate) = route.shown_gate() {
             gate.show(route.name());
         }
         if route.live().is_err() {

@@ -271,6 +271,11 @@ impl Route {
         self.gate.as_ref()
     }
 
+    /// The same, or one that was lifted while somebody is behind it still.
+    pub fn shown_gate(&self) -> Option<Arc<Gate>> {
+        self.gate.clone().or_else(|| self.lifted.upgrade())
+    }
+
     /// What its exchanges with main write to, kept while it is stopped.
     pub fn main_meters(&self) -> &RoleMeters {
         &self.main_meters

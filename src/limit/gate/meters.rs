@@ -57,6 +57,8 @@ impl Meters {
         name: &DeploymentName,
         standing: impl FnOnce() -> Option<GateStanding>,
     ) {
+        // Also of one that is lifted: declared again while somebody is behind it, it counts on.
+        self.refused.iter().flatten().for_each(LazyCounter::touch);
         let mut gauges = self.gauges();
         let Some(standing) = standing() else {
             *gauges = None;
@@ -68,8 +70,6 @@ impl Meters {
         });
         limit.set(standing.limit.into());
         waiting.set(standing.waiting.into());
-        drop(gauges);
-        self.refused.iter().flatten().for_each(LazyCounter::touch);
     }
 
     /// Takes the gauges away.
