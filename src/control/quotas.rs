@@ -55,7 +55,8 @@ pub(super) struct Quotas {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Owner {
     Key(KeyDigest),
-    Deployment(DeploymentName),
+    /// In this life of the name: who comes after a deletion begins anew.
+    Deployment(DeploymentName, u32),
 }
 
 /// What is written of requests that still come.
@@ -120,8 +121,9 @@ impl Control {
         for (owner, count) in &written {
             match owner {
                 Owner::Key(digest) => self.current.keys().restore_quota(digest, *count, today),
-                Owner::Deployment(name) => {
-                    if let Some(route) = view.route(name.as_str()) {
+                Owner::Deployment(name, life) => {
+                    let route = view.route(name.as_str());
+                    if let Some(route) = route.filter(|route| route.queue().life == *life) {
                         route.restore_quota(*count, today);
                     }
                 }
@@ -194,7 +196,10 @@ impl Control {
         let view = self.current.load_full();
         let quota_of = |owner: &Owner| match owner {
             Owner::Key(digest) => self.current.keys().quota_of(digest, today),
-            Owner::Deployment(name) => view.route(name.as_str())?.quota(today).cloned(),
+            Owner::Deployment(name, life) => {
+                let route = view.route(name.as_str())?;
+                (route.queue().life == *life).then(|| route.quota(today).cloned())?
+            }
         };
         let is_needed = |owner: &Owner, count: &DayCount| {
             // Of one that has had none today it is another's, which was there before under its name.
@@ -223,7 +228,8 @@ impl Control {
         let view = self.current.load_full();
         let routes = view.routes().filter_map(|route| {
             let limits = route.quota(today)?.limits();
-            Some((Owner::Deployment(route.name().clone()), Arc::clone(limits)))
+            let owner = Owner::Deployment(route.name().clone(), route.queue().life);
+            Some((owner, Arc::clone(limits)))
         });
         let keys = self.current.keys().quotas(today);
         let keys = keys.map(|(digest, limits)| (Owner::Key(digest), limits));
@@ -241,7 +247,7 @@ impl Owner {
     fn place(&self) -> String {
         match self {
             Self::Key(digest) => place::key_quota(digest),
-            Self::Deployment(name) => place::deployment_quota(name),
+            Self::Deployment(name, life) => place::deployment_quota(name, *life),
         }
     }
 
@@ -249,7 +255,11 @@ impl Owner {
         let (kind, whose) = place.strip_prefix(place::QUOTAS)?.split_once('/')?;
         match kind {
             "k" => KeyDigest::from_hex(whose).ok().map(Self::Key),
-            "d" => DeploymentName::parse(whose).ok().map(Self::Deployment),
+            "d" => {
+                let (name, life) = whose.rsplit_once('/')?;
+                let name = DeploymentName::parse(name).ok()?;
+                Some(Self::Deployment(name, life.parse().ok()?))
+            }
             _ => None,
         }
     }

@@ -102,9 +102,9 @@ pub fn key_quota(digest: &KeyDigest) -> String {
     format!("{QUOTAS}k/{}", digest.to_hex())
 }
 
-/// A deployment's requests of the day.
-pub fn deployment_quota(name: &DeploymentName) -> String {
-    format!("{QUOTAS}d/{name}")
+/// A deployment's requests of the day, in one life of its name.
+pub fn deployment_quota(name: &DeploymentName, life: u32) -> String {
+    format!("{QUOTAS}d/{name}/{life}")
 }
 
 /// A task.

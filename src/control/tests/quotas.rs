@@ -38,9 +38,14 @@ impl World {
         [route.limits().cloned(), of_key].map(|limits| limits.expect("limited"))
     }
 
+    fn life(&self) -> u32 {
+        let view = self.current.load_full();
+        view.route(IRIS).map_or(0, |route| route.queue().life)
+    }
+
     async fn written(&self) -> [Option<DayCount>; 2] {
         let places = [
-            place::deployment_quota(&named(IRIS)),
+            place::deployment_quota(&named(IRIS), self.life()),
             place::key_quota(&digest()),
         ];
         let mut written = [None; 2];
@@ -171,10 +176,15 @@ async fn counts_go_with_their_day_and_with_whose_they_are() {
     }
     // Made anew they have had nothing, and nothing is written of those before.
     let daily = declared("requests_per_day = 50");
+    let first_life = world.life();
     world.declare("").await;
     world.declare(&daily).await;
+    assert_ne!(world.life(), first_life);
     control.prune_quotas(now).await.expect("pruned");
     assert_eq!(world.written().await, [None; 2]);
+    let before = place::deployment_quota(&named(IRIS), first_life);
+    let before = world.store.inner().get(&before).await.expect("read");
+    assert!(before.is_none(), "{before:?}");
     take(&world.limiters(), 6, now);
     control
         .write_quotas(Ahead::Exact, now)
@@ -233,4 +243,23 @@ async fn a_quota_that_is_lifted_and_declared_again_is_no_fresh_one() {
         .await
         .expect("written");
     assert_eq!(world.written().await, [None; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_made_anew_begins_anew_after_a_kill_too() {
+    let daily = declared("requests_per_day = 100");
+    let world = World::new().await;
+    world.declare(&daily).await;
+    let now = noon();
+    take(&world.limiters(), 5, now);
+    let written = world.control.write_quotas(Ahead::Exact, now).await;
+    written.expect("written");
+    let [of_deployment, _] = world.limiters();
+    assert_eq!(of_deployment.standing(Tick::now(), now).requests_today, 5);
+    world.declare("").await;
+    world.declare(&daily).await;
+    // Nothing was pruned in between.
+    let world = world.again().await;
+    let [of_deployment, _] = world.limiters();
+    assert_eq!(of_deployment.standing(Tick::now(), now).requests_today, 0);
 }
