@@ -110,7 +110,8 @@ impl Raw {
         // A certificate that was named in a key's place is no secret, and another mistake.
         if which == Which::Key
             && raw.holds_key()
-            && !raw.is_encrypted()
+            // Beside one that opens nothing there may be one that does.
+            && (!raw.is_encrypted() || raw.key().is_ok())
             && let Some(words) = exposed(&metadata, path)
         {
             return Err(raw.wrong(words));

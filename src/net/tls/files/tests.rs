@@ -168,6 +168,20 @@ fn a_key_that_others_can_get_at_is_refused() {
             ),
         };
         assert_eq!(words(&files), expected, "{mode:o}");
+        // Nor does one that opens nothing beside it make it less of a secret.
+        let marks = [
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            "Proc-Type: 4,ENCRYPTED\n",
+        ];
+        for mark in marks {
+            let key = fs::read_to_string(&files.key);
+            let beside = format!("{mark}{}", key.expect("read"));
+            let open = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(&files.key, open).expect("set");
+            fs::write(&files.key, beside).expect("written");
+            fs::set_permissions(&files.key, fs::Permissions::from_mode(mode)).expect("set");
+            assert_eq!(words(&files), expected, "{mode:o}");
+        }
     }
 }
 
