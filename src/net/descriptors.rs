@@ -259,7 +259,7 @@ impl Default for Spare {
 }
 
 /// Whether the process, or the system, has no descriptor left.
-fn is_exhausted(error: &io::Error) -> bool {
+pub fn is_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(
         Errno::from_io_error(error),

@@ -230,10 +230,10 @@ impl Queue {
         attempt: u32,
         from: u64,
         bytes: u64,
+        opener: Opener,
     ) -> Result<SpillBody, StoreError> {
-        let read = self
-            .spill
-            .read(SpillName::Answer(id, attempt), from, bytes, Opener::Caller);
+        let name = SpillName::Answer(id, attempt);
+        let read = self.spill.read(name, from, bytes, opener);
         read.await
             .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
@@ -257,7 +257,7 @@ impl Queue {
             }
             AnswerContent::Spilled(attempt) => {
                 let body = self
-                    .spilled(request.id(), *attempt, 0, answer.bytes)
+                    .spilled(request.id(), *attempt, 0, answer.bytes, Opener::Caller)
                     .await?;
                 end_of_event(body, event).await.map_err(failed)
             }

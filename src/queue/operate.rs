@@ -153,12 +153,12 @@ impl Queue {
         };
         let mut body = self
             .spill
-            .read(SpillName::Body(from), 0, bytes, Opener::Caller)
+            .read(SpillName::Body(from), 0, bytes, Opener::Operator)
             .await
             .map_err(|error| failed(&error))?;
         let mut file = self
             .spill
-            .create(SpillName::Body(to), Opener::Caller)
+            .create(SpillName::Body(to), Opener::Operator)
             .await
             .map_err(|error| failed(&error))?;
         while let Some(frame) = http_body_util::BodyExt::frame(&mut body).await {

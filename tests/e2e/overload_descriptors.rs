@@ -179,6 +179,9 @@ fn results_that_nobody_takes_leave_descriptors_to_the_others() {
     );
     assert!(of(503).all(|it| it.headers().contains_key("retry-after")));
     assert_eq!(gateway.admin("GET /healthz").status, 200);
+    let result = format!("/projects/demo/deployments/iris/async/{id}/result");
+    let result = gateway.api().get(&result);
+    assert_eq!((result.status, result.body.len()), (200, 6 << 20));
     // Operators and the store have most of their 64 still; the rest of the process opens some.
     let open = fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap();
     let open = open.count();

@@ -12,7 +12,7 @@ use crate::{
         async_id::{AsyncId, Position},
         name::DeploymentName,
     },
-    queue::{Answer, Cancelled, Figures, Page, Queue, Refused, Request, Retried},
+    queue::{Answer, Cancelled, Figures, Opener, Page, Queue, Refused, Request, Retried},
     store::{JobFilter, StoreError},
 };
 
@@ -94,7 +94,7 @@ impl Requests for Queue {
     }
 
     async fn spilled(&self, id: AsyncId, attempt: u32, bytes: u64) -> Result<Body, StoreError> {
-        Queue::spilled(self, id, attempt, 0, bytes)
+        Queue::spilled(self, id, attempt, 0, bytes, Opener::Operator)
             .await
             .map(Body::new)
     }

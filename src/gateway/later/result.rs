@@ -19,7 +19,7 @@ use super::{
 use crate::{
     base::id::VersionNumber,
     fault::{Code, Fault},
-    queue::{Answer, AnswerContent, Reason, Recording, Request},
+    queue::{Answer, AnswerContent, Opener, Reason, Recording, Request},
     store::JobStatus,
     wire::{
         headers::{Named, X_DEPLOYMENT_VERSION, goes_downstream},
@@ -135,7 +135,10 @@ async fn body(
         }
         AnswerContent::Spilled(attempt) => {
             let id = request.id();
-            let opened = asking.queue.spilled(id, attempt, part.start, count).await;
+            let opened = asking
+                .queue
+                .spilled(id, attempt, part.start, count, Opener::Caller)
+                .await;
             FetchedBody::Kept(KeptBody::read(opened.map_err(unavailable)?, count))
         }
     })

@@ -60,6 +60,8 @@ pub enum Opener {
     Caller,
     /// An attempt at a request that was accepted.
     Attempt,
+    /// Whoever operates the deployment: what callers hold open must not keep them out.
+    Operator,
 }
 
 /// The directory of spilled files.
@@ -153,7 +155,7 @@ impl Opener {
     fn place(self) -> Result<descriptors::Descriptor, SpillError> {
         let place = match self {
             Self::Caller => descriptors::Descriptor::for_file(),
-            Self::Attempt => descriptors::Descriptor::for_work(),
+            Self::Attempt | Self::Operator => descriptors::Descriptor::for_work(),
         };
         place.ok_or(SpillError::Descriptors)
     }
@@ -165,6 +167,8 @@ impl From<io::Error> for SpillError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(error),
+            // The process's limit was lowered under way, say, or others have used up the system's.
+            _ if descriptors::is_exhausted(&error) => Self::Descriptors,
             _ => Self::Io(error),
         }
     }

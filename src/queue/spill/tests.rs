@@ -231,15 +231,21 @@ fn dropped_outside_a_runtime_too() {
 }
 
 #[test]
-fn a_full_disk_is_told_apart() {
-    for (code, is_full) in [
-        (libc::ENOSPC, true),
-        (libc::EDQUOT, true),
-        (libc::EIO, false),
-        (libc::EROFS, false),
+fn what_passes_is_told_apart() {
+    for (code, expected) in [
+        (libc::ENOSPC, "full"),
+        (libc::EDQUOT, "full"),
+        (libc::EMFILE, "descriptors"),
+        (libc::ENFILE, "descriptors"),
+        (libc::EIO, "for good"),
+        (libc::EROFS, "for good"),
     ] {
-        let error = SpillError::from(io::Error::from_raw_os_error(code));
-        assert_eq!(matches!(error, SpillError::Full(_)), is_full, "{error}");
+        let kind = match SpillError::from(io::Error::from_raw_os_error(code)) {
+            SpillError::Full(_) => "full",
+            SpillError::Descriptors => "descriptors",
+            SpillError::Io(_) => "for good",
+        };
+        assert_eq!(kind, expected, "{code}");
     }
 }
 
