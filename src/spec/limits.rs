@@ -92,6 +92,14 @@ impl LimitsSpec {
     /// Requests of a day.
     pub const REQUESTS_PER_DAY: RangeInclusive<u64> = 1..=1_000_000_000_000;
 
+    /// What limits something, each by itself.
+    pub const NAMES: [&str; 4] = [
+        "requests_per_second",
+        "concurrency_max",
+        "bytes_per_second",
+        "requests_per_day",
+    ];
+
     /// Whether nothing is limited.
     pub fn is_unlimited(&self) -> bool {
         let Self {

@@ -9,14 +9,6 @@ use crate::{cli::failure::Failure, spec::LimitsSpec};
 /// The words for the classes of keys.
 pub(in crate::cli) const PRIORITIES: [&str; 3] = ["interactive", "default", "bulk"];
 
-/// What limits something, each by itself, as the API names it.
-const LIMITS: [&str; 4] = [
-    "requests_per_second",
-    "concurrency_max",
-    "bytes_per_second",
-    "requests_per_day",
-];
-
 /// What takes a limit away.
 const NONE: &str = "none";
 
@@ -97,7 +89,11 @@ impl LimitFlags {
         if limits["requests_per_second"].is_null() && self.burst.is_none() {
             put(limits, [("burst", Some(Value::Null))]);
         }
-        if !self.count && LIMITS.iter().all(|limit| limits[limit].is_null()) {
+        if !self.count
+            && LimitsSpec::NAMES
+                .iter()
+                .all(|limit| limits[limit].is_null())
+        {
             put(limits, [("mode", Some(Value::Null))]);
         }
     }
@@ -112,7 +108,10 @@ impl LimitFlags {
             (false, true) => "--enforce",
             (false, false) => return Ok(()),
         };
-        if LIMITS.iter().any(|limit| !limits[limit].is_null()) {
+        if LimitsSpec::NAMES
+            .iter()
+            .any(|limit| !limits[limit].is_null())
+        {
             return Ok(());
         }
         let words = format_args!("{flag} is for limits, and there are none");

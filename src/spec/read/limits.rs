@@ -4,14 +4,6 @@ use std::ops::RangeInclusive;
 
 use crate::spec::{LimitMode, LimitsSpec, OverloadSpec, Priority, field::Field, reader::Reader};
 
-/// What limits something, each by itself.
-const LIMITS: [&str; 4] = [
-    "requests_per_second",
-    "concurrency_max",
-    "bytes_per_second",
-    "requests_per_day",
-];
-
 /// The words for each mode.
 const MODES: [(&str, LimitMode); 2] =
     [("enforce", LimitMode::Enforce), ("count", LimitMode::Count)];
@@ -57,7 +49,7 @@ pub(in crate::spec) fn limits_in(field: &Field<'_>) -> Option<LimitsSpec> {
             reader.wrong("burst", words);
         }
         // Kept, it would be in force for nothing, and be shown as no limits at all.
-        if reader.field("mode").is_some() && LIMITS.iter().all(|key| reader.field(key).is_none()) {
+        if reader.field("mode").is_some() && LimitsSpec::NAMES.iter().all(|key| reader.field(key).is_none()) {
             let words = "says what happens beyond a limit, and there is none beside it: name one, or \
                          leave it out";
             reader.wrong("mode", words);
