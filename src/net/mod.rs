@@ -3,6 +3,7 @@
 
 pub mod descriptors;
 pub mod dial;
+pub mod ends;
 pub mod frames;
 pub mod guard;
 pub mod listen;

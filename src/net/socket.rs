@@ -23,6 +23,7 @@ use tokio::{
 pub use self::io::ClientIo;
 
 use super::{
+    ends::Ends,
     frames::{Flood, FrameMeter},
     stream::Stream,
     watch::{Expired, Phase, Watch},
@@ -57,8 +58,8 @@ pub struct ClientSocket {
     is_beyond: Cell<bool>,
     /// Whether bytes between two requests begin a head: with HTTP/2 they may be anything.
     begins_heads: Cell<bool>,
-    /// With HTTP/2, what its client asks beside requests.
-    frames: RefCell<Option<Box<FrameMeter>>>,
+    /// With HTTP/2, what its client asks beside requests, and which of these have ended.
+    frames: RefCell<Option<Box<(FrameMeter, Ends)>>>,
     flood: Cell<Option<Flood>>,
     /// The digest of the key that this client presents.
     key_memo: DigestMemo,
@@ -109,8 +110,8 @@ impl ClientSocket {
     /// or room for more of an answer. How many of these come is counted.
     pub fn speaks_http2(&self) {
         self.begins_heads.set(false);
-        let meter = FrameMeter::new(Tick::coarse());
-        *self.frames.borrow_mut() = Some(Box::new(meter));
+        let frames = (FrameMeter::new(Tick::coarse()), Ends::of_client());
+        *self.frames.borrow_mut() = Some(Box::new(frames));
     }
 
     /// What its client sent too much of, if the connection ended for that.
@@ -118,11 +119,12 @@ impl ClientSocket {
         self.flood.get()
     }
 
-    fn meter_received(&self, bytes: &[u8]) -> std::io::Result<()> {
+    fn follow(&self, bytes: &mut [u8]) -> std::io::Result<()> {
         let mut frames = self.frames.borrow_mut();
-        let Some(meter) = &mut *frames else {
+        let Some((meter, ends)) = frames.as_deref_mut() else {
             return Ok(());
         };
+        ends.received(bytes);
         meter.received(bytes, Tick::coarse).map_err(|flood| {
             self.flood.set(Some(flood));
             std::io::Error::other(flood)
@@ -263,7 +265,8 @@ impl ClientSocket {
     }
 
     fn meter_sent(&self, written: &Poll<std::io::Result<usize>>) {
-        if let (Some(meter), Poll::Ready(Ok(count))) = (&mut *self.frames.borrow_mut(), written) {
+        let mut frames = self.frames.borrow_mut();
+        if let (Some((meter, _)), Poll::Ready(Ok(count))) = (frames.as_deref_mut(), written) {
             meter.sent(*count);
         }
     }

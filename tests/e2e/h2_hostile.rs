@@ -268,6 +268,42 @@ fn lengths_that_lie_are_no_bodies() {
     }
 }
 
+/// A client that gives up says why or, with 0, that there is no reason: what it had sent until then is no
+/// whole request.
+#[test]
+fn what_is_reset_is_no_whole_request() {
+    let backend = Backend::echo();
+    let gateway = Gateway::start(iris(&backend));
+    for reason in 0..14 {
+        let mut client = RawH2::connect(gateway.addr());
+        let before = backend.count();
+        client.send(frame(HEADERS, END_HEADERS, 1, &request(&[])));
+        client.send(frame(DATA, 0, 1, b"TRANSFER 100"));
+        eventually(PATIENCE, "the backend has the head", || {
+            backend.count() > before
+        });
+        client.send(frame(RST_STREAM, 0, 1, &[0, 0, 0, reason]));
+        // Nor is one that is to be kept.
+        let later = request(&[("x-async-request", "true")]);
+        client.send(frame(HEADERS, END_HEADERS, 3, &later));
+        client.send(frame(DATA, 0, 3, b"TRANSFER 100"));
+        client.send(frame(RST_STREAM, 0, 3, &[0, 0, 0, reason]));
+        client.ask(5, &[]);
+        assert_eq!(client.fate(5), Fate::Status(200), "{reason}");
+    }
+    eventually(PATIENCE, "the uploads end", || {
+        backend.received().iter().all(|r| r.body.is_some())
+    });
+    for got in backend.received() {
+        let body = got.body.unwrap();
+        let is_whole = body.ended == Ended::Clean;
+        assert_eq!(is_whole, body.bytes.is_empty(), "{:?}", got.head);
+    }
+    let kept = gateway.api().get("/projects/demo/deployments/iris/async");
+    let kept = kept.json();
+    assert_eq!(kept["items"], serde_json::json!([]), "{kept}");
+}
+
 #[test]
 fn trailers_play_no_games() {
     let backend = Backend::echo();

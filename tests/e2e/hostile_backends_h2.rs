@@ -29,6 +29,10 @@ fn head(flags: u8, fields: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, flags, 1, &block(fields))
 }
 
+fn reset(reason: u8) -> Vec<u8> {
+    frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])
+}
+
 #[test]
 fn answers_that_are_no_http2_are_a_502_or_broken() {
     const OK: (&str, &str) = (":status", "200");
@@ -61,7 +65,7 @@ fn answers_that_are_no_http2_are_a_502_or_broken() {
             frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 11]),
             false,
         ),
-        ("reset", frame(RST_STREAM, 0, 1, &[0, 0, 0, 2]), false),
+        ("reset", reset(2), false),
         (
             "no status",
             head(END_STREAM | END_HEADERS, &[("x", "y")]),
@@ -176,6 +180,26 @@ fn answers_that_are_no_http2_are_a_502_or_broken() {
             false,
         ),
         (
+            "reset for no reason",
+            [head(END_HEADERS, &[OK]), data(0, b"some"), reset(0)].concat(),
+            false,
+        ),
+        (
+            "a head, reset for no reason",
+            [head(END_HEADERS, &[OK]), reset(0)].concat(),
+            false,
+        ),
+        (
+            "disowned in good order",
+            [
+                head(END_HEADERS, &[OK]),
+                data(0, b"some"),
+                frame(GOAWAY, 0, 0, &[0; 8]),
+            ]
+            .concat(),
+            false,
+        ),
+        (
             "never ends",
             [head(END_HEADERS, &[OK]), data(0, b"some")].concat(),
             false,
@@ -205,6 +229,7 @@ fn answers_that_are_no_http2_are_a_502_or_broken() {
                 "{name}: {ended:?}"
             ),
         }
+        assert!(backend.has_said(), "{name}");
         for _ in 0..2 {
             let next = gateway.call(&post(), &[AUTH], b"{}");
             assert_eq!(
@@ -214,10 +239,31 @@ fn answers_that_are_no_http2_are_a_502_or_broken() {
             );
         }
         assert!(
-            backend.connections() < 5,
+            backend.connections() < 6,
             "{name}: {} connections",
             backend.connections()
         );
+    }
+}
+
+/// A server that has answered in full may reset the stream, to be sent no more of the request (RFC 9113
+/// section 8.1).
+#[test]
+fn a_whole_answer_stays_whole_whatever_comes_behind_it() {
+    let answer = [
+        head(END_HEADERS, &[(":status", "200")]),
+        frame(DATA, END_STREAM, 1, b"whole"),
+    ]
+    .concat();
+    let goodbye = frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
+    for behind in [reset(0), goodbye] {
+        let bytes = [&answer[..], &behind].concat();
+        let backend = RawH2Backend::start(bytes, false);
+        let gateway = start(at(&backend.url()));
+        let told = gateway.call(&post(), &[AUTH], b"{}");
+        let text = told.text();
+        assert_eq!((told.status, text.as_str()), (200, "whole"), "{behind:?}");
+        assert_eq!(told.ended, Ended::Clean);
     }
 }
 

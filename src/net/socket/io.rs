@@ -36,7 +36,7 @@ impl AsyncRead for ClientIo {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(self.poll_read_any(cx, buf))?;
-        Poll::Ready(self.0.meter_received(&buf.filled()[before..]))
+        Poll::Ready(self.0.follow(&mut buf.filled_mut()[before..]))
     }
 }
 

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     base::task,
-    net::watch::{Expired, Phase, Watch, within},
+    net::{
+        ends::Ending,
+        watch::{Expired, Phase, Watch, within},
+    },
 };
 
 /// Exchanges on one link, before another link is opened: what most servers allow.
@@ -157,7 +160,7 @@ async fn handshake(
         .keep_alive_interval(KEEP_ALIVE_EVERY)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     watch.enter(Phase::Connect, connect_ms);
-    let handshake = within(watch, builder.handshake(TokioIo::new(stream))).await;
+    let handshake = within(watch, builder.handshake(TokioIo::new(Ending::new(stream)))).await;
     watch.rest();
     match handshake {
         Ok(Ok((sender, connection))) => Ok((sender, async move {

@@ -286,29 +286,36 @@ impl RawH2 {
     }
 }
 
-/// A backend that answers each connection's first stream with frames that no library would send.
+/// A backend that once answers with frames that no library would send.
 pub(crate) struct RawH2Backend {
     addr: SocketAddr,
     connections: Arc<AtomicUsize>,
+    said: Arc<AtomicUsize>,
 }
 
 impl RawH2Backend {
-    /// Says `bytes` when the first request has come, or right away with `at_once`; an honest answer
-    /// from the second connection on.
+    /// Says `bytes` to the first POST, or right away to the first connection that follows the probe's with
+    /// `at_once`; an honest answer to everything else.
     pub(crate) fn start(bytes: Vec<u8>, at_once: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
+        let said = Arc::new(AtomicUsize::new(0));
+        let saying = Arc::clone(&said);
         // Ends with the process: the listener's thread holds nothing.
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 let nth = count.fetch_add(1, Ordering::SeqCst);
-                let bytes = bytes.clone();
-                thread::spawn(move || serve(socket, nth, &bytes, at_once));
+                let (bytes, saying) = (bytes.clone(), Arc::clone(&saying));
+                thread::spawn(move || serve(socket, nth, &bytes, at_once, &saying));
             }
         });
-        Self { addr, connections }
+        Self {
+            addr,
+            connections,
+            said,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -317,6 +324,11 @@ impl RawH2Backend {
 
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Whether it has said what no library would.
+    pub(crate) fn has_said(&self) -> bool {
+        self.said.load(Ordering::SeqCst) > 0
     }
 }
 
@@ -327,9 +339,13 @@ pub(crate) fn honest(stream: u32) -> Vec<u8> {
     [head, frame(DATA, END_STREAM, stream, b"honest")].concat()
 }
 
-fn serve(mut socket: TcpStream, nth: usize, bytes: &[u8], at_once: bool) {
+/// `:method: POST`, as it stands in the static table (RFC 7541 appendix A).
+const POST: u8 = 0x83;
+
+fn serve(mut socket: TcpStream, nth: usize, bytes: &[u8], at_once: bool, said: &AtomicUsize) {
     let _ = socket.set_nodelay(true);
-    if nth == 0 && at_once {
+    if nth == 1 && at_once {
+        said.fetch_add(1, Ordering::SeqCst);
         let _ = socket.write_all(bytes);
     } else {
         let _ = socket.write_all(&frame(SETTINGS, 0, 0, &[]));
@@ -349,8 +365,12 @@ fn serve(mut socket: TcpStream, nth: usize, bytes: &[u8], at_once: bool) {
             let answer = match next.kind {
                 SETTINGS if next.flags & ACK == 0 => frame(SETTINGS, ACK, 0, &[]),
                 PING if next.flags & ACK == 0 => frame(PING, ACK, 0, &next.payload),
-                HEADERS if nth > 0 => honest(next.stream),
-                HEADERS if next.stream == 1 && !at_once => bytes.to_vec(),
+                HEADERS if !at_once && next.payload.first() == Some(&POST) => {
+                    match said.fetch_add(1, Ordering::SeqCst) {
+                        0 => bytes.to_vec(),
+                        _ => honest(next.stream),
+                    }
+                }
                 HEADERS => honest(next.stream),
                 _ => continue,
             };
