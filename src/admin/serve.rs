@@ -17,7 +17,7 @@ use crate::{
     base::{memory, task},
     control::Control,
     net::{
-        descriptors::Spare,
+        descriptors::{self, Spare},
         listen,
         stream::Stream,
         tls::{
@@ -32,8 +32,8 @@ use crate::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A request's head, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-/// Connections at once; the next waits in the system's queue until one ends. Every console and every
-/// tool that follows events holds one.
+/// Connections at once, where there are descriptors for them; the next waits in the system's queue until
+/// one ends. Every console and every tool that follows events holds one.
 const CONNECTIONS_MAX: usize = 1_024;
 /// How long a client may leave an answer unread: one that never reads must not hold a place.
 const UNREAD_MAX: Duration = Duration::from_secs(30);
@@ -56,7 +56,9 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let (close, closing) = watch::channel(false);
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(
+        CONNECTIONS_MAX.min(descriptors::operators_max()),
+    ));
     let tls = options.tls.clone();
     let handshakes = Arc::<Rounds>::default();
     let plane = Shared::new(Plane::new(control, beside, options, closing.clone()));

@@ -78,7 +78,7 @@ impl Budget {
     /// Of `limit` descriptors, `used` of which are in use by what is no socket of a client or to a
     /// backend. Where there are very few, clients get what is left.
     pub fn new(limit: usize, used: usize) -> Self {
-        let reserve = RESERVE_MIN.max(limit / 20);
+        let reserve = reserve(limit);
         let sockets_max = limit.saturating_sub(used + reserve).max(8);
         let beyond_max = BEYOND_MAX.min(limit / 16);
         let clients_max = sockets_max.saturating_sub(beyond_max + BACKENDS_MIN);
@@ -107,6 +107,16 @@ impl Budget {
         MOST.store(self.sockets_max, Ordering::Relaxed);
         BEYOND.store(self.beyond_max, Ordering::Relaxed);
     }
+}
+
+/// What sockets of clients and to backends leave alone, of so many.
+fn reserve(limit: usize) -> usize {
+    RESERVE_MIN.max(limit / 20)
+}
+
+/// Connections of operators at once: half of what is left alone for them, the store and the rest.
+pub fn operators_max() -> usize {
+    limit().map_or(usize::MAX, |limit| reserve(limit) / 2)
 }
 
 /// Has the budget follow what there is; to be called every second or so.

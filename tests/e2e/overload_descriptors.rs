@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::ErrorKind,
+    io::{ErrorKind, Write},
     net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
@@ -147,6 +147,29 @@ fn thousands_of_connects_with_few_descriptors_leave_operators_and_health_unharme
 }
 
 /// Each answer that is read from the disk holds a file, and one connection has room for a hundred.
+/// Whoever reaches the admin listener can't take the descriptors of applications.
+#[test]
+fn half_heads_to_operators_leave_descriptors_to_applications() {
+    let backend = Backend::echo();
+    let gateway = Gateway::with(iris(&backend)).descriptors(220).start();
+    let mut halves = Vec::new();
+    for _ in 0..150 {
+        let mut half = TcpStream::connect(gateway.admin_addr()).unwrap();
+        half.write_all(b"GET /").unwrap();
+        halves.push(half);
+    }
+    for _ in 0..20 {
+        let answer = gateway.call(&post(), &[AUTH], b"{}");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(gateway.call("GET /v2/health/live", &[], b"").status, 200);
+    let open = fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap();
+    let open = open.count();
+    assert!(open < 220 - 64, "{open} of 220 descriptors are taken");
+    drop(halves);
+    assert_eq!(gateway.admin("GET /healthz").status, 200);
+}
+
 #[test]
 fn results_that_nobody_takes_leave_descriptors_to_the_others() {
     let backend = Backend::echo();
