@@ -1,11 +1,13 @@
 //! Liveness and readiness of the gateway itself, under the paths of the Open Inference Protocol
 //! V2. They need no key.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 
 use super::local::Local;
-use crate::base::id::Epoch;
+use crate::{base::id::Epoch, wire::target::normalise};
 
 /// What the gateway says of itself.
 #[derive(Debug)]
@@ -34,12 +36,21 @@ pub(super) const HEALTH_METHODS: &str = "GET, HEAD";
 
 /// Whether it is the gateway's health that is spoken of, with whichever method.
 pub(super) fn is_of_health(parts: &Parts) -> bool {
-    matches!(parts.uri.path(), "/v2/health/live" | "/v2/health/ready")
+    asked(parts).is_some()
+}
+
+fn asked(parts: &Parts) -> Option<&'static str> {
+    let mut path = Cow::Borrowed(parts.uri.path());
+    if path.contains('%') {
+        path = normalise(parts.uri.path()).ok()?;
+    }
+    let asked = path.strip_prefix("/v2/health/")?;
+    ["live", "ready"].into_iter().find(|name| *name == asked)
 }
 
 /// The answer, if the gateway itself is asked.
 pub(super) fn health(parts: &Parts, local: &Local) -> Option<Own> {
-    let asked = parts.uri.path().strip_prefix("/v2/health/")?;
+    let asked = asked(parts)?;
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return None;
     }

@@ -264,6 +264,7 @@ fn a_head_request_for_what_weir_says_itself_has_no_body_and_is_complete() {
         (PREDICT, 503),
         ("/predict/demo/none", 404),
         ("/v2/health/live", 200),
+        ("/v2/health/%6cive", 200),
     ];
     let mut one = gateway.connect();
     let two = H2Client::connect(gateway.addr());
