@@ -104,6 +104,9 @@ impl Exchange {
         });
         let id = ExchangeId::draw(&local.chance);
         let mut seen = Seen::read(&parts.headers, caller.socket.key_memo());
+        if seen.claims_attempt {
+            parts.headers.remove(headers::X_ASYNC_ATTEMPT);
+        }
         let request_id = seen.request_id.take();
         Box::new(Self {
             id,

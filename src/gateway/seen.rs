@@ -41,6 +41,8 @@ pub(super) struct Seen {
     pub(super) pin: Option<HeaderValue>,
     /// The answer is wanted later.
     pub(super) later: Option<Later>,
+    /// It says which attempt it is, which is weir's to say.
+    pub(super) claims_attempt: bool,
     /// The client waits for `100 Continue`.
     pub(super) expects_continue: bool,
 }
@@ -53,6 +55,7 @@ impl Seen {
             named: Named::default(),
             pin: None,
             later: None,
+            claims_attempt: false,
             expects_continue: false,
         };
         let (mut key, mut conflict) = (None, false);
@@ -84,6 +87,7 @@ impl Seen {
                         seen.later.get_or_insert_default();
                     }
                 }
+                "x-async-attempt" => seen.claims_attempt = true,
                 "prefer" => preferences.add(value.as_bytes()),
                 _ => {}
             }

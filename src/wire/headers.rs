@@ -10,6 +10,8 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const X_DEPLOYMENT_VERSION: HeaderName = HeaderName::from_static("x-deployment-version");
 /// The epoch of the snapshot that a request ran under.
 pub const X_CONFIG_EPOCH: HeaderName = HeaderName::from_static("x-config-epoch");
+/// Which attempt at an async request this is.
+pub const X_ASYNC_ATTEMPT: HeaderName = HeaderName::from_static("x-async-attempt");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The headers that a message's `Connection` names, beside those that never travel anyway.
@@ -98,7 +100,7 @@ pub fn goes_downstream(name: &HeaderName, named: &Named) -> bool {
 
 /// What frames, guards, routes or describes a request: a client's `Connection` may not have it taken
 /// out on the way, and no other name may be read as one of these.
-const GUARDED: [&[u8]; 33] = [
+const GUARDED: [&[u8]; 34] = [
     b"authorization",
     b"content-encoding",
     b"content-length",
@@ -120,6 +122,7 @@ const GUARDED: [&[u8]; 33] = [
     b"transfer-encoding",
     b"via",
     b"x-api-key",
+    b"x-async-attempt",
     b"x-async-request",
     b"x-async-status",
     b"x-config-epoch",

@@ -213,6 +213,19 @@ fn connection_cannot_name_away_what_frames_or_guards_a_request() {
     assert_eq!(backend.count(), 0, "{:?}", backend.received());
 }
 
+/// Models tell a second attempt by it.
+#[test]
+fn which_attempt_it_is_is_not_the_clients_to_say() {
+    let backend = Backend::echo();
+    let gateway = Gateway::start(iris(&backend));
+    let line = format!("POST {PREDICT}");
+    let twice = [AUTH, ("X-Async-Attempt", "7"), ("x-async-attempt", "8")];
+    assert_eq!(gateway.call(&line, &twice, b"{}").status, 200);
+    assert_eq!(backend.last().head.get("x-async-attempt"), None);
+    let spoof = [AUTH, ("X_Async_Attempt", "7")];
+    assert_eq!(gateway.call(&line, &spoof, b"{}").status, 400);
+}
+
 #[test]
 fn host_is_the_backends() {
     let backend = Backend::echo();

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use http_body::Body;
 
 use crate::{
@@ -58,13 +58,10 @@ use crate::{
         upload::{Frames, Upload, UploadLimits},
     },
     wire::{
-        headers::{Named, X_DEPLOYMENT_VERSION},
+        headers::{Named, X_ASYNC_ATTEMPT, X_DEPLOYMENT_VERSION},
         target::Operation,
     },
 };
-
-/// Which attempt a backend sees.
-const X_ASYNC_ATTEMPT: HeaderName = HeaderName::from_static("x-async-attempt");
 
 /// Makes one attempt, unless it is told to stop.
 pub(super) async fn attempt(local: &Rc<Local>, queue: &Queue, work: &Work) -> Attempted {
