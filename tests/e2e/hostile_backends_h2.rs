@@ -239,7 +239,7 @@ fn answers_that_are_no_http2_are_a_502_or_broken() {
             );
         }
         assert!(
-            backend.connections() < 6,
+            backend.connections() < 5,
             "{name}: {} connections",
             backend.connections()
         );
