@@ -84,9 +84,20 @@ impl Meters {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{
+        sync::Arc,
+        time::{Duration, Instant},
+    };
 
-    use crate::{base::name::DeploymentName, limit::Gate, spec::OverloadSpec, telemetry::held};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use metrics_util::MetricKindMask;
+
+    use crate::{
+        base::name::DeploymentName,
+        limit::{Gate, Why},
+        spec::{OverloadSpec, Priority},
+        telemetry::held,
+    };
 
     #[test]
     fn a_gate_that_is_lifted_shows_nothing_any_more() {
@@ -111,5 +122,27 @@ mod tests {
         assert_eq!(shown(), 2);
         drop((gate, again));
         assert_eq!(shown(), 0);
+    }
+
+    /// Declared again while somebody is behind it, it is the same gate, and counts on.
+    #[test]
+    fn what_a_lifted_gate_has_refused_is_not_forgotten() {
+        let idle = Duration::from_millis(10);
+        let recorder = PrometheusBuilder::new()
+            .idle_timeout(MetricKindMask::ALL, Some(idle))
+            .build_recorder();
+        let handle = recorder.handle();
+        let name = DeploymentName::parse("gauges/refusing").expect("a name");
+        metrics::with_local_recorder(&recorder, || {
+            let gate = Gate::new(OverloadSpec::default(), None);
+            gate.count_refused(&name, Priority::Bulk, Why::Full);
+            gate.lift();
+            let began = Instant::now();
+            while began.elapsed() < idle * 10 {
+                gate.show(&name);
+                let shown = handle.render();
+                assert!(shown.contains("deployment=\"refusing\""), "{shown}");
+            }
+        });
     }
 }
